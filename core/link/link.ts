@@ -1,0 +1,68 @@
+/**
+ * The link: one connection between a gateway and an agent, dialed by the gateway, with many streams over it. Carries answers,
+ * token streams and large bodies. Adapters: `memory.ts` (and TCP); all pass `test/contract/link.ts`.
+ *
+ * A stream has a number chosen by the gateway, counting up within a link session. Opening a stream sends nothing: the submit
+ * that starts it may travel on the bus with (session, number) in it, and the agent then opens its end of the same stream by
+ * that number. Or the submit is the stream's first frame, and the agent is told by `onStream`.
+ */
+
+/** How many frames may be under way in each direction before a writer has to wait. */
+export const STREAM_CREDIT = { tensor: 16, tokens: 64 } as const;
+export const FRAME_BYTES_MAX = 64 * 1024;
+
+export type StreamKind = keyof typeof STREAM_CREDIT;
+
+/** Why a stream ended: `end` both sides said all, `reset` one side wants no more, `lost` the link is gone. */
+export type StreamEnd = { readonly kind: "end" } | { readonly kind: "reset"; readonly reason: string } | { readonly kind: "lost" };
+
+export interface StreamListener {
+  /** One frame; it is the listener's. The frame's credit goes back to the writer when the listener calls `consumed`. */
+  frame(payload: Uint8Array): void;
+  /** Called once; nothing follows. */
+  ended(end: StreamEnd): void;
+  /** The peer has read: `credit` frames may be written again. */
+  writable?(credit: number): void;
+}
+
+export interface LinkStream {
+  readonly number: number;
+  /** Frames that may be written now. */
+  readonly credit: number;
+  /** Where frames go; those that came before are delivered first. Set once. */
+  listen(listener: StreamListener): void;
+  /**
+   * Sends one frame. After the end of the stream it is dropped.
+   * @throws ServingError RESOURCE_EXHAUSTED when no credit is left or the frame is too large: the writer did not look.
+   */
+  write(payload: Uint8Array): void;
+  /** `count` received frames have been dealt with. */
+  consumed(count: number): void;
+  /** No more frames from here. */
+  end(): void;
+  /** Wants no more: both directions stop at once. */
+  reset(reason: string): void;
+}
+
+export interface Link {
+  /** Differs for every connection ever made; both ends know it. */
+  readonly session: string;
+  /** This end of the stream `number`. */
+  open(number: number, kind: StreamKind): LinkStream;
+  /** A frame came for a stream that this end has not opened. */
+  onStream(listener: (number: number) => void): void;
+  /** Resolves when the connection is gone, with the reason. */
+  readonly closed: Promise<string>;
+  close(): void;
+}
+
+export interface LinkListener extends AsyncDisposable {
+  /** What gateways dial. */
+  readonly address: string;
+}
+
+export interface LinkNetwork {
+  /** @throws ServingError UNAVAILABLE when nobody answers there. */
+  dial(address: string, signal: AbortSignal): Promise<Link>;
+  listen(onLink: (link: Link) => void): Promise<LinkListener>;
+}

@@ -1,0 +1,36 @@
+/** What placement tells an agent. Every command may come twice and in any order of replicas: agents compare, they do not count. */
+import { type Static, Type } from "typebox";
+
+/** Host this shard: fetch, cut, open. Answered by the shard's state in the heartbeat. */
+export const LoadShard = Type.Object({
+  kind: Type.Literal("load"),
+  replica: Type.String(),
+  model: Type.String(),
+  version: Type.String(),
+  stage: Type.Integer({ minimum: 0 }),
+  stages: Type.Integer({ minimum: 1 }),
+  quantization: Type.Union([Type.Literal("native"), Type.Literal("int8"), Type.Literal("int4"), Type.Literal("fp32")]),
+  slots: Type.Integer({ minimum: 1 }),
+  contextLength: Type.Integer({ minimum: 2 }),
+  threads: Type.Integer({ minimum: 1 }),
+});
+
+/** Which runner stands at which stage, from this epoch on. Sent to every agent of the replica. */
+export const ConnectReplica = Type.Object({
+  kind: Type.Literal("connect"),
+  replica: Type.String(),
+  epoch: Type.Integer({ minimum: 1 }),
+  /** By stage. */
+  stages: Type.Array(Type.Object({ runner: Type.String(), address: Type.String() }), { minItems: 1 }),
+  /** The lead's wire. */
+  lead: Type.String(),
+});
+
+/** Give the shard's memory back. */
+export const UnloadReplica = Type.Object({ kind: Type.Literal("unload"), replica: Type.String() });
+
+export const Control = Type.Union([LoadShard, ConnectReplica, UnloadReplica]);
+
+export type LoadShard = Static<typeof LoadShard>;
+export type ConnectReplica = Static<typeof ConnectReplica>;
+export type Control = Static<typeof Control>;

@@ -1,0 +1,67 @@
+/**
+ * A generation on its way: the submit that a gateway sends to a lead, and the frames that come back over the link. The codec is
+ * in `generation-codec.ts`. Pure.
+ */
+import type { ErrorCode } from "../errors.ts";
+import type { GenerationId } from "../ids.ts";
+import type { SampledToken, SamplingParameters } from "../model/sampling-parameters.ts";
+
+export interface GenerationSubmit {
+  readonly kind: "generate";
+  readonly generation: GenerationId;
+  readonly replica: string;
+  readonly tenant: string;
+  /** Milliseconds left until the client gives up; undefined: no deadline. */
+  readonly remainingMs: number | undefined;
+  /** W3C traceparent; empty when there is none. */
+  readonly traceparent: string;
+  readonly promptIds: Int32Array;
+  /** How many continuations (`n`). */
+  readonly choices: number;
+  /** Tokens per choice, at least 1. */
+  readonly tokensMax: number;
+  /** Ids that end a choice. The id itself is emitted as its last token. */
+  readonly stopIds: readonly number[];
+  readonly sampling: SamplingParameters;
+}
+
+/** Asks the agent for a model's text bundle; answered by `bundle` frames and the stream's end. */
+export interface TextBundleRequest {
+  readonly kind: "text-bundle";
+  readonly digest: string;
+}
+
+/** What a gateway can start a stream with, over the bus or as the stream's first frame. */
+export type SubmitBody = GenerationSubmit | TextBundleRequest;
+
+/** A submit on the bus says to which stream of which link session its answer goes. */
+export interface Submit {
+  readonly session: string;
+  readonly number: number;
+  readonly body: SubmitBody;
+}
+
+export type FinishReason = "stop" | "length";
+
+export interface ChoiceToken extends SampledToken {
+  readonly choice: number;
+  readonly position: number;
+}
+
+/** Why an agent did not execute: another node may. */
+export type RefusalReason = "draining" | "full" | "not-here" | "not-ready";
+
+/** Agent → gateway. The first one is `accepted` or `refused`. */
+export type AnswerFrame =
+  | { readonly kind: "accepted"; readonly queued: number }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string }
+  | { readonly kind: "tokens"; readonly tokens: readonly ChoiceToken[] }
+  | { readonly kind: "finished"; readonly choice: number; readonly reason: FinishReason }
+  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "bundle"; readonly bytes: Uint8Array };
+
+/** Gateway → agent, on a running stream. */
+export interface CancelChoice {
+  readonly kind: "cancel-choice";
+  readonly choice: number;
+}

@@ -9,9 +9,11 @@ export const LoadShard = Type.Object({
   version: Type.String(),
   stage: Type.Integer({ minimum: 0 }),
   stages: Type.Integer({ minimum: 1 }),
-  quantization: Type.Union([Type.Literal("native"), Type.Literal("int8"), Type.Literal("int4"), Type.Literal("fp32")]),
+  /** `auto`: native for quantized checkpoints, int8 for others. */
+  quantization: Type.Union([Type.Literal("auto"), Type.Literal("native"), Type.Literal("int8"), Type.Literal("int4"), Type.Literal("fp32")]),
   slots: Type.Integer({ minimum: 1 }),
-  contextLength: Type.Integer({ minimum: 2 }),
+  /** 0: all that the model has. */
+  contextLength: Type.Integer({ minimum: 0 }),
   threads: Type.Integer({ minimum: 1 }),
 });
 

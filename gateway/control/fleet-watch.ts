@@ -1,0 +1,62 @@
+/** Keeps the fleet up to date from the bus and tells who asks when it changes. */
+import type { Bus } from "../../core/bus/bus.ts";
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import { Heartbeat } from "../../core/messages/heartbeat.ts";
+import { decodeJson } from "../../core/messages/json-message.ts";
+import { SUBJECTS } from "../../core/messages/subjects.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import { Fleet } from "./fleet.ts";
+
+const EXPIRY_PERIOD_MS = 500;
+
+export class FleetWatch implements Disposable {
+  readonly fleet = new Fleet();
+  readonly #listeners = new Set<(fleet: Fleet) => void>();
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #subscription: { unsubscribe(): void };
+  #takeBack: () => void = () => {};
+
+  constructor(bus: Bus, clock: Clock, logger: Logger) {
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#subscription = bus.subscribe(SUBJECTS.everyHeartbeat, (payload) => this.#hear(payload));
+    this.#scheduleExpiry();
+  }
+
+  /** @returns what stops the calls. */
+  onChange(listener: (fleet: Fleet) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #hear(payload: Uint8Array): void {
+    try {
+      if (this.fleet.hear(decodeJson(Heartbeat, payload), this.#clock.now())) this.#changed();
+    } catch (thrown) {
+      this.#logger.warn({ err: ServingError.from(thrown) }, "a heartbeat that does not fit was dropped");
+    }
+  }
+
+  #scheduleExpiry(): void {
+    this.#takeBack = this.#clock.after(EXPIRY_PERIOD_MS, () => {
+      const silent = this.fleet.expire(this.#clock.now());
+      if (silent.length > 0) {
+        this.#logger.warn({ nodes: silent }, "nodes are silent and taken for dead");
+        this.#changed();
+      }
+      this.#scheduleExpiry();
+    });
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener(this.fleet);
+  }
+
+  [Symbol.dispose](): void {
+    this.#takeBack();
+    this.#subscription.unsubscribe();
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,57 @@
+/** What a gateway knows of nodes and replicas, folded from heartbeats. Pure: the caller says what time it is. */
+import { type NodeId, nodeId } from "../../core/ids.ts";
+import type { Heartbeat, ReplicaReport, ShardReport } from "../../core/messages/heartbeat.ts";
+
+/** A node whose last heartbeat is older than this is taken for dead. */
+export const NODE_SILENCE_MS = 3_000;
+
+export interface NodeView {
+  readonly node: NodeId;
+  readonly heardAtMs: number;
+  readonly heartbeat: Heartbeat;
+}
+
+/** A shard and where it is. */
+export interface ShardView extends ShardReport {
+  readonly node: NodeId;
+}
+
+/** A replica as its lead reports it, and where to send its requests. */
+export interface ReplicaView extends ReplicaReport {
+  readonly node: NodeId;
+  /** The lead's link address. */
+  readonly link: string;
+}
+
+export class Fleet {
+  readonly #nodes = new Map<NodeId, NodeView>();
+
+  /** @returns false when the heartbeat is older than one already heard. */
+  hear(heartbeat: Heartbeat, nowMs: number): boolean {
+    const node = nodeId(heartbeat.node);
+    const known = this.#nodes.get(node)?.heartbeat;
+    if (known !== undefined && known.incarnation === heartbeat.incarnation && known.sequence >= heartbeat.sequence) return false;
+    this.#nodes.set(node, { node, heardAtMs: nowMs, heartbeat });
+    return true;
+  }
+
+  /** Forgets the nodes that have been silent too long, and returns them. */
+  expire(nowMs: number): readonly NodeId[] {
+    const silent = [...this.#nodes.values()].filter((view) => nowMs - view.heardAtMs > NODE_SILENCE_MS).map((view) => view.node);
+    for (const node of silent) this.#nodes.delete(node);
+    return silent;
+  }
+
+  /** By node id. */
+  nodes(): readonly NodeView[] {
+    return [...this.#nodes.values()].toSorted((a, b) => (a.node < b.node ? -1 : 1));
+  }
+
+  shards(): readonly ShardView[] {
+    return this.nodes().flatMap(({ node, heartbeat }) => heartbeat.shards.map((shard) => ({ ...shard, node })));
+  }
+
+  replicas(): readonly ReplicaView[] {
+    return this.nodes().flatMap(({ node, heartbeat }) => heartbeat.replicas.map((replica) => ({ ...replica, node, link: heartbeat.link })));
+  }
+}

@@ -1,0 +1,19 @@
+/** What somebody wants to run: the input of placement. Pure. */
+import type { ModelName, ReplicaId } from "../../core/ids.ts";
+import type { Quantization } from "../../core/model/shard-description.ts";
+
+export interface DesiredReplica {
+  readonly replica: ReplicaId;
+  readonly model: ModelName;
+  readonly version: string;
+  readonly stages: number;
+  readonly quantization: Quantization | "auto";
+  /** Rows of the KV cache: how many sequences run at once. */
+  readonly slots: number;
+  /** Positions per sequence; undefined: all that the model has. */
+  readonly contextLength: number | undefined;
+  /** Threads of each shard's runner. */
+  readonly threads: number;
+  /** Nodes to wait for before stages are assigned, so that a cluster that is starting is not filled from one side. */
+  readonly nodesMin: number;
+}

@@ -29,7 +29,7 @@ export interface LinkStream {
   readonly number: number;
   /** Frames that may be written now. */
   readonly credit: number;
-  /** Where frames go; those that came before are delivered first. Set once. */
+  /** Where frames go from now on; those that nobody has taken yet are delivered first. A later call replaces the listener. */
   listen(listener: StreamListener): void;
   /**
    * Sends one frame. After the end of the stream it is dropped.

@@ -1,0 +1,108 @@
+/**
+ * One machine's agent: hosts shards as placement says, leads the replicas whose first stage is here, answers the gateways'
+ * submits over their links, and says in its heartbeat how things stand.
+ */
+import type { Bus } from "../core/bus/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import { ServingError } from "../core/errors.ts";
+import type { NodeId } from "../core/ids.ts";
+import type { LinkListener, LinkNetwork } from "../core/link/link.ts";
+import { type ConnectReplica, Control, type LoadShard } from "../core/messages/control.ts";
+import type { Heartbeat } from "../core/messages/heartbeat.ts";
+import { decodeJson } from "../core/messages/json-message.ts";
+import { SUBJECTS } from "../core/messages/subjects.ts";
+import type { Random } from "../core/random.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
+import type { Metrics } from "../core/telemetry/metrics.ts";
+import type { RunnerFactory } from "../core/wire/runner-handle.ts";
+import type { Wire } from "../core/wire/wire.ts";
+import { HeartbeatSender } from "./heartbeat.ts";
+import type { Cutter } from "./models/cutter.ts";
+import { Models } from "./models/models.ts";
+import { SubmitDesk } from "./submit-desk.ts";
+
+export interface AgentDeps {
+  readonly node: NodeId;
+  readonly bus: Bus;
+  readonly links: LinkNetwork;
+  readonly wire: Wire;
+  readonly runners: RunnerFactory;
+  readonly cutter: Cutter;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** What the CPU is: rows of one answer come from nodes of one class. */
+  readonly cpu: string;
+  readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
+}
+
+export class Agent implements AsyncDisposable {
+  readonly #deps: AgentDeps;
+  readonly #models: Models;
+  readonly #listener: LinkListener;
+  readonly #heartbeat: HeartbeatSender;
+  readonly #subscriptions: readonly { unsubscribe(): void }[];
+
+  static async start(deps: AgentDeps): Promise<Agent> {
+    const models = new Models(deps);
+    const desk = new SubmitDesk(models, deps);
+    const listener = await deps.links.listen((link) => desk.welcome(link));
+    return new Agent(deps, models, desk, listener);
+  }
+
+  private constructor(deps: AgentDeps, models: Models, desk: SubmitDesk, listener: LinkListener) {
+    this.#deps = deps;
+    this.#models = models;
+    this.#listener = listener;
+    const incarnation = deps.random.id();
+    this.#heartbeat = new HeartbeatSender(deps.node, () => this.#report(incarnation), deps);
+    models.onChange(() => this.#heartbeat.changed());
+    this.#subscriptions = [
+      deps.bus.subscribe(SUBJECTS.control(deps.node), (payload) => this.#control(payload)),
+      deps.bus.subscribe(SUBJECTS.submit(deps.node), (payload) => desk.submitted(payload)),
+    ];
+  }
+
+  #report(incarnation: string): Omit<Heartbeat, "node" | "sequence"> {
+    const { totalBytes, freeBytes } = this.#deps.memory();
+    return {
+      incarnation,
+      link: this.#listener.address,
+      wire: this.#deps.wire.address,
+      cpu: this.#deps.cpu,
+      memoryTotalBytes: totalBytes,
+      memoryFreeBytes: freeBytes,
+      ...this.#models.report(),
+    };
+  }
+
+  #control(payload: Uint8Array): void {
+    try {
+      this.#obey(decodeJson(Control, payload));
+    } catch (thrown) {
+      this.#deps.logger.warn({ err: ServingError.from(thrown) }, "a control message that does not fit was dropped");
+    }
+  }
+
+  #obey(command: Control): void {
+    switch (command.kind) {
+      case "load":
+        this.#models.load(command satisfies LoadShard);
+        return;
+      case "connect":
+        this.#models.connect(command satisfies ConnectReplica);
+        return;
+      case "unload":
+        this.#models.unload(command.replica);
+        return;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    this.#heartbeat[Symbol.dispose]();
+    await this.#listener[Symbol.asyncDispose]();
+    await this.#models[Symbol.asyncDispose]();
+  }
+}

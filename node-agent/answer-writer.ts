@@ -1,0 +1,113 @@
+/**
+ * Writes a generation's events to its link stream. Where the reader has no credit left, tokens gather in one frame to come and
+ * the generation is paused: the reader's slowness stays its own.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { ServingError } from "../core/errors.ts";
+import type { LinkStream, StreamEnd } from "../core/link/link.ts";
+import type { AnswerFrame, ChoiceToken, FinishReason } from "../core/messages/generation.ts";
+import { decodeCancelChoice, encodeAnswer } from "../core/messages/generation-codec.ts";
+import type { GenerationHandle, GenerationSink } from "./engines/generation-engine.ts";
+
+/** A reader that has not read for this long is cut off. */
+const UNREAD_MS_MAX = 30_000;
+/** Credit at which the generation is paused: tokens under way still need room. */
+const CREDIT_LOW = 8;
+/** A frame of tokens that gathered stays far below the link's limit. */
+const TOKENS_PER_FRAME = 64;
+
+export class AnswerWriter implements GenerationSink {
+  readonly #stream: LinkStream;
+  readonly #clock: Clock;
+  readonly #choices: number;
+  #handle: GenerationHandle | undefined;
+  #waiting: ChoiceToken[] = [];
+  #last: AnswerFrame[] = [];
+  #finished = 0;
+  #paused = false;
+  #ended = false;
+  #takeBackCut: () => void = () => {};
+
+  constructor(stream: LinkStream, options: { readonly clock: Clock; readonly choices: number }) {
+    this.#stream = stream;
+    this.#clock = options.clock;
+    this.#choices = options.choices;
+    stream.listen({
+      frame: (payload) => {
+        stream.consumed(1);
+        this.#handle?.cancelChoice(decodeCancelChoice(payload).choice);
+      },
+      ended: (end) => this.#streamEnded(end),
+      writable: () => this.#flush(),
+    });
+  }
+
+  /** The generation runs: from now on the stream's end cancels it. */
+  started(handle: GenerationHandle, queued: number): void {
+    this.#handle = handle;
+    this.#stream.write(encodeAnswer({ kind: "accepted", queued }));
+  }
+
+  tokens(tokens: readonly ChoiceToken[]): void {
+    this.#waiting.push(...tokens);
+    this.#flush();
+  }
+
+  finished(choice: number, reason: FinishReason): void {
+    this.#last.push({ kind: "finished", choice, reason });
+    this.#finished += 1;
+    this.#flush();
+  }
+
+  failed(error: ServingError): void {
+    this.#last.push({ kind: "failed", code: error.code, message: error.message });
+    this.#finished = this.#choices;
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#ended) return;
+    const stream = this.#stream;
+    while (this.#waiting.length > 0 && stream.credit > 0) {
+      stream.write(encodeAnswer({ kind: "tokens", tokens: this.#waiting.splice(0, TOKENS_PER_FRAME) }));
+    }
+    while (this.#waiting.length === 0 && this.#last.length > 0 && stream.credit > 0) {
+      const frame = this.#last.shift();
+      if (frame !== undefined) stream.write(encodeAnswer(frame));
+    }
+    const allSaid = this.#waiting.length === 0 && this.#last.length === 0;
+    if (allSaid && this.#finished >= this.#choices) {
+      this.#close();
+      stream.end();
+      return;
+    }
+    this.#setPaused(stream.credit <= CREDIT_LOW);
+  }
+
+  #setPaused(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) {
+      this.#handle?.pause();
+      this.#takeBackCut = this.#clock.after(UNREAD_MS_MAX, () => {
+        this.#handle?.cancel();
+        this.#close();
+        this.#stream.reset("the reader did not read for 30 s");
+      });
+    } else {
+      this.#takeBackCut();
+      this.#handle?.resume();
+    }
+  }
+
+  #streamEnded(end: StreamEnd): void {
+    if (this.#ended || end.kind === "end") return;
+    this.#close();
+    this.#handle?.cancel();
+  }
+
+  #close(): void {
+    this.#ended = true;
+    this.#takeBackCut();
+  }
+}

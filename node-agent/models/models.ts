@@ -1,0 +1,130 @@
+/** The shards on this node and the replicas it leads, by replica and stage. */
+import { createHash } from "node:crypto";
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { ConnectReplica, LoadShard } from "../../core/messages/control.ts";
+import type { Heartbeat } from "../../core/messages/heartbeat.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import type { RunnerFactory } from "../../core/wire/runner-handle.ts";
+import type { Wire } from "../../core/wire/wire.ts";
+import { GenerationEngine } from "../engines/generation-engine.ts";
+import type { Cutter } from "./cutter.ts";
+import { ReplicaLead } from "./replica-lead.ts";
+import { ShardHost } from "./shard-host.ts";
+
+export interface ModelsDeps {
+  readonly wire: Wire;
+  readonly runners: RunnerFactory;
+  readonly cutter: Cutter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly memory: () => { readonly freeBytes: number };
+}
+
+export class Models implements AsyncDisposable {
+  readonly #deps: ModelsDeps;
+  readonly #hosts = new Map<string, ShardHost>();
+  readonly #leads = new Map<string, ReplicaLead>();
+  readonly #unloading = new Set<Promise<void>>();
+  #changed: () => void = () => {};
+
+  constructor(deps: ModelsDeps) {
+    this.#deps = deps;
+  }
+
+  onChange(listener: () => void): void {
+    this.#changed = listener;
+  }
+
+  /** A shard that is here already stays as it is. */
+  load(command: LoadShard): void {
+    const key = `${command.replica}#${command.stage}`;
+    if (this.#hosts.has(key)) return;
+    const { runners, cutter, clock, logger, memory, metrics } = this.#deps;
+    const host = new ShardHost(command, {
+      runners,
+      cutter,
+      clock,
+      logger,
+      memoryFreeBytes: () => memory().freeBytes,
+      onChange: () => this.#changed(),
+      onRestart: () => metrics.runnerRestarts.inc({ model: command.model }),
+    });
+    this.#hosts.set(key, host);
+    this.#changed();
+  }
+
+  /** Joins every stage of the replica that is here; the first one's node leads. */
+  connect(command: ConnectReplica): void {
+    for (const host of this.#hosts.values()) {
+      if (host.load.replica !== command.replica) continue;
+      this.#guard(host.connect(command));
+      if (host.load.stage === 0) this.#lead(host, command);
+    }
+  }
+
+  unload(replica: string): void {
+    this.#leads.get(replica)?.[Symbol.dispose]();
+    this.#leads.delete(replica);
+    for (const [key, host] of this.#hosts) {
+      if (host.load.replica !== replica) continue;
+      this.#hosts.delete(key);
+      const unloading = host[Symbol.asyncDispose]().finally(() => this.#unloading.delete(unloading));
+      this.#unloading.add(unloading);
+    }
+    this.#changed();
+  }
+
+  lead(replica: string): ReplicaLead | undefined {
+    return this.#leads.get(replica);
+  }
+
+  /** The serialized text bundle with this digest. */
+  textBundle(digest: string): Uint8Array | undefined {
+    for (const [replica, lead] of this.#leads) {
+      if (lead.textDigest === digest) return this.#hosts.get(`${replica}#0`)?.cut?.text;
+    }
+    return undefined;
+  }
+
+  report(): Pick<Heartbeat, "shards" | "replicas"> {
+    return {
+      shards: [...this.#hosts.values()].map((host) => host.report()),
+      replicas: [...this.#leads.values()].map((lead) => lead.report()),
+    };
+  }
+
+  #lead(host: ShardHost, command: ConnectReplica): void {
+    const { cut, opened } = host;
+    if (cut === undefined || opened === undefined) return;
+    let lead = this.#leads.get(command.replica);
+    if (lead === undefined) {
+      const engine = new GenerationEngine(
+        {
+          model: host.load.model,
+          stages: host.load.stages,
+          slots: host.load.slots,
+          contextLength: host.contextLength,
+          vocabSize: cut.description.vocabSize,
+          decodeRowsMin: opened.decodeRowsMin,
+        },
+        { clock: this.#deps.clock },
+      );
+      const textDigest = createHash("sha256").update(cut.text).digest("hex");
+      lead = new ReplicaLead(host, { engine, textDigest }, { ...this.#deps, onChange: () => this.#changed() });
+      this.#leads.set(command.replica, lead);
+    }
+    this.#guard(lead.join(command));
+  }
+
+  #guard(task: Promise<void>): void {
+    task.catch((thrown: unknown) => this.#deps.logger.error({ err: ServingError.from(thrown) }, "connecting a replica failed"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const host of [...this.#hosts.values()]) this.unload(host.load.replica);
+    await Promise.all(this.#unloading);
+  }
+}

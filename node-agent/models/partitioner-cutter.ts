@@ -1,0 +1,95 @@
+/** The cutter of a real node: runs the partitioner as a process of its own, so that its memory goes back when it is done. */
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { isErrorCode, ServingError } from "../../core/errors.ts";
+import { parseShardDescription } from "../../core/model/shard-description.ts";
+import type { CutRequest, CutShard, Cutter } from "./cutter.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../partitioner/main.ts", import.meta.url));
+
+export interface PartitionerCutterOptions {
+  /** Holds one folder per model. */
+  readonly repositoryFolder: string;
+  /** Where shards are kept between starts. */
+  readonly cacheFolder: string;
+}
+
+interface Outcome {
+  readonly folder: string;
+  readonly text: string;
+}
+
+export function partitionerCutter(options: PartitionerCutterOptions): Cutter {
+  return {
+    async cut(request, onProgress, signal): Promise<CutShard> {
+      const outcome = await runPartitioner(options, request, onProgress, signal);
+      const description = parseShardDescription(await readFile(path.join(outcome.folder, "shard.json"), "utf8"));
+      return { folder: outcome.folder, description, text: await readFile(outcome.text) };
+    },
+  };
+}
+
+function runPartitioner(
+  options: PartitionerCutterOptions,
+  request: CutRequest,
+  onProgress: (progress: number) => void,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { model, version, stage, stages, quantization } = request;
+  const flags = {
+    "--model-folder": path.join(options.repositoryFolder, model),
+    "--version": version,
+    "--stage": String(stage),
+    "--stages": String(stages),
+    "--quantization": quantization,
+    "--out": options.cacheFolder,
+  };
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [PROGRAM, ...Object.entries(flags).flat()], { stdio: ["ignore", "pipe", "pipe"], signal });
+    let outcome: Outcome | undefined;
+    let failure: ServingError | undefined;
+    let lastWords = "";
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const message = parseLine(line);
+      if (message.kind === "progress") onProgress(message.progress);
+      else if (message.kind === "done") outcome = message;
+      else if (message.kind === "error") failure = message.error;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      lastWords = (lastWords + text).slice(-2_000);
+    });
+    child.once("error", reject);
+    child.once("close", (code, exitSignal) => {
+      if (outcome !== undefined && code === 0) resolve(outcome);
+      else reject(failure ?? new ServingError("INTERNAL", `the partitioner ended with ${exitSignal ?? `code ${code}`}`, { cause: new Error(lastWords) }));
+    });
+  });
+}
+
+type Line =
+  | { readonly kind: "progress"; readonly progress: number }
+  | ({ readonly kind: "done" } & Outcome)
+  | { readonly kind: "error"; readonly error: ServingError }
+  | { readonly kind: "other" };
+
+function parseLine(line: string): Line {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return { kind: "other" };
+  }
+  if (typeof value !== "object" || value === null) return { kind: "other" };
+  if ("progress" in value && typeof value.progress === "number") return { kind: "progress", progress: value.progress };
+  if ("folder" in value && typeof value.folder === "string" && "text" in value && typeof value.text === "string") {
+    return { kind: "done", folder: value.folder, text: value.text };
+  }
+  if ("error" in value && typeof value.error === "object" && value.error !== null) {
+    const { code, message } = value.error as { code?: unknown; message?: unknown };
+    return { kind: "error", error: new ServingError(isErrorCode(code) ? code : "INTERNAL", String(message)) };
+  }
+  return { kind: "other" };
+}

@@ -1,0 +1,113 @@
+/** The lead of one replica: its generation engine, and the pipeline that the engine drives in the current epoch. */
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import type { ConnectReplica } from "../../core/messages/control.ts";
+import type { ReplicaReport } from "../../core/messages/heartbeat.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Wire } from "../../core/wire/wire.ts";
+import { GenerationEngine } from "../engines/generation-engine.ts";
+import type { ShardHost } from "./shard-host.ts";
+
+const JOIN_LIMIT_MS = 10_000;
+
+export interface ReplicaLeadDeps {
+  readonly wire: Wire;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called after every change of readiness. */
+  readonly onChange: () => void;
+}
+
+type LeadState =
+  | { readonly kind: "apart" }
+  | { readonly kind: "joining"; readonly epoch: number }
+  | { readonly kind: "ready"; readonly epoch: number };
+
+export class ReplicaLead implements Disposable {
+  readonly engine: GenerationEngine;
+  readonly textDigest: string;
+  readonly #host: ShardHost;
+  readonly #deps: ReplicaLeadDeps;
+  #state: LeadState = { kind: "apart" };
+  #join: AbortController | undefined;
+
+  constructor(host: ShardHost, options: { readonly engine: GenerationEngine; readonly textDigest: string }, deps: ReplicaLeadDeps) {
+    this.#host = host;
+    this.engine = options.engine;
+    this.textDigest = options.textDigest;
+    this.#deps = deps;
+  }
+
+  get ready(): boolean {
+    return this.#state.kind === "ready";
+  }
+
+  report(): ReplicaReport {
+    const { replica, model, version } = this.#host.load;
+    const { slots, busySlots, queued } = this.engine.load();
+    return {
+      replica,
+      model,
+      version,
+      epoch: this.#state.kind === "apart" ? 0 : this.#state.epoch,
+      ready: this.ready,
+      slots,
+      busySlots,
+      queued,
+      contextLength: this.#host.contextLength,
+      textDigest: this.textDigest,
+    };
+  }
+
+  /** Joins the stages of an epoch and sends a canary token through all of them; only then the replica is ready. */
+  async join(command: ConnectReplica): Promise<void> {
+    const { epoch } = command;
+    const [first] = command.stages;
+    if (first === undefined || (this.#state.kind !== "apart" && epoch <= this.#state.epoch)) return;
+    this.#leave(new ServingError("UNAVAILABLE", `the stages of ${this.#host.load.model} are being connected anew; try again`));
+    const join = new AbortController();
+    this.#join = join;
+    this.#state = { kind: "joining", epoch };
+    const takeBack = this.#deps.clock.after(JOIN_LIMIT_MS, () => join.abort(new ServingError("UNAVAILABLE", "the stages did not come together in time")));
+    const listener = {
+      result: this.engine.onResult,
+      broken: (error: ServingError) => this.#broken(epoch, error),
+    };
+    try {
+      const options = { replica: this.#host.load.replica as ReplicaId, epoch, first: first.address };
+      const pipeline = await this.#deps.wire.join(options, listener, join.signal);
+      if (join.signal.aborted) {
+        pipeline.close();
+        return;
+      }
+      this.engine.attach(pipeline, epoch);
+      await this.engine.canary(join.signal);
+      if (this.#state.kind !== "joining" || this.#state.epoch !== epoch) return;
+      this.#state = { kind: "ready", epoch };
+      this.#deps.onChange();
+    } catch (thrown) {
+      this.#broken(epoch, ServingError.from(thrown));
+    } finally {
+      takeBack();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#leave(new ServingError("UNAVAILABLE", `model ${this.#host.load.model} is being unloaded`));
+  }
+
+  #broken(epoch: number, error: ServingError): void {
+    if (this.#state.kind === "apart" || this.#state.epoch !== epoch) return;
+    this.#deps.logger.error({ err: error, replica: this.#host.load.replica, epoch }, "the replica's stages came apart");
+    this.#leave(new ServingError("UNAVAILABLE", `a shard of model ${this.#host.load.model} was lost while generating; try again`, { cause: error }));
+    this.#deps.onChange();
+  }
+
+  #leave(error: ServingError): void {
+    this.#state = { kind: "apart" };
+    this.#join?.abort(error);
+    this.#join = undefined;
+    this.engine.broken(error);
+  }
+}

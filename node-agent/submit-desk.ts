@@ -1,0 +1,122 @@
+/** Takes in what gateways submit, over the bus or over their link, each exactly once, and starts its answer. */
+import type { Clock } from "../core/clock.ts";
+import { ServingError } from "../core/errors.ts";
+import { FRAME_BYTES_MAX, type Link, type LinkStream } from "../core/link/link.ts";
+import { SubmitWindow } from "../core/link/submit-window.ts";
+import type { GenerationSubmit, RefusalReason, Submit, TextBundleRequest } from "../core/messages/generation.ts";
+import { decodeSubmit, encodeAnswer, SubmitAssembler } from "../core/messages/generation-codec.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
+import { AnswerWriter } from "./answer-writer.ts";
+import type { Models } from "./models/models.ts";
+
+interface Session {
+  readonly link: Link;
+  readonly window: SubmitWindow;
+}
+
+/** Room for an answer frame's head. */
+const BUNDLE_PART_BYTES = FRAME_BYTES_MAX - 64;
+
+export class SubmitDesk {
+  readonly #models: Models;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(models: Models, deps: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#models = models;
+    this.#clock = deps.clock;
+    this.#logger = deps.logger;
+  }
+
+  /** A gateway has dialed. */
+  welcome(link: Link): void {
+    const session = { link, window: new SubmitWindow() };
+    this.#sessions.set(link.session, session);
+    link.onStream((number) => this.#submittedOverLink(session, number));
+    link.closed.then(() => this.#sessions.delete(link.session)).catch(() => {});
+  }
+
+  /** A submit came over the bus. One of a session that is gone, or not here yet, is dropped: its gateway sends it over the link. */
+  submitted(payload: Uint8Array): void {
+    let submit: Submit;
+    try {
+      submit = decodeSubmit(payload);
+    } catch (thrown) {
+      this.#logger.warn({ err: ServingError.from(thrown) }, "a submit that does not fit was dropped");
+      return;
+    }
+    const session = this.#sessions.get(submit.session);
+    if (session?.window.accept(submit.number) === true) this.#start(session.link.open(submit.number, "tokens"), submit);
+  }
+
+  #submittedOverLink(session: Session, number: number): void {
+    const stream = session.link.open(number, "tokens");
+    const assembler = new SubmitAssembler();
+    stream.listen({
+      frame: (payload) => {
+        stream.consumed(1);
+        try {
+          const submit = assembler.push(payload);
+          if (submit !== undefined && session.window.accept(number)) this.#start(stream, submit);
+        } catch (thrown) {
+          this.#fail(stream, ServingError.from(thrown));
+        }
+      },
+      ended: () => session.window.accept(number),
+    });
+  }
+
+  #start(stream: LinkStream, submit: Submit): void {
+    switch (submit.body.kind) {
+      case "generate":
+        this.#generate(stream, submit.body);
+        return;
+      case "text-bundle":
+        this.#sendTextBundle(stream, submit.body);
+        return;
+    }
+  }
+
+  #generate(stream: LinkStream, request: GenerationSubmit): void {
+    const lead = this.#models.lead(request.replica);
+    if (lead === undefined) return this.#refuse(stream, "not-here", `replica ${request.replica} is not led here`);
+    if (!lead.ready) return this.#refuse(stream, "not-ready", `replica ${request.replica} is not ready`);
+    const writer = new AnswerWriter(stream, { clock: this.#clock, choices: request.choices });
+    try {
+      const handle = lead.engine.submit(request, writer);
+      writer.started(handle, lead.engine.load().queued);
+    } catch (thrown) {
+      const error = ServingError.from(thrown);
+      if (error.code === "RESOURCE_EXHAUSTED") this.#refuse(stream, "full", error.message);
+      else this.#fail(stream, error);
+    }
+  }
+
+  #sendTextBundle(stream: LinkStream, request: TextBundleRequest): void {
+    const bytes = this.#models.textBundle(request.digest);
+    if (bytes === undefined) return this.#refuse(stream, "not-here", `no text bundle ${request.digest} here`);
+    stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
+    let sent = 0;
+    const sendOn = () => {
+      while (stream.credit > 0 && sent < bytes.byteLength) {
+        const part = bytes.subarray(sent, sent + BUNDLE_PART_BYTES);
+        stream.write(encodeAnswer({ kind: "bundle", bytes: part }));
+        sent += part.byteLength;
+        if (sent === bytes.byteLength) stream.end();
+      }
+    };
+    stream.listen({ frame: () => stream.consumed(1), ended: () => {}, writable: sendOn });
+    sendOn();
+  }
+
+  #refuse(stream: LinkStream, reason: RefusalReason, message: string): void {
+    stream.write(encodeAnswer({ kind: "refused", reason, message }));
+    stream.end();
+  }
+
+  #fail(stream: LinkStream, error: ServingError): void {
+    stream.write(encodeAnswer({ kind: "failed", code: error.code, message: error.message }));
+    stream.end();
+  }
+}

@@ -52,6 +52,11 @@ export interface DecodeRun {
   readonly rows: readonly DecodeRow[];
 }
 
+/** Nothing to compute: the step carries releases only, and passes every stage at once. It has no activations; its stageUs are 0. */
+export interface NoRun {
+  readonly kind: "none";
+}
+
 export interface Step {
   readonly epoch: number;
   /** Counts up by one within an epoch. */
@@ -60,7 +65,7 @@ export interface Step {
   readonly releases: readonly number[];
   readonly copies: readonly SlotCopy[];
   readonly admissions: readonly Admission[];
-  readonly run: PrefillRun | DecodeRun;
+  readonly run: PrefillRun | DecodeRun | NoRun;
 }
 
 export interface StepToken extends SampledToken {

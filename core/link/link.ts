@@ -10,6 +10,8 @@
 /** How many frames may be under way in each direction before a writer has to wait. */
 export const STREAM_CREDIT = { tensor: 16, tokens: 64 } as const;
 export const FRAME_BYTES_MAX = 64 * 1024;
+/** A link that brings nothing for so long is dead; both ends see to it that there is something to bring. */
+export const LINK_SILENCE_MS = 1_500;
 
 export type StreamKind = keyof typeof STREAM_CREDIT;
 
@@ -19,7 +21,7 @@ export type StreamEnd = { readonly kind: "end" } | { readonly kind: "reset"; rea
 export interface StreamListener {
   /** One frame; it is the listener's. The frame's credit goes back to the writer when the listener calls `consumed`. */
   frame(payload: Uint8Array): void;
-  /** Called once; nothing follows. */
+  /** Called once, unless this end has reset the stream; nothing follows. */
   ended(end: StreamEnd): void;
   /** The peer has read: `credit` frames may be written again. */
   writable?(credit: number): void;
@@ -32,11 +34,11 @@ export interface LinkStream {
   /** Where frames go from now on; those that nobody has taken yet are delivered first. A later call replaces the listener. */
   listen(listener: StreamListener): void;
   /**
-   * Sends one frame. After the end of the stream it is dropped.
+   * Sends one frame; the payload is the link's from here on. After the end of the stream it is dropped.
    * @throws ServingError RESOURCE_EXHAUSTED when no credit is left or the frame is too large: the writer did not look.
    */
   write(payload: Uint8Array): void;
-  /** `count` received frames have been dealt with. */
+  /** `count` received frames have been dealt with. Credit goes back to the writer a quarter of the window at a time. */
   consumed(count: number): void;
   /** No more frames from here. */
   end(): void;
@@ -47,9 +49,12 @@ export interface LinkStream {
 export interface Link {
   /** Differs for every connection ever made; both ends know it. */
   readonly session: string;
-  /** This end of the stream `number`. */
+  /** This end of the stream `number`. One that is over already, or whose link is gone, tells its listener so at once. */
   open(number: number, kind: StreamKind): LinkStream;
-  /** A frame came for a stream that this end has not opened. */
+  /**
+   * A frame, or a reset, came for a stream that this end has not opened. The listener opens it before it returns; else the
+   * stream is reset.
+   */
   onStream(listener: (number: number) => void): void;
   /** Resolves when the connection is gone, with the reason. */
   readonly closed: Promise<string>;

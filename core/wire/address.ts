@@ -1,0 +1,33 @@
+/** Where sockets listen: `unix:PATH` or `tcp:HOST:PORT`, as text in messages and as options of `node:net`. Pure. */
+import { ServingError } from "../errors.ts";
+
+export type SocketAddress =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+
+/** sun_path holds 104 bytes on macOS and 108 on Linux, the closing zero included. */
+export const UNIX_PATH_BYTES_MAX = 100;
+
+/** @throws ServingError INVALID_ARGUMENT when the text is no address. */
+export function parseAddress(text: string): SocketAddress {
+  if (text.startsWith("unix:")) {
+    const path = text.slice(5);
+    const bytes = new TextEncoder().encode(path).length;
+    if (bytes === 0 || bytes > UNIX_PATH_BYTES_MAX)
+      throw new ServingError(
+        "INVALID_ARGUMENT",
+        `the socket path ${JSON.stringify(path)} has ${bytes} bytes, at most ${UNIX_PATH_BYTES_MAX} are possible: choose a shorter folder`,
+      );
+    return { kind: "unix", path };
+  }
+  const [, host, port] = /^tcp:(?:\[?([^\]]+?)\]?):(\d{1,5})$/.exec(text) ?? [];
+  if (host === undefined || port === undefined || Number(port) > 65535)
+    throw new ServingError("INVALID_ARGUMENT", `${JSON.stringify(text)} is no address: write unix:PATH or tcp:HOST:PORT`);
+  return { kind: "tcp", host, port: Number(port) };
+}
+
+export function formatAddress(address: SocketAddress): string {
+  if (address.kind === "unix") return `unix:${address.path}`;
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `tcp:${host}:${address.port}`;
+}

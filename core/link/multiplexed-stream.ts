@@ -44,7 +44,6 @@ export class MultiplexedStream implements LinkStream {
   }
 
   listen(listener: StreamListener): void {
-    assert(this.#listener === undefined, `stream ${this.number} has a listener already`);
     this.#listener = listener;
     const inbox = this.#inbox;
     this.#inbox = [];

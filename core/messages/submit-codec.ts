@@ -1,0 +1,202 @@
+/**
+ * Submits as bytes, for the bus and, in parts, for the link; and what else a gateway writes on a running stream. Pure.
+ *
+ * Integers are little-endian; prompt ids are raw int32 at the end. Gateway → agent, the first byte of a link frame says what it
+ * is: a part of a submit with more to come, the last part, or a cancel of one choice.
+ */
+import { assert, ServingError } from "../errors.ts";
+import { generationId } from "../ids.ts";
+import { FRAME_BYTES_MAX, STREAM_CREDIT } from "../link/link.ts";
+import type { SamplingParameters } from "../model/sampling-parameters.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import type { CancelChoice, GenerationSubmit, Submit, TextBundleRequest } from "./generation.ts";
+
+const FORM = 1;
+const BODY = { generate: 1, textBundle: 2 } as const;
+const FRAME = { more: 1, last: 2, cancelChoice: 3 } as const;
+/** On the wire: no deadline, no log probabilities. */
+const NONE = -1;
+
+/** What a submit may take on a link: with credit to spare, so that a writer who has sent nothing else never waits. */
+export const SUBMIT_BYTES_MAX = (STREAM_CREDIT.tokens - 1) * (FRAME_BYTES_MAX - 1);
+
+/** @throws ServingError RESOURCE_EXHAUSTED when the prompt is too long for any link. */
+export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
+  const writer = new ByteWriter(body.kind === "generate" ? 384 + body.promptIds.byteLength : 192);
+  writer.u8(FORM);
+  writer.text(session);
+  writer.u32(number);
+  switch (body.kind) {
+    case "generate":
+      writer.u8(BODY.generate);
+      writeGeneration(writer, body);
+      break;
+    case "text-bundle":
+      writer.u8(BODY.textBundle);
+      writer.text(body.digest);
+      break;
+  }
+  const bytes = writer.finish();
+  if (bytes.byteLength > SUBMIT_BYTES_MAX) {
+    throw new ServingError("RESOURCE_EXHAUSTED", `a submit of ${bytes.byteLength} bytes is over the limit of ${SUBMIT_BYTES_MAX}`);
+  }
+  return bytes;
+}
+
+/** @throws ServingError INVALID_ARGUMENT */
+export function decodeSubmit(bytes: Uint8Array): Submit {
+  const reader = new ByteReader("a submit", bytes);
+  if (reader.u8() !== FORM) reader.fail("is of another version");
+  const session = reader.text();
+  const number = reader.u32();
+  const body = readBody(reader);
+  reader.end();
+  return { session, number, body };
+}
+
+/** The frames that carry an encoded submit over its link stream. */
+export function submitFrames(submit: Uint8Array): readonly Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  const partBytes = FRAME_BYTES_MAX - 1;
+  for (let offset = 0; offset === 0 || offset < submit.byteLength; offset += partBytes) {
+    const part = submit.subarray(offset, offset + partBytes);
+    const frame = new Uint8Array(part.byteLength + 1);
+    frame[0] = offset + partBytes < submit.byteLength ? FRAME.more : FRAME.last;
+    frame.set(part, 1);
+    frames.push(frame);
+  }
+  return frames;
+}
+
+/** Puts the submit that opens a link stream together again. */
+export class SubmitAssembler {
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  /** @returns the submit when `frame` completes it. @throws ServingError INVALID_ARGUMENT */
+  push(frame: Uint8Array): Submit | undefined {
+    const type = frame[0];
+    if (type !== FRAME.more && type !== FRAME.last) {
+      throw new ServingError("INVALID_ARGUMENT", `a stream begins with a frame of type ${type}, not with a submit`);
+    }
+    this.#parts.push(frame.subarray(1));
+    this.#bytes += frame.byteLength - 1;
+    if (this.#bytes > SUBMIT_BYTES_MAX) {
+      throw new ServingError("INVALID_ARGUMENT", `a submit of more than ${SUBMIT_BYTES_MAX} bytes`);
+    }
+    if (type === FRAME.more) return undefined;
+    const bytes = new Uint8Array(this.#bytes);
+    let offset = 0;
+    for (const part of this.#parts) {
+      bytes.set(part, offset);
+      offset += part.byteLength;
+    }
+    this.#parts = [];
+    this.#bytes = 0;
+    return decodeSubmit(bytes);
+  }
+}
+
+export function encodeCancelChoice({ choice }: CancelChoice): Uint8Array {
+  return Uint8Array.of(FRAME.cancelChoice, choice);
+}
+
+/**
+ * A frame that a gateway wrote on a running stream; undefined when it is a late copy of the submit, which came over the bus
+ * first. @throws ServingError INVALID_ARGUMENT
+ */
+export function decodeCancelChoice(frame: Uint8Array): CancelChoice | undefined {
+  const reader = new ByteReader("a gateway's frame", frame);
+  const type = reader.u8();
+  if (type === FRAME.more || type === FRAME.last) return undefined;
+  if (type !== FRAME.cancelChoice) reader.fail(`is of the unknown type ${type}`);
+  const choice = reader.u8();
+  reader.end();
+  return { kind: "cancel-choice", choice };
+}
+
+function writeGeneration(writer: ByteWriter, submit: GenerationSubmit): void {
+  assert(submit.choices >= 1 && submit.choices <= 255, `${submit.choices} choices do not fit a submit`);
+  writer.text(submit.generation);
+  writer.text(submit.replica);
+  writer.text(submit.tenant);
+  writer.text(submit.traceparent);
+  writer.f64(submit.remainingMs ?? NONE);
+  writer.u8(submit.choices);
+  writer.u32(submit.tokensMax);
+  writer.u32(submit.stopIds.length);
+  for (const id of submit.stopIds) writer.i32(id);
+  writeSampling(writer, submit.sampling);
+  writer.u32(submit.promptIds.length);
+  writer.bytes(new Uint8Array(submit.promptIds.buffer, submit.promptIds.byteOffset, submit.promptIds.byteLength));
+}
+
+function writeSampling(writer: ByteWriter, sampling: SamplingParameters): void {
+  writer.f64(sampling.temperature);
+  writer.u32(sampling.topK);
+  writer.f64(sampling.topP);
+  writer.f64(sampling.minP);
+  writer.f64(sampling.repetitionPenalty);
+  writer.f64(sampling.presencePenalty);
+  writer.f64(sampling.frequencyPenalty);
+  writer.u64(sampling.seed);
+  writer.i32(sampling.topLogprobs ?? NONE);
+  writer.u32(sampling.logitBias.length);
+  for (const [id, bias] of sampling.logitBias) {
+    writer.i32(id);
+    writer.f64(bias);
+  }
+}
+
+function readBody(reader: ByteReader): GenerationSubmit | TextBundleRequest {
+  const kind = reader.u8();
+  if (kind === BODY.generate) return readGeneration(reader);
+  if (kind === BODY.textBundle) return { kind: "text-bundle", digest: reader.text() };
+  return reader.fail(`is of the unknown kind ${kind}`);
+}
+
+function readGeneration(reader: ByteReader): GenerationSubmit {
+  const generation = generationId(reader.text());
+  const replica = reader.text();
+  const tenant = reader.text();
+  const traceparent = reader.text();
+  const remainingMs = reader.f64();
+  const choices = reader.u8();
+  const tokensMax = reader.u32();
+  if (choices === 0 || tokensMax === 0) reader.fail("asks for nothing");
+  const stopIds = Array.from({ length: reader.count(reader.u32(), 4) }, () => reader.i32());
+  const sampling = readSampling(reader);
+  const ids = reader.bytes(reader.count(reader.u32(), 4) * 4).slice();
+  return {
+    kind: "generate",
+    generation,
+    replica,
+    tenant,
+    remainingMs: remainingMs === NONE ? undefined : remainingMs,
+    traceparent,
+    promptIds: new Int32Array(ids.buffer, ids.byteOffset, ids.byteLength / 4),
+    choices,
+    tokensMax,
+    stopIds,
+    sampling,
+  };
+}
+
+function readSampling(reader: ByteReader): SamplingParameters {
+  const numbers = {
+    temperature: reader.f64(),
+    topK: reader.u32(),
+    topP: reader.f64(),
+    minP: reader.f64(),
+    repetitionPenalty: reader.f64(),
+    presencePenalty: reader.f64(),
+    frequencyPenalty: reader.f64(),
+    seed: reader.u64(),
+  };
+  const topLogprobs = reader.i32();
+  if (topLogprobs < NONE) reader.fail("asks for a negative number of log probabilities");
+  const biases = reader.count(reader.u32(), 12);
+  const logitBias = Array.from({ length: biases }, () => [reader.i32(), reader.f64()] as const);
+  return { ...numbers, topLogprobs: topLogprobs === NONE ? undefined : topLogprobs, logitBias };
+}

@@ -1,0 +1,193 @@
+/**
+ * Settings from one table: each has a flag, an environment variable, a default, limits and help. A program's own table is typed
+ * by what it reads; its help and the manual's table are printed from it.
+ */
+import { ServingError } from "./errors.ts";
+
+/** How a setting's text becomes a value. */
+export interface SettingKind<Value> {
+  /** What is allowed, for help and errors: `0 to 65535`. */
+  readonly allowed: string;
+  /** undefined when the text is not allowed. */
+  parse(text: string): Value | undefined;
+  /** A switch: its flag stands alone, `--no-flag` turns it off. */
+  readonly isSwitch?: true;
+}
+
+export interface Setting<Value> {
+  readonly kind: SettingKind<Value>;
+  readonly fallback: Value;
+  readonly help: string;
+  /** Such as `ms`; empty when the value has none. */
+  readonly unit?: string;
+  /** What stands for the default in help, where its value depends on the machine. */
+  readonly fallbackText?: string;
+}
+
+export type SettingsTable = Readonly<Record<string, Setting<unknown>>>;
+export type SettingsOf<Table extends SettingsTable> = { readonly [Name in keyof Table]: Table[Name]["fallback"] };
+
+/** Binds the type of one row of a table. */
+export const setting = <Value>(row: Setting<Value>): Setting<Value> => row;
+
+export function wholeNumber(min: number, max: number): SettingKind<number> {
+  return {
+    allowed: `${min} to ${max}`,
+    parse: (text) => {
+      const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    },
+  };
+}
+
+export function text(allowed = "any text"): SettingKind<string> {
+  return { allowed, parse: (value) => (value === "" ? undefined : value) };
+}
+
+export function oneOf<const Values extends readonly string[]>(values: Values): SettingKind<Values[number]> {
+  return { allowed: values.join(", "), parse: (value) => values.find((known) => known === value) };
+}
+
+export function yesNo(): SettingKind<boolean> {
+  const words = new Map([
+    ["true", true],
+    ["yes", true],
+    ["1", true],
+    ["false", false],
+    ["no", false],
+    ["0", false],
+  ]);
+  return { allowed: "true or false", parse: (value) => words.get(value.toLowerCase()), isSwitch: true };
+}
+
+const BYTE_UNITS = new Map([
+  ["", 1],
+  ["k", 2 ** 10],
+  ["m", 2 ** 20],
+  ["g", 2 ** 30],
+  ["t", 2 ** 40],
+]);
+
+/** `512M`: K, M, G and T are powers of 1024. */
+export function byteSize(): SettingKind<number> {
+  return {
+    allowed: "bytes, or a number with K, M, G or T",
+    parse: (value) => {
+      const [, digits, unit] = /^(\d+)([kmgt]?)$/i.exec(value) ?? [];
+      const bytes = Number(digits) * (BYTE_UNITS.get(unit?.toLowerCase() ?? "") ?? Number.NaN);
+      return Number.isSafeInteger(bytes) ? bytes : undefined;
+    },
+  };
+}
+
+/** Allows a setting to be left out: its fallback is undefined. */
+export function optional<Value>(kind: SettingKind<Value>): SettingKind<Value | undefined> {
+  return kind;
+}
+
+/** Values between commas. */
+export function listOf<Value>(kind: SettingKind<Value>): SettingKind<readonly Value[]> {
+  return {
+    allowed: `${kind.allowed}; several with commas`,
+    parse: (value) => {
+      const values = value.split(",").map((part) => kind.parse(part.trim()));
+      return values.includes(undefined) ? undefined : values.filter((one) => one !== undefined);
+    },
+  };
+}
+
+export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+export const environmentOf = (name: string): string => `NEREID_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+
+export interface SettingsSource {
+  /** Such as `process.argv.slice(2)`. */
+  readonly flags: readonly string[];
+  /** Such as `process.env`. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Flags before environment before defaults.
+ * @throws ServingError INVALID_ARGUMENT naming the setting, the value and what is allowed.
+ */
+export function readSettings<Table extends SettingsTable>(table: Table, source: SettingsSource): SettingsOf<Table> {
+  const flags = readFlags(table, source.flags);
+  const read = ([name, { kind, fallback }]: [string, Setting<unknown>]): [string, unknown] => {
+    const flag = flags.get(name);
+    if (flag !== undefined) return [name, parsed(flagOf(name), kind, flag)];
+    const variable = source.environment[environmentOf(name)];
+    if (variable !== undefined && variable !== "") return [name, parsed(environmentOf(name), kind, variable)];
+    return [name, fallback];
+  };
+  return Object.fromEntries(Object.entries(table).map(read)) as SettingsOf<Table>; // the table's rows type its values
+}
+
+function parsed(where: string, kind: SettingKind<unknown>, value: string): unknown {
+  const result = kind.parse(value);
+  if (result !== undefined) return result;
+  throw new ServingError("INVALID_ARGUMENT", `${where}: ${JSON.stringify(value.slice(0, 200))} is not allowed; allowed: ${kind.allowed}`);
+}
+
+function readFlags(table: SettingsTable, flags: readonly string[]): ReadonlyMap<string, string> {
+  const names = new Map(Object.keys(table).map((name) => [flagOf(name), name]));
+  const values = new Map<string, string>();
+  const rest = [...flags];
+  for (let flag = rest.shift(); flag !== undefined; flag = rest.shift()) {
+    const equals = flag.indexOf("=");
+    const key = equals === -1 ? flag : flag.slice(0, equals);
+    const name = names.get(key);
+    const negated = names.get(key.replace(/^--no-/, "--"));
+    if (name === undefined && negated !== undefined && equals === -1 && table[negated]?.kind.isSwitch === true) {
+      values.set(negated, "false");
+      continue;
+    }
+    if (name === undefined) {
+      throw new ServingError("INVALID_ARGUMENT", `${key.slice(0, 200)} is no setting; --help lists them`);
+    }
+    const isSwitch = table[name]?.kind.isSwitch === true;
+    const value = equals === -1 ? (isSwitch ? "true" : rest.shift()) : flag.slice(equals + 1);
+    if (value === undefined) throw new ServingError("INVALID_ARGUMENT", `${key} needs a value: ${table[name]?.kind.allowed}`);
+    values.set(name, value);
+  }
+  return values;
+}
+
+interface SettingText {
+  readonly flag: string;
+  readonly environment: string;
+  readonly allowed: string;
+  readonly fallback: string;
+  readonly help: string;
+}
+
+function settingTexts(table: SettingsTable): readonly SettingText[] {
+  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help }]) => ({
+    flag: flagOf(name),
+    environment: environmentOf(name),
+    allowed: unit === undefined ? kind.allowed : `${kind.allowed} ${unit}`,
+    fallback: fallbackText ?? (fallback === undefined ? "" : String(fallback)),
+    help,
+  }));
+}
+
+/** For `--help`. */
+export function settingsHelp(table: SettingsTable): string {
+  const texts = settingTexts(table);
+  const width = Math.max(...texts.map(({ flag }) => flag.length));
+  const indent = " ".repeat(width + 4);
+  return texts
+    .map(({ flag, environment, allowed, fallback, help }) => {
+      const details = [allowed, ...(fallback === "" ? [] : [`default ${fallback}`]), environment].join("; ");
+      return `  ${flag.padEnd(width)}  ${help}\n${indent}${details}`;
+    })
+    .join("\n");
+}
+
+/** The manual's table. */
+export function settingsMarkdown(table: SettingsTable): string {
+  const rows = settingTexts(table).map(
+    ({ flag, environment, allowed, fallback, help }) =>
+      `| \`${flag}\` | \`${environment}\` | ${fallback === "" ? "" : `\`${fallback}\``} | ${allowed} | ${help} |`,
+  );
+  return ["| flag | environment | default | allowed | meaning |", "| --- | --- | --- | --- | --- |", ...rows].join("\n");
+}

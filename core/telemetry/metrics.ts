@@ -1,0 +1,80 @@
+/** The metrics of one process, made from the table, with Prometheus's client behind them. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { METRICS } from "./metrics-table.ts";
+
+type Table = typeof METRICS;
+type LabelsOf<Name extends keyof Table> = Readonly<Record<Table[Name]["labels"][number], string>>;
+
+export interface CounterOf<Labels> {
+  inc(labels: Labels, by?: number): void;
+}
+export interface GaugeOf<Labels> {
+  set(labels: Labels, value: number): void;
+  add(labels: Labels, by: number): void;
+}
+export interface HistogramOf<Labels> {
+  observe(labels: Labels, value: number): void;
+}
+
+interface KindOf<Labels> {
+  counter: CounterOf<Labels>;
+  gauge: GaugeOf<Labels>;
+  histogram: HistogramOf<Labels>;
+}
+
+export type Metrics = { readonly [Name in keyof Table]: KindOf<LabelsOf<Name>>[Table[Name]["type"]] } & Disposable & {
+    /** All metrics in Prometheus's text form. */
+    metricsText(): Promise<string>;
+    /** The Content-Type of that text. */
+    readonly contentType: string;
+  };
+
+/** One set per process; disposing it stops watching the event loop. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const loop = monitorEventLoopDelay({ resolution: 10 });
+  loop.enable();
+  const counter = <Name extends keyof Table>(key: Name): CounterOf<LabelsOf<Name>> => {
+    const { name, help, labels } = METRICS[key];
+    const made = new Counter<string>({ name, help, labelNames: labels, registers: [registry] });
+    return { inc: (values, by = 1) => made.inc({ ...values }, by) };
+  };
+  const gauge = <Name extends keyof Table>(key: Name): GaugeOf<LabelsOf<Name>> => {
+    const { name, help, labels } = METRICS[key];
+    const made = new Gauge<string>({ name, help, labelNames: labels, registers: [registry] });
+    return { set: (values, value) => made.set({ ...values }, value), add: (values, by) => made.inc({ ...values }, by) };
+  };
+  const histogram = <Name extends "timeToFirstToken" | "interToken">(key: Name): HistogramOf<LabelsOf<Name>> => {
+    const { name, help, labels, buckets } = METRICS[key];
+    const made = new Histogram<string>({ name, help, labelNames: labels, buckets: [...buckets], registers: [registry] });
+    return { observe: (values, value) => made.observe({ ...values }, value) };
+  };
+  const eventLoopDelay = gauge("eventLoopDelay");
+  return {
+    requests: counter("requests"),
+    timeToFirstToken: histogram("timeToFirstToken"),
+    interToken: histogram("interToken"),
+    promptTokens: counter("promptTokens"),
+    completionTokens: counter("completionTokens"),
+    generationsCanceled: counter("generationsCanceled"),
+    generationsRerouted: counter("generationsRerouted"),
+    submitsResent: counter("submitsResent"),
+    generationsInFlight: gauge("generationsInFlight"),
+    generationsRunning: gauge("generationsRunning"),
+    generationsQueued: gauge("generationsQueued"),
+    slotsBusy: gauge("slotsBusy"),
+    slots: gauge("slots"),
+    steps: counter("steps"),
+    prefillTokens: counter("prefillTokens"),
+    runnerRestarts: counter("runnerRestarts"),
+    eventLoopDelay,
+    contentType: registry.contentType,
+    async metricsText() {
+      eventLoopDelay.set({}, loop.count === 0 ? 0 : loop.percentile(99) / 1e9);
+      loop.reset();
+      return await registry.metrics();
+    },
+    [Symbol.dispose]: () => loop.disable(),
+  };
+}

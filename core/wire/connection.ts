@@ -1,0 +1,176 @@
+/** A socket that speaks frames: dialing, listening, sending without copies, and one word about why it ended. */
+import { chmod, rm } from "node:fs/promises";
+import net from "node:net";
+import { ServingError } from "../errors.ts";
+import { formatAddress, parseAddress, type SocketAddress } from "./address.ts";
+import { type Frame, FrameParser, frameHeader } from "./frame.ts";
+
+export interface ConnectionListener {
+  frame(frame: Frame): void;
+  /** The other end is gone, gave up or sent nonsense. Called at most once, never after `close`. */
+  gone(why: ServingError): void;
+}
+
+/** Takes frames and drops them: for the time until somebody listens. */
+const NOBODY: ConnectionListener = { frame: () => {}, gone: () => {} };
+
+/** Both ends of the wire hold these; frames of kind `failure` come out as `gone`. */
+export class Connection {
+  /** Who hears of frames; may be replaced when another owner takes over. */
+  listener: ConnectionListener = NOBODY;
+  readonly #socket: net.Socket;
+  readonly #parser: FrameParser;
+  /** Frames that came while the connection was paused, or in the same chunk as the one that made it pause. */
+  readonly #backlog: Frame[] = [];
+  #paused = false;
+  #over = false;
+
+  constructor(socket: net.Socket, payloadBytesMax: number) {
+    this.#socket = socket;
+    this.#parser = new FrameParser(payloadBytesMax);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.on("data", (chunk: Uint8Array) => this.#take(chunk));
+    socket.on("error", (error) => this.#end(new ServingError("UNAVAILABLE", `a connection of the wire broke: ${error.message}`)));
+    socket.on("close", () => this.#end(new ServingError("UNAVAILABLE", "the other end of the wire closed its connection")));
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /**
+   * Sends at once what the kernel takes. The parts must not change until `written` is called; that never happens when the
+   * connection breaks first.
+   */
+  send(frame: Omit<Frame, "payload">, parts: readonly Uint8Array[], written?: () => void): void {
+    if (this.#over) return;
+    this.#socket.cork();
+    let last = frameHeader(frame, parts);
+    for (const part of parts) {
+      if (part.byteLength === 0) continue;
+      this.#socket.write(last);
+      last = part;
+    }
+    this.#socket.write(last, (error) => (error === undefined || error === null ? written?.() : undefined));
+    this.#socket.uncork();
+  }
+
+  /** Tells the other end why, then closes; the own listener hears nothing. */
+  fail(epoch: number, why: string): void {
+    if (this.#over) return;
+    this.send({ kind: "failure", epoch, step: 0 }, [new TextEncoder().encode(why)]);
+    this.#over = true;
+    this.#socket.end();
+    this.#socket.resume(); // what still arrives is thrown away, so that the end is seen
+  }
+
+  close(): void {
+    this.#over = true;
+    this.#socket.destroy();
+  }
+
+  /** No frame is given out until `resume`. */
+  pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#deliver();
+    if (!this.#paused) this.#socket.resume();
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (this.#over) return;
+    try {
+      this.#backlog.push(...this.#parser.push(chunk));
+    } catch (thrown) {
+      this.#end(ServingError.from(thrown));
+    }
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    while (!this.#paused && !this.#over) {
+      const frame = this.#backlog.shift();
+      if (frame === undefined) return;
+      try {
+        if (frame.kind === "failure") this.#end(new ServingError("UNAVAILABLE", new TextDecoder().decode(frame.payload)));
+        else this.listener.frame(frame);
+      } catch (thrown) {
+        this.#end(ServingError.from(thrown));
+      }
+    }
+  }
+
+  #end(why: ServingError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.destroy();
+    this.listener.gone(why);
+  }
+}
+
+/** A host that vanishes without a word is noticed by TCP after this and some probes; runners themselves are never pinged. */
+const KEEP_ALIVE_MS = 5_000;
+
+/** @throws ServingError UNAVAILABLE when nobody answers at the address; the signal's reason when that aborts. */
+export function dial(address: string, payloadBytesMax: number, signal: AbortSignal): Promise<Connection> {
+  const to = parseAddress(address);
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const socket = to.kind === "unix" ? net.connect(to.path) : net.connect(to.port, to.host);
+    const onAbort = () => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    const onError = (cause: Error) => {
+      signal.removeEventListener("abort", onAbort);
+      reject(new ServingError("UNAVAILABLE", `nobody answers at ${address}: ${cause.message}`, { cause }));
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("error", onError);
+    socket.once("connect", () => {
+      signal.removeEventListener("abort", onAbort);
+      const connection = new Connection(socket, payloadBytesMax);
+      socket.removeListener("error", onError);
+      resolve(connection);
+    });
+  });
+}
+
+/** A socket that listens; disposing closes it and takes a unix socket's file away. */
+export interface Listening extends AsyncDisposable {
+  /** With the port that was found when 0 was asked for. */
+  readonly address: string;
+}
+
+/** @throws ServingError FAILED_PRECONDITION when the address cannot be had. */
+export async function listen(address: string, payloadBytesMax: number, onConnection: (connection: Connection) => void): Promise<Listening> {
+  const wanted = parseAddress(address);
+  const server = net.createServer((socket) => onConnection(new Connection(socket, payloadBytesMax)));
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(new ServingError("FAILED_PRECONDITION", `cannot listen at ${address}: ${cause.message}`, { cause })),
+    );
+    if (wanted.kind === "unix") server.listen(wanted.path, resolve);
+    else server.listen(wanted.port, wanted.host, resolve);
+  });
+  server.on("error", () => {}); // one connection could not be accepted: its other end sees that
+  if (wanted.kind === "unix") await chmod(wanted.path, 0o600);
+  return {
+    address: formatAddress(boundAddress(server, wanted)),
+    async [Symbol.asyncDispose]() {
+      server.close(); // connections are their owners': this only stops taking new ones
+      if (wanted.kind === "unix") await rm(wanted.path, { force: true });
+    },
+  };
+}
+
+function boundAddress(server: net.Server, wanted: SocketAddress): SocketAddress {
+  const bound = server.address();
+  if (wanted.kind === "unix" || bound === null || typeof bound === "string") return wanted;
+  return { kind: "tcp", host: wanted.host, port: bound.port };
+}

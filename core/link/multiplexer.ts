@@ -125,7 +125,6 @@ export class Multiplexer implements Link {
   }
 
   #dispatch(frame: LinkFrame): void {
-    if (frame.type === "ping") return;
     const stream = this.#streams.get(frame.number) ?? this.#unopened(frame);
     if (stream === undefined) return;
     switch (frame.type) {
@@ -141,12 +140,14 @@ export class Multiplexer implements Link {
       case "credit":
         stream.credited(decodeCredit(frame.payload));
         break;
+      case "ping":
+        break;
     }
   }
 
   /** The stream of a frame that came before this end opened it; undefined when the frame is late, or nobody wants it. */
   #unopened(frame: LinkFrame): MultiplexedStream | undefined {
-    if (this.#past.seen(frame.number)) return undefined;
+    if (frame.type === "ping" || this.#past.seen(frame.number)) return undefined;
     if (frame.type === "data" || frame.type === "reset") this.#onStream?.(frame.number);
     const stream = this.#streams.get(frame.number);
     if (stream === undefined && frame.type !== "reset") {

@@ -27,7 +27,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const output: DestinationStream = options.write === undefined ? destination({ fd: 2, sync: true }) : { write: options.write };
   const form = options.form === "json" ? escapeControls : readableLine;
   return pino(
-    { level: options.level, base: undefined, serializers: { err: stdSerializers.err } },
+    { level: options.level, base: null, serializers: { err: stdSerializers.err } },
     { write: (line: string) => output.write(form(line)) },
   );
 }

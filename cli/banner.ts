@@ -1,0 +1,43 @@
+/** What a started cluster says of itself: addresses, model, which layers are where, and one line to copy. Pure. */
+import type { ServedModel } from "../gateway/serving/text-generation.ts";
+
+export interface BannerFacts {
+  /** `http://HOST:PORT`. */
+  readonly httpAddress: string;
+  readonly metricsAddress: string;
+  readonly model: ServedModel;
+  readonly startedInMs: number;
+}
+
+/** Lines without colors, each ended by a line feed. */
+export function banner(facts: BannerFacts): string {
+  const { model } = facts;
+  const context = model.contextLength === undefined ? "" : `, context ${model.contextLength} tokens`;
+  const rows: readonly (readonly [string, string])[] = [
+    ["HTTP", `${facts.httpAddress}  (OpenAI: /v1, Triton: /v2)`],
+    ["metrics", `${facts.metricsAddress}/metrics`],
+    ["model", `${model.name} version ${model.version} (${model.quantization}${context})`],
+    ...layerRows(model),
+    ["try", chatCommand(facts.httpAddress, model.name)],
+    ["stop", "Ctrl-C"],
+  ];
+  const width = Math.max(...rows.map(([label]) => label.length));
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
+  return ["", `Nereid is ready after ${(facts.startedInMs / 1000).toFixed(1)} s`, "", ...lines, "", ""].join("\n");
+}
+
+/** A row for each node, in the order of the layers. */
+function layerRows(model: ServedModel): readonly (readonly [string, string])[] {
+  const byNode = new Map<string, string[]>();
+  for (const shard of model.shards.toSorted((a, b) => a.firstLayer - b.firstLayer)) {
+    const layers = `layers ${shard.firstLayer} to ${shard.endLayer - 1} (stage ${shard.stage + 1} of ${shard.stages})`;
+    byNode.set(shard.node, [...(byNode.get(shard.node) ?? []), layers]);
+  }
+  return [...byNode].map(([node, parts]) => [node, parts.join(", ")]);
+}
+
+/** One line for a shell. */
+export function chatCommand(httpAddress: string, model: string): string {
+  const body = JSON.stringify({ model, messages: [{ role: "user", content: "What is the capital of Japan?" }], stream: true });
+  return `curl -N ${httpAddress}/v1/chat/completions -H 'content-type: application/json' -d '${body}'`;
+}

@@ -1,0 +1,56 @@
+/**
+ * Runs a program in our place: its terminal is ours, it gets the signals that we get, its exit code becomes ours.
+ *
+ * One Ctrl-C reaches us up to three times: from the terminal, from npm, which passes it on, and the program gets it from the
+ * terminal as well. So signals that come close together count as one, and programs on the other side do the same (cli/stop.ts).
+ */
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { SetupError } from "./say.mjs";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+const SAME_SIGNAL_MS = 300;
+const PARENT_LOOK_MS = 500;
+
+/**
+ * @param {{cwd: string, interruptedByTerminal?: boolean}} options interruptedByTerminal: the program does not know that
+ * signals come twice, so what the terminal sends to it is not sent again
+ * @returns {Promise<number>} the exit code, 128 + n for signal n
+ */
+export function runProgram(program, args, { cwd, interruptedByTerminal = false }) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd, stdio: "inherit", shell: process.platform === "win32" });
+    const lastMs = new Map();
+    const forward = (signal) => {
+      const nowMs = performance.now();
+      const repeated = nowMs - (lastMs.get(signal) ?? Number.NEGATIVE_INFINITY) < SAME_SIGNAL_MS;
+      lastMs.set(signal, nowMs);
+      const terminalSentIt = interruptedByTerminal && signal === "SIGINT" && process.stdin.isTTY;
+      if (!repeated && !terminalSentIt) child.kill(signal);
+    };
+    for (const signal of SIGNALS) process.on(signal, forward);
+    const settle = () => {
+      for (const signal of SIGNALS) process.off(signal, forward);
+    };
+    child.on("error", (cause) => {
+      settle();
+      reject(new SetupError(`${program} cannot be started (${cause.message}): delete node_modules and run this again`, { cause }));
+    });
+    child.on("exit", (code, signal) => {
+      settle();
+      resolve(code ?? 128 + (constants.signals[signal] ?? 0));
+    });
+  });
+}
+
+/**
+ * Ends us, and so the program that we run, when the npm that started us is killed: it cannot tell us any more. Only under npm:
+ * who runs this file by hand may well go away and leave it running.
+ */
+export function stopWithParent() {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, "SIGTERM");
+  }, PARENT_LOOK_MS).unref();
+}

@@ -1,0 +1,83 @@
+/** `nereid up`: makes sure that the model is there, starts the cluster in this process, says where it is, and stops it again. */
+import { readdir, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../core/clock.ts";
+import { ServingError } from "../core/errors.ts";
+import { modelName } from "../core/ids.ts";
+import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
+import { createLogger } from "../core/telemetry/logger.ts";
+import type { ServedModel } from "../gateway/serving/text-generation.ts";
+import { banner } from "./banner.ts";
+import { type CacheFolders, cacheFolders } from "./cache.ts";
+import { INTERRUPTED } from "./exit.ts";
+import { startProgress } from "./progress.ts";
+import { catalogModel } from "./pull/catalog.ts";
+import { pullByName } from "./pull.ts";
+import { UP_SETTINGS } from "./settings-tables.ts";
+import { stopSignal } from "./stop.ts";
+
+type UpSettings = SettingsOf<typeof UP_SETTINGS>;
+
+const MODEL_VERSION = "1";
+
+/** Returns when the cluster has been stopped by a signal. @throws ServingError that says what to do */
+export async function up(source: SettingsSource): Promise<void> {
+  const settings = readSettings(UP_SETTINGS, source);
+  const folders = cacheFolders(settings, source.environment, homedir());
+  using stop = stopSignal(systemClock, source.environment);
+  const startedMs = systemClock.now();
+  const [embedded] = await Promise.all([import("../embedded/cluster.ts"), provideModel(settings, folders, source, stop.signal)]);
+  using progress = startProgress(process.stdout, systemClock, { label: `starting ${settings.model}`, totalBytes: undefined });
+  try {
+    await using cluster = await embedded.startCluster(clusterOptions(settings, folders), {
+      logger: createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" }),
+      onProgress: (model) => progress.note(progressNote(model)),
+      signal: stop.signal,
+    });
+    progress.finish("ready");
+    process.stdout.write(banner({ ...cluster, startedInMs: systemClock.now() - startedMs }));
+    await aborted(stop.signal);
+    process.stdout.write("stopping …\n");
+  } catch (thrown) {
+    if (!(thrown instanceof ServingError && thrown.reason === INTERRUPTED)) throw thrown;
+  }
+}
+
+function clusterOptions(settings: UpSettings, folders: CacheFolders) {
+  return {
+    ...settings,
+    version: MODEL_VERSION,
+    stages: settings.stages ?? settings.nodes,
+    repositoryFolder: folders.models,
+    cacheFolder: folders.shards,
+  };
+}
+
+/** A model of the user's own repository is taken as it is; in our cache a known one is fetched, and repaired when it is broken. */
+async function provideModel(settings: UpSettings, folders: CacheFolders, source: SettingsSource, signal: AbortSignal): Promise<void> {
+  const name = modelName(settings.model);
+  const isThere = (await stat(join(folders.models, name)).catch(() => undefined))?.isDirectory() === true;
+  const isOurs = catalogModel(name) !== undefined && settings.models === undefined;
+  if (isThere && !isOurs) return;
+  if (catalogModel(name) === undefined) {
+    const there = (await readdir(folders.models).catch(() => [])).join(", ") || "none";
+    throw new ServingError(
+      "NOT_FOUND",
+      `there is no model ${name} in ${folders.models} (there: ${there}): choose another --model, or run npx nereid pull FILE.gguf --name ${name}`,
+    );
+  }
+  await pullByName(name, folders, source.environment, signal);
+}
+
+function progressNote(model: ServedModel): string {
+  const parts = model.shards.map((shard) => `${shard.node} stage ${shard.stage + 1} ${shard.state}`);
+  return parts.length === 0 && model.readiness.kind === "loading" ? model.readiness.detail : parts.join(", ");
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

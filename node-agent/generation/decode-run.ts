@@ -1,0 +1,63 @@
+/**
+ * The decode run of a micro-batch: one token for each of its ready sequences, idle rows for what lies between them. Pure.
+ *
+ * An idle row is harmless on any slot. It runs a dummy token at the slot's end: a free slot has nothing to lose, and an occupied
+ * one (paused, in prefill, or in another micro-batch) gets its next real token at that same position by a later step. An idle row
+ * has no output position, so nothing is sampled.
+ */
+import { assert } from "../../core/errors.ts";
+import type { DecodeRow, DecodeRun } from "../../core/wire/step.ts";
+import type { MicroBatch } from "./micro-batch.ts";
+import { isReady, type Sequence } from "./sequence.ts";
+import type { SlotTable } from "./slot-table.ts";
+
+export interface PlannedDecode {
+  readonly run: DecodeRun;
+  /** Whose row is at the same index; undefined: an idle row. */
+  readonly sequences: readonly (Sequence | undefined)[];
+  readonly rowsIdle: number;
+}
+
+export const DUMMY_TOKEN = 0;
+
+/** Plans the run and marks its sequences. The micro-batch has a ready one. */
+export function planDecode(table: SlotTable, batch: MicroBatch, rowsMin: number): PlannedDecode {
+  let first = batch.endSlot;
+  let last = -1;
+  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
+    const owner = table.owner(slot);
+    if (owner === undefined || !isReady(owner)) continue;
+    first = Math.min(first, slot);
+    last = slot;
+  }
+  assert(first <= last, "a micro-batch that decodes has a ready sequence");
+  while (last - first + 1 < rowsMin) {
+    if (growsDown(table, first, last)) first -= 1;
+    else last += 1;
+  }
+  const rows: DecodeRow[] = [];
+  const sequences: (Sequence | undefined)[] = [];
+  let rowsIdle = 0;
+  for (let slot = first; slot <= last; slot++) {
+    const owner = table.owner(slot);
+    if (owner !== undefined && isReady(owner) && slot >= batch.firstSlot && slot < batch.endSlot) {
+      rows.push({ token: owner.newestToken, past: owner.cached, position: owner.emitted });
+      sequences.push(owner);
+      owner.cached += 1;
+      owner.decodeInFlight = true;
+    } else {
+      rows.push({ token: DUMMY_TOKEN, past: owner?.cached ?? 0, position: undefined });
+      sequences.push(undefined);
+      table.touch(slot);
+      rowsIdle += 1;
+    }
+  }
+  return { run: { kind: "decode", firstSlot: first, rows }, sequences, rowsIdle };
+}
+
+/** Whether the slot below costs an added idle row less than the one above: attention reads what a slot holds. */
+function growsDown(table: SlotTable, first: number, last: number): boolean {
+  if (first === 0) return false;
+  if (last + 1 >= table.count) return true;
+  return (table.owner(first - 1)?.cached ?? 0) < (table.owner(last + 1)?.cached ?? 0);
+}

@@ -1,0 +1,39 @@
+/** What a lead has done, for metrics: counted in one object that outlives epochs. Pure. */
+
+export interface GenerationCounters {
+  readonly steps: number;
+  readonly prefillRuns: number;
+  readonly decodeRuns: number;
+  /** Tokens in prefill runs, dummies and siblings' own last tokens included. */
+  readonly tokensPrefilled: number;
+  /** Rows of decode runs that belong to a sequence. */
+  readonly tokensDecoded: number;
+  /** Rows of decode runs that belong to nobody. */
+  readonly rowsIdle: number;
+  /** Slots copied, to close holes, to even out micro-batches and to share prompts. */
+  readonly copies: number;
+  readonly tokensCopied: number;
+  /** Tokens that went to their generations. */
+  readonly tokensEmitted: number;
+  /** Sequences that got a slot, and the milliseconds that they waited for it, all together. */
+  readonly admitted: number;
+  readonly queueWaitMs: number;
+}
+
+export type MutableCounters = { -readonly [Name in keyof GenerationCounters]: number };
+
+export function createCounters(): MutableCounters {
+  return {
+    steps: 0,
+    prefillRuns: 0,
+    decodeRuns: 0,
+    tokensPrefilled: 0,
+    tokensDecoded: 0,
+    rowsIdle: 0,
+    copies: 0,
+    tokensCopied: 0,
+    tokensEmitted: 0,
+    admitted: 0,
+    queueWaitMs: 0,
+  };
+}

@@ -1,0 +1,301 @@
+/**
+ * Decides what the stages of a replica do next: which prompts get slots, which prefill chunk runs, which rows decode. One
+ * scheduler serves one epoch; the engine submits its steps and brings back their results. Pure.
+ *
+ * What holds between calls (`check` asserts it):
+ * - All bookkeeping is as after every submitted step. Stages run steps in the order of submission, so a slot may be copied,
+ *   released or given away as soon as its owner leaves: steps under way still find it as they were planned. A token that comes
+ *   back belongs to the sequence that the step's own record names; it is dropped when that sequence has ended since.
+ * - A sequence is in one decode step at most, since the next one needs its token. Chunks of one prompt need no tokens from
+ *   each other, so they may follow one another through the stages.
+ * - While something decodes there is at most one prefill chunk between two decode runs.
+ */
+import { assert } from "../../core/errors.ts";
+import type { Admission, SlotCopy, Step, StepResult, StepToken } from "../../core/wire/step.ts";
+import { planDecode } from "./decode-run.ts";
+import type { MutableCounters } from "./generation-counters.ts";
+import { finishReason, type GenerationEvent } from "./generation-event.ts";
+import { chooseSlot, createMicroBatches, hasReady, type MicroBatch } from "./micro-batch.ts";
+import { planPrefill, sharedPrompt, sharedTokens } from "./prefill-run.ts";
+import { choosePrompt } from "./prompt-order.ts";
+import { RunCosts } from "./run-costs.ts";
+import { checkGenerations, createGeneration, decodes, type Generation, type GenerationOffer, type Sequence } from "./sequence.ts";
+import { moveThatPays } from "./slot-moves.ts";
+import { SlotTable } from "./slot-table.ts";
+import { type StepInFlight, StepsInFlight } from "./steps-in-flight.ts";
+import { WaitingLine } from "./waiting-line.ts";
+
+export interface SchedulerOptions {
+  readonly epoch: number;
+  readonly stages: number;
+  readonly slots: number;
+  /** Positions of a slot: prompt and output tokens together. */
+  readonly contextLength: number;
+  /** Fewest rows of a decode run, at most as many as slots. */
+  readonly decodeRowsMin: number;
+  /** Sequences that may wait beyond those for which a slot is free. */
+  readonly queueMax: number;
+  /** Longest time of a prefill chunk on its slowest stage, beside decoding sequences and when nothing decodes. */
+  readonly prefillBudgetMs: { readonly besideDecode: number; readonly alone: number };
+}
+
+const NO_IDS = new Int32Array(0);
+
+export class GenerationScheduler {
+  readonly #options: SchedulerOptions;
+  readonly #counters: MutableCounters;
+  readonly #table: SlotTable;
+  readonly #batches: readonly MicroBatch[];
+  readonly #waiting = new WaitingLine();
+  readonly #inFlight: StepsInFlight;
+  readonly #costs = new RunCosts();
+  readonly #generations = new Map<number, Generation>();
+  /** Whose turn to decode is next, among micro-batches that are ready. */
+  #turn = 0;
+  #chunkSinceDecode = false;
+
+  constructor(options: SchedulerOptions, counters: MutableCounters) {
+    const { slots, stages, decodeRowsMin, epoch } = options;
+    assert(slots >= 1 && stages >= 1 && decodeRowsMin >= 1 && decodeRowsMin <= slots, "there are slots enough for the smallest decode run");
+    this.#options = options;
+    this.#counters = counters;
+    this.#table = new SlotTable(slots);
+    this.#batches = createMicroBatches(slots, stages);
+    this.#inFlight = new StepsInFlight(epoch);
+  }
+
+  get busySlots(): number {
+    return this.#table.count - this.#table.freeCount;
+  }
+
+  get queued(): number {
+    return this.#waiting.count;
+  }
+
+  /** Whether so many choices more would still be within the queue's limit. */
+  hasRoomFor(choices: number): boolean {
+    return this.#waiting.count + choices <= this.#table.freeCount + this.#options.queueMax;
+  }
+
+  /** Takes a generation in, whether there is room or not: the caller asks first. Its values are checked ones. */
+  offer(offer: GenerationOffer, nowMs: number): void {
+    assert(!this.#generations.has(offer.key), `generation ${offer.key} is offered once`);
+    const generation = createGeneration(offer, nowMs);
+    this.#generations.set(offer.key, generation);
+    for (const sequence of generation.sequences) this.#waiting.add(sequence);
+  }
+
+  /** Ends all choices that have not ended: no event of theirs follows. */
+  cancel(key: number): void {
+    const generation = this.#generations.get(key);
+    if (generation !== undefined) for (const sequence of generation.sequences) this.#end(sequence);
+  }
+
+  /** @returns whether it ended the choice: false for one that has ended before. */
+  cancelChoice(key: number, choice: number): boolean {
+    const sequence = this.#generations.get(key)?.sequences[choice];
+    return sequence !== undefined && this.#end(sequence);
+  }
+
+  /** No new step takes the generation up until it is resumed; it keeps its slots, and tokens under way still come. */
+  pause(key: number): void {
+    const generation = this.#generations.get(key);
+    if (generation !== undefined) generation.paused = true;
+  }
+
+  resume(key: number): void {
+    const generation = this.#generations.get(key);
+    if (generation !== undefined) generation.paused = false;
+  }
+
+  /** When the earliest deadline is; undefined: there is none. */
+  nextDeadlineMs(): number | undefined {
+    let earliest: number | undefined;
+    for (const { offer } of this.#generations.values()) {
+      if (offer.deadlineMs !== undefined && (earliest === undefined || offer.deadlineMs < earliest)) earliest = offer.deadlineMs;
+    }
+    return earliest;
+  }
+
+  /** Ends generations whose deadline has come. */
+  expire(nowMs: number): readonly GenerationEvent[] {
+    const events: GenerationEvent[] = [];
+    for (const { offer } of this.#generations.values()) {
+      if (offer.deadlineMs === undefined || offer.deadlineMs > nowMs) continue;
+      this.cancel(offer.key);
+      events.push({ kind: "expired", key: offer.key });
+    }
+    return events;
+  }
+
+  /** Milliseconds that the oldest step under way should take, all stages together; undefined: none is under way. */
+  oldestStepMs(): number | undefined {
+    const oldest = this.#inFlight.oldest();
+    if (oldest === undefined) return undefined;
+    const { stages } = this.#options;
+    if (oldest.kind === "prefill") return (oldest.tokens * this.#costs.prefillTokenUs * stages) / 1_000;
+    return oldest.kind === "decode" ? this.#costs.decodeUs / 1_000 : 0;
+  }
+
+  /** The step to submit now; undefined: none before something comes back or changes. To be called until it says so. */
+  next(nowMs: number): Step | undefined {
+    const decoding = this.#anyDecodes();
+    if (!decoding || !this.#chunkSinceDecode) {
+      const chunk = this.#prefillStep(nowMs, decoding);
+      if (chunk !== undefined) return chunk;
+    }
+    const batch = this.#nextBatch();
+    if (batch !== undefined) return this.#decodeStep(batch);
+    if (this.#inFlight.count === 0 && this.#table.hasReleases()) return this.#submit({ kind: "none" }, { kind: "none" }, [], []);
+    return undefined;
+  }
+
+  /**
+   * Takes the result of the oldest step under way.
+   * @throws Error when it is not that: the stages do not do what they were told.
+   */
+  completed(result: StepResult): readonly GenerationEvent[] {
+    const step = this.#inFlight.take(result);
+    const events: GenerationEvent[] = [];
+    switch (step.kind) {
+      case "prefill": {
+        this.#costs.observePrefill(step.tokens, result.stageUs);
+        assert(result.tokens.length === (step.samples ? 1 : 0), "a prompt's last run, and only that, brings a token");
+        for (const token of result.tokens) this.#takeToken(step.sequence, token, events);
+        break;
+      }
+      case "decode": {
+        this.#costs.observeDecode(result.stageUs);
+        step.batch.inFlight = false;
+        for (const sequence of step.sequences) if (sequence !== undefined) sequence.decodeInFlight = false;
+        assert(result.tokens.length === step.rowsWanted, `a decode run of ${step.rowsWanted} rows brings as many tokens`);
+        for (const token of result.tokens) this.#takeToken(step.sequences[token.slot - step.firstSlot], token, events);
+        break;
+      }
+      case "none":
+        break;
+    }
+    return events;
+  }
+
+  /** @throws Error when an invariant is broken: for tests, and for the engine when it is idle. */
+  check(): void {
+    this.#table.check();
+    this.#inFlight.check(this.#batches);
+    const { queued, holding } = checkGenerations(this.#generations.values(), this.#options.contextLength);
+    assert(queued === this.#waiting.count, `${queued} sequences are queued, ${this.#waiting.count} stand in line`);
+    assert(holding === this.busySlots, `${holding} sequences hold ${this.busySlots} slots`);
+  }
+
+  #prefillStep(nowMs: number, decoding: boolean): Step | undefined {
+    if (this.#inFlight.prefills >= this.#options.stages) return undefined;
+    const sequence = choosePrompt(this.#table, this.#waiting, this.#costs);
+    if (sequence === undefined) return undefined;
+    const releases = this.#table.takeReleases();
+    const copies: SlotCopy[] = [];
+    const admissions: Admission[] = [];
+    if (sequence.phase === "queued") this.#admit(sequence, nowMs, { copies, admissions });
+    const { besideDecode, alone } = this.#options.prefillBudgetMs;
+    const run = planPrefill(sequence, this.#costs.chunkTokens(decoding ? besideDecode : alone));
+    const tokens = run.tokens.length;
+    this.#chunkSinceDecode = true;
+    this.#counters.prefillRuns += 1;
+    this.#counters.tokensPrefilled += tokens;
+    return this.#submit(run, { kind: "prefill", sequence, tokens, samples: run.sample !== undefined }, copies, admissions, releases);
+  }
+
+  #decodeStep(batch: MicroBatch): Step {
+    const releases = this.#table.takeReleases(); // before the move: its copy still reads the slot that it leaves
+    const copy = moveThatPays(this.#table, batch, this.#batches);
+    const { run, sequences, rowsIdle } = planDecode(this.#table, batch, this.#options.decodeRowsMin);
+    const rowsWanted = sequences.length - rowsIdle;
+    batch.inFlight = true;
+    this.#chunkSinceDecode = false;
+    this.#counters.decodeRuns += 1;
+    this.#counters.tokensDecoded += rowsWanted;
+    this.#counters.rowsIdle += rowsIdle;
+    const record = { kind: "decode", batch, firstSlot: run.firstSlot, sequences, rowsWanted } as const;
+    return this.#submit(run, record, copy === undefined ? [] : [copy], [], releases);
+  }
+
+  #submit(
+    run: Step["run"],
+    record: StepInFlight,
+    copies: readonly SlotCopy[],
+    admissions: readonly Admission[],
+    releases: readonly number[] = this.#table.takeReleases(),
+  ): Step {
+    this.#counters.steps += 1;
+    this.#counters.copies += copies.length;
+    for (const copy of copies) this.#counters.tokensCopied += copy.tokens;
+    return { epoch: this.#options.epoch, step: this.#inFlight.add(record), releases, copies, admissions, run };
+  }
+
+  /** The micro-batch after the one that ran last, or the next behind it that can run. */
+  #nextBatch(): MicroBatch | undefined {
+    const count = this.#batches.length;
+    for (let ahead = 0; ahead < count; ahead++) {
+      const index = (this.#turn + ahead) % count;
+      const batch = this.#batches[index];
+      if (batch === undefined || batch.inFlight || !hasReady(batch, this.#table)) continue;
+      this.#turn = (index + 1) % count;
+      return batch;
+    }
+    return undefined;
+  }
+
+  #admit(sequence: Sequence, nowMs: number, step: { readonly copies: SlotCopy[]; readonly admissions: Admission[] }): void {
+    const slot = chooseSlot(this.#table, this.#batches);
+    assert(slot !== undefined, "a sequence is admitted when a slot is free");
+    const { offer, arrivedMs } = sequence.generation;
+    const shared = sharedPrompt(sequence);
+    if (shared.kind === "copy" && shared.sibling.slot !== undefined) {
+      sequence.cached = sharedTokens(offer.promptIds.length);
+      step.copies.push({ from: shared.sibling.slot, to: slot, tokens: sequence.cached });
+    }
+    this.#waiting.enter(sequence);
+    this.#table.take(slot, sequence);
+    sequence.phase = "prefilling";
+    const { sampling } = offer;
+    const promptIds = sampling.repetitionPenalty === 1 ? NO_IDS : offer.promptIds;
+    step.admissions.push({ slot, choice: sequence.choice, sampling, promptIds, outputIds: NO_IDS });
+    this.#counters.admitted += 1;
+    this.#counters.queueWaitMs += nowMs - arrivedMs;
+  }
+
+  #takeToken(sequence: Sequence | undefined, token: StepToken, events: GenerationEvent[]): void {
+    assert(sequence !== undefined, `slot ${token.slot} was asked for a token`);
+    if (sequence.phase === "ended") return;
+    assert(token.position === sequence.emitted, `position ${sequence.emitted} comes next, not ${token.position}`);
+    const { offer } = sequence.generation;
+    sequence.phase = "decoding";
+    sequence.emitted += 1;
+    sequence.newestToken = token.id;
+    this.#counters.tokensEmitted += 1;
+    const { position, id, logprob, topLogprobs } = token;
+    events.push({ kind: "token", key: offer.key, token: { choice: sequence.choice, position, id, logprob, topLogprobs } });
+    const reason = finishReason(sequence, this.#options.contextLength);
+    if (reason === undefined) return;
+    this.#end(sequence);
+    events.push({ kind: "finished", key: offer.key, choice: sequence.choice, reason });
+  }
+
+  #end(sequence: Sequence): boolean {
+    if (sequence.phase === "ended") return false;
+    if (sequence.phase === "queued") this.#waiting.remove(sequence);
+    else this.#table.leave(sequence);
+    sequence.phase = "ended";
+    const { generation } = sequence;
+    generation.live -= 1;
+    if (generation.live === 0) this.#generations.delete(generation.offer.key);
+    return true;
+  }
+
+  #anyDecodes(): boolean {
+    for (let slot = 0; slot < this.#table.count; slot++) {
+      const owner = this.#table.owner(slot);
+      if (owner !== undefined && decodes(owner)) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * A micro-batch is a contiguous range of slots whose sequences decode in one run. There are as many as stages, so that every
+ * stage has one to work on while the others wait for their tokens. Pure.
+ */
+import { isReady, type Sequence } from "./sequence.ts";
+import type { SlotTable } from "./slot-table.ts";
+
+export interface MicroBatch {
+  /** Slots [firstSlot, endSlot). */
+  readonly firstSlot: number;
+  readonly endSlot: number;
+  inFlight: boolean;
+  /** Tokens whose copying the rows wasted so far would have paid for; see `slot-moves.ts`. */
+  wasteTokens: number;
+}
+
+/** Cuts the slots into `stages` even ranges, or one per slot where there are fewer slots. */
+export function createMicroBatches(slots: number, stages: number): readonly MicroBatch[] {
+  const count = Math.min(slots, stages);
+  return Array.from({ length: count }, (_, index) => ({
+    firstSlot: Math.floor((slots * index) / count),
+    endSlot: Math.floor((slots * (index + 1)) / count),
+    inFlight: false,
+    wasteTokens: 0,
+  }));
+}
+
+/** Sequences in its slots that are not paused. */
+export function loadOf(batch: MicroBatch, table: SlotTable): number {
+  let load = 0;
+  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
+    const owner = table.owner(slot);
+    if (owner !== undefined && !owner.generation.paused) load += 1;
+  }
+  return load;
+}
+
+export function readySequences(batch: MicroBatch, table: SlotTable): Sequence[] {
+  const ready: Sequence[] = [];
+  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
+    const owner = table.owner(slot);
+    if (owner !== undefined && isReady(owner)) ready.push(owner);
+  }
+  return ready;
+}
+
+export function hasReady(batch: MicroBatch, table: SlotTable): boolean {
+  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
+    const owner = table.owner(slot);
+    if (owner !== undefined && isReady(owner)) return true;
+  }
+  return false;
+}
+
+/**
+ * A free slot for a new sequence: in the micro-batch with the fewest sequences, inside the range that those occupy where it has
+ * a hole, else next to it, so that runs stay dense. `among` narrows the choice of micro-batches.
+ */
+export function chooseSlot(table: SlotTable, among: readonly MicroBatch[]): number | undefined {
+  let lightest: MicroBatch | undefined;
+  let lightestLoad = Number.POSITIVE_INFINITY;
+  for (const batch of among) {
+    const load = loadOf(batch, table);
+    if (load >= lightestLoad || !hasFreeSlot(batch, table)) continue;
+    lightest = batch;
+    lightestLoad = load;
+  }
+  return lightest === undefined ? undefined : densestSlot(lightest, table);
+}
+
+function hasFreeSlot(batch: MicroBatch, table: SlotTable): boolean {
+  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) if (table.isFree(slot)) return true;
+  return false;
+}
+
+function densestSlot(batch: MicroBatch, table: SlotTable): number | undefined {
+  let first = batch.endSlot;
+  let last = batch.firstSlot;
+  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
+    if (table.isFree(slot)) continue;
+    first = Math.min(first, slot);
+    last = slot;
+  }
+  const empty = first === batch.endSlot;
+  let best: number | undefined;
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
+    if (!table.isFree(slot)) continue;
+    const distance = empty ? slot : Math.max(0, first - slot, slot - last);
+    if (distance >= bestDistance) continue;
+    best = slot;
+    bestDistance = distance;
+  }
+  return best;
+}

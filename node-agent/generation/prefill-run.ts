@@ -1,0 +1,59 @@
+/** The next prefill run of a prompt. No run has one token: attention over a single one takes another path and gives other bits. Pure. */
+import { assert } from "../../core/errors.ts";
+import type { PrefillRun } from "../../core/wire/step.ts";
+import { DUMMY_TOKEN } from "./decode-run.ts";
+import { promptLeft, type Sequence } from "./sequence.ts";
+
+const RUN_TOKENS_MIN = 2;
+
+/**
+ * Plans the next run of at most `chunkTokens` (or one more, where a lone token would be left) and counts it as cached. A prompt
+ * of one token runs with a dummy behind it, whose position the first output token takes over.
+ */
+export function planPrefill(sequence: Sequence, chunkTokens: number): PrefillRun {
+  const slot = sequence.slot;
+  assert(slot !== undefined && chunkTokens >= RUN_TOKENS_MIN, "a prompt runs in a slot, in chunks of at least two tokens");
+  const prompt = sequence.generation.offer.promptIds;
+  const past = sequence.cached;
+  if (prompt.length === 1) {
+    sequence.cached = 1;
+    const tokens = Int32Array.of(prompt[0] ?? DUMMY_TOKEN, DUMMY_TOKEN);
+    return { kind: "prefill", slot, past, tokens, sample: { row: 0, position: 0 } };
+  }
+  const left = promptLeft(sequence);
+  assert(left >= RUN_TOKENS_MIN, `a prompt never has a lone token left, but ${left}`);
+  const count = left <= chunkTokens + 1 ? left : chunkTokens;
+  sequence.cached = past + count;
+  const sample = count === left ? { row: count - 1, position: 0 } : undefined;
+  return { kind: "prefill", slot, past, tokens: prompt.subarray(past, past + count), sample };
+}
+
+/**
+ * Choices of one generation share their prompt: a slot gets it by copying a sibling's first `sharedTokens` positions, which hold
+ * the prompt as long as the sibling lives, and runs the rest itself, to have logits to sample from. A run of two or more tokens
+ * gives the same bits wherever the prompt is cut, so this equals a prefill of its own. 0: too short to share.
+ */
+export function sharedTokens(promptTokens: number): number {
+  const shared = promptTokens - RUN_TOKENS_MIN;
+  return shared >= RUN_TOKENS_MIN ? shared : 0;
+}
+
+export type SharedPrompt =
+  /** Copy it from this sibling. */
+  | { readonly kind: "copy"; readonly sibling: Sequence }
+  /** A sibling is still at it: wait. */
+  | { readonly kind: "wait" }
+  | { readonly kind: "none" };
+
+export function sharedPrompt(sequence: Sequence): SharedPrompt {
+  const { offer, sequences } = sequence.generation;
+  const shared = sharedTokens(offer.promptIds.length);
+  if (shared === 0) return { kind: "none" };
+  let wait = false;
+  for (const sibling of sequences) {
+    if (sibling.slot === undefined) continue;
+    if (sibling.cached >= shared) return { kind: "copy", sibling };
+    wait = true;
+  }
+  return wait ? { kind: "wait" } : { kind: "none" };
+}

@@ -1,0 +1,33 @@
+/**
+ * Which prompt gets the next chunk: the one with the least (arrival + time that the rest of its prefill takes). A long prompt
+ * yields to shorter ones, but only to those that came at most as much later as its own rest takes, so none starves. Pure.
+ */
+import { sharedPrompt } from "./prefill-run.ts";
+import type { RunCosts } from "./run-costs.ts";
+import { promptLeft, type Sequence } from "./sequence.ts";
+import type { SlotTable } from "./slot-table.ts";
+import type { WaitingLine } from "./waiting-line.ts";
+
+/** Chooses among prompts that hold a slot and, where a slot is free, the waiting line's first one; undefined: there is none. */
+export function choosePrompt(table: SlotTable, waiting: WaitingLine, costs: RunCosts): Sequence | undefined {
+  let best: Sequence | undefined;
+  let bestDueMs = Number.POSITIVE_INFINITY;
+  const tokenMs = costs.prefillTokenUs / 1_000;
+  const consider = (sequence: Sequence) => {
+    const dueMs = sequence.generation.arrivedMs + promptLeft(sequence) * tokenMs;
+    if (dueMs >= bestDueMs) return;
+    best = sequence;
+    bestDueMs = dueMs;
+  };
+  for (let slot = 0; slot < table.count; slot++) {
+    const owner = table.owner(slot);
+    if (owner?.phase === "prefilling" && !owner.generation.paused && promptLeft(owner) > 0) consider(owner);
+  }
+  if (table.freeCount > 0 && waiting.count > 0) {
+    const first = waiting.first(mayEnter);
+    if (first !== undefined) consider(first);
+  }
+  return best;
+}
+
+const mayEnter = (sequence: Sequence): boolean => !sequence.generation.paused && sharedPrompt(sequence).kind !== "wait";

@@ -1,0 +1,100 @@
+/** A generation as its lead knows it, and its choices: what the scheduler moves between the waiting line, slots and steps. Pure. */
+import { assert } from "../../core/errors.ts";
+import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
+
+export interface GenerationOffer {
+  /** Names the generation in calls and events; differs for all that live at the same time. */
+  readonly key: number;
+  readonly tenant: string;
+  /** At least one id, fewer than the context holds. */
+  readonly promptIds: Int32Array;
+  /** At most as many as there are slots. */
+  readonly choices: number;
+  readonly tokensMax: number;
+  readonly stopIds: readonly number[];
+  readonly sampling: SamplingParameters;
+  /** On the clock of `nowMs`; undefined: none. */
+  readonly deadlineMs: number | undefined;
+}
+
+export interface Generation {
+  readonly offer: GenerationOffer;
+  readonly arrivedMs: number;
+  readonly sequences: readonly Sequence[];
+  /** Sequences that have not ended. */
+  live: number;
+  paused: boolean;
+}
+
+export type SequencePhase = "queued" | "prefilling" | "decoding" | "ended";
+
+/** One choice of a generation. */
+export interface Sequence {
+  readonly generation: Generation;
+  readonly choice: number;
+  /** From the last run of its prompt until the first token has come back it is still prefilling. */
+  phase: SequencePhase;
+  /** undefined before and after it holds one. */
+  slot: number | undefined;
+  /** Its tokens in the slot once every submitted step has run: the `past` of its next run. */
+  cached: number;
+  /** Output tokens that came back: the position of the next one. */
+  emitted: number;
+  /** The newest output token, to be fed next. */
+  newestToken: number;
+  /** A decode step with a row of it is under way. */
+  decodeInFlight: boolean;
+}
+
+export function createGeneration(offer: GenerationOffer, nowMs: number): Generation {
+  const sequences: Sequence[] = [];
+  const generation: Generation = { offer, arrivedMs: nowMs, sequences, live: offer.choices, paused: false };
+  for (let choice = 0; choice < offer.choices; choice++) {
+    sequences.push({
+      generation,
+      choice,
+      phase: "queued",
+      slot: undefined,
+      cached: 0,
+      emitted: 0,
+      newestToken: 0,
+      decodeInFlight: false,
+    });
+  }
+  return generation;
+}
+
+/** Prompt tokens that no submitted run has covered. */
+export function promptLeft(sequence: Sequence): number {
+  return Math.max(0, sequence.generation.offer.promptIds.length - sequence.cached);
+}
+
+/** Whether it wants to decode, now or when its token has come back. */
+export function decodes(sequence: Sequence): boolean {
+  return sequence.phase === "decoding" && !sequence.generation.paused;
+}
+
+/** Whether it can be a row of the next decode run. */
+export function isReady(sequence: Sequence): boolean {
+  return decodes(sequence) && !sequence.decodeInFlight;
+}
+
+/** @throws Error when an invariant is broken. */
+export function checkGenerations(
+  generations: Iterable<Generation>,
+  contextLength: number,
+): { readonly queued: number; readonly holding: number } {
+  let queued = 0;
+  let holding = 0;
+  for (const generation of generations) {
+    const live = generation.sequences.filter((sequence) => sequence.phase !== "ended");
+    assert(live.length === generation.live && live.length > 0, "a generation lives as long as one of its choices");
+    for (const sequence of live) {
+      assert((sequence.slot === undefined) === (sequence.phase === "queued"), "a sequence is queued or holds a slot");
+      assert(sequence.cached < contextLength, "a slot has a position left for the next token, or an idle row's");
+      if (sequence.slot === undefined) queued += 1;
+      else holding += 1;
+    }
+  }
+  return { queued, holding };
+}

@@ -1,0 +1,78 @@
+/** Steps that were submitted and have not come back, oldest first, each with what its result means. Pure. */
+import { assert } from "../../core/errors.ts";
+import type { StepResult } from "../../core/wire/step.ts";
+import type { MicroBatch } from "./micro-batch.ts";
+import type { Sequence } from "./sequence.ts";
+
+export type StepInFlight =
+  | { readonly kind: "prefill"; readonly sequence: Sequence; readonly tokens: number; readonly samples: boolean }
+  | {
+      readonly kind: "decode";
+      readonly batch: MicroBatch;
+      readonly firstSlot: number;
+      /** Whose row is at the same index; undefined: an idle row. They may have left their slots since. */
+      readonly sequences: readonly (Sequence | undefined)[];
+      readonly rowsWanted: number;
+    }
+  | { readonly kind: "none" };
+
+export class StepsInFlight {
+  readonly #epoch: number;
+  readonly #steps: StepInFlight[] = [];
+  #oldestNumber = 0;
+  #prefills = 0;
+
+  constructor(epoch: number) {
+    this.#epoch = epoch;
+  }
+
+  get count(): number {
+    return this.#steps.length;
+  }
+
+  get prefills(): number {
+    return this.#prefills;
+  }
+
+  oldest(): StepInFlight | undefined {
+    return this.#steps[0];
+  }
+
+  /** @returns the step's number. */
+  add(step: StepInFlight): number {
+    if (step.kind === "prefill") this.#prefills += 1;
+    this.#steps.push(step);
+    return this.#oldestNumber + this.#steps.length - 1;
+  }
+
+  /** @throws Error when the result is not that of the oldest step. */
+  take(result: StepResult): StepInFlight {
+    const step = this.#steps.shift();
+    assert(
+      step !== undefined && result.epoch === this.#epoch && result.step === this.#oldestNumber,
+      `step ${this.#oldestNumber} of epoch ${this.#epoch} comes back next, not ${result.step} of ${result.epoch}`,
+    );
+    this.#oldestNumber += 1;
+    if (step.kind === "prefill") this.#prefills -= 1;
+    return step;
+  }
+
+  /** @throws Error when an invariant is broken. */
+  check(batches: readonly MicroBatch[]): void {
+    const seen = new Set<MicroBatch | Sequence>();
+    let prefills = 0;
+    for (const step of this.#steps) {
+      if (step.kind === "prefill") prefills += 1;
+      if (step.kind !== "decode") continue;
+      assert(step.batch.inFlight && !seen.has(step.batch), "a micro-batch is under way once");
+      seen.add(step.batch);
+      for (const sequence of step.sequences) {
+        if (sequence === undefined) continue;
+        assert(sequence.decodeInFlight && !seen.has(sequence), "a sequence is in one decode step");
+        seen.add(sequence);
+      }
+    }
+    assert(prefills === this.#prefills, `${prefills} prefill runs are under way, ${this.#prefills} are counted`);
+    for (const batch of batches) assert(batch.inFlight === seen.has(batch), "a micro-batch knows whether it is under way");
+  }
+}

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { NativeMemory } from "../../../../node-agent/ort/native-memory.ts";
+
+const MEBIBYTE = 2 ** 20;
+
+test("memory begins as zeros and keeps what is written", () => {
+  using memory = NativeMemory.allocate(MEBIBYTE);
+  const numbers = new Float32Array(memory.buffer);
+  expect(numbers.every((number) => number === 0)).toBe(true);
+  numbers[1000] = 7;
+  expect(new Float32Array(memory.buffer)[1000]).toBe(7);
+});
+
+test("a discarded range reads as zeros, what lies around it stays", () => {
+  using memory = NativeMemory.allocate(MEBIBYTE);
+  const bytes = new Uint8Array(memory.buffer).fill(1);
+  memory.discard(100, MEBIBYTE - 200);
+  expect(bytes[MEBIBYTE / 2]).toBe(0);
+  expect([bytes[0], bytes[99], bytes[MEBIBYTE - 1], bytes[MEBIBYTE - 100]]).toEqual([1, 1, 1, 1]);
+});
+
+test.runIf(process.platform === "linux")("a large buffer costs memory only where it was written, and gives it back", () => {
+  const resident = () => process.memoryUsage.rss() / MEBIBYTE;
+  const before = resident();
+  using memory = NativeMemory.allocate(4096 * MEBIBYTE);
+  new Uint8Array(memory.buffer, 64 * MEBIBYTE, 128 * MEBIBYTE).fill(1);
+  const written = resident();
+  expect(written - before).toBeGreaterThan(100);
+  memory.discard(0, 4096 * MEBIBYTE);
+  expect(written - resident()).toBeGreaterThan(100);
+});
+
+test("disposing twice is harmless and leaves its arrays empty, not dangling", () => {
+  const memory = NativeMemory.allocate(MEBIBYTE);
+  const bytes = new Uint8Array(memory.buffer);
+  memory[Symbol.dispose]();
+  memory[Symbol.dispose]();
+  expect(bytes.length).toBe(0);
+});
+
+test("more than the system has is refused with a remedy", () => {
+  expect(() => NativeMemory.allocate(2 ** 52)).toThrow(/fewer slots/);
+});

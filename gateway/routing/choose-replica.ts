@@ -1,0 +1,50 @@
+/** Which replica takes a request: filter, score, pick. Pure. */
+import type { RefusalReason } from "../../core/messages/generation.ts";
+import type { ReplicaView } from "../control/fleet.ts";
+
+export interface RouteQuestion {
+  readonly model: string;
+  /** undefined: the newest that is ready. */
+  readonly version: string | undefined;
+  readonly replicas: readonly ReplicaView[];
+  /** What this gateway has under way there. */
+  readonly inFlight: (replica: string) => number;
+  /** Replicas that have refused this request, or could not be reached. */
+  readonly refused: ReadonlyMap<string, RefusalReason>;
+  /** In [0, 1): breaks ties, so that gateways do not all choose alike. */
+  readonly chance: number;
+}
+
+/** `no-replica`: nobody leads one; whether the model is loading or unknown is the directory's to say. */
+export type NoRouteReason = "no-replica" | "not-ready" | "full";
+
+export type Route = { readonly kind: "route"; readonly replica: ReplicaView } | { readonly kind: "none"; readonly reason: NoRouteReason };
+
+/** Sequences per slot. Heartbeats lag and know of all gateways, the own count is exact and knows of one: the larger is nearer. */
+function loadOf(replica: ReplicaView, inFlight: number): number {
+  return Math.max(replica.busySlots + replica.queued, inFlight) / Math.max(1, replica.slots);
+}
+
+/** Versions are whole numbers, as in Triton's repositories; others compare as texts. */
+function newest(replicas: readonly ReplicaView[]): string | undefined {
+  return replicas.map(({ version }) => version).toSorted((a, b) => Number(b) - Number(a) || (a < b ? 1 : -1))[0];
+}
+
+function whyNone(question: RouteQuestion, hosted: readonly ReplicaView[]): NoRouteReason {
+  if (hosted.length === 0) return "no-replica";
+  return hosted.some(({ replica }) => question.refused.get(replica) === "full") ? "full" : "not-ready";
+}
+
+export function chooseReplica(question: RouteQuestion): Route {
+  const { model, version, refused, inFlight } = question;
+  const hosted = question.replicas.filter((view) => view.model === model && (version === undefined || view.version === version));
+  const ready = hosted.filter((view) => view.ready && !refused.has(view.replica));
+  const chosenVersion = version ?? newest(ready);
+  const scored = ready
+    .filter((view) => view.version === chosenVersion)
+    .map((replica) => ({ replica, load: loadOf(replica, inFlight(replica.replica)) }));
+  const lightest = Math.min(...scored.map(({ load }) => load));
+  const best = scored.filter(({ load }) => load === lightest);
+  const pick = best[Math.floor(question.chance * best.length)];
+  return pick === undefined ? { kind: "none", reason: whyNone(question, hosted) } : { kind: "route", replica: pick.replica };
+}

@@ -1,0 +1,151 @@
+/** Finds a replica that takes a generation: routes, prepares the prompt for it, submits; refused or unreachable, it tries the next. */
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import { generationId } from "../../core/ids.ts";
+import type { GenerationSubmit, RefusalReason } from "../../core/messages/generation.ts";
+import type { Random } from "../../core/random.ts";
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import type { Fleet, ReplicaView } from "../control/fleet.ts";
+import { chooseReplica, type NoRouteReason } from "../routing/choose-replica.ts";
+import type { InFlight } from "../routing/in-flight.ts";
+import type { EncodePool } from "../text/encode-pool.ts";
+import type { TextModel } from "../text/text-model.ts";
+import type { AnswerStream } from "./answer-stream.ts";
+import { tokensPerChoice } from "./generation-limits.ts";
+import { promptIds } from "./prompt-ids.ts";
+import type { Submission, Submitter } from "./submit.ts";
+import type { TextBundles } from "./text-bundles.ts";
+import type { ModelDirectory, TextRequest } from "./text-generation.ts";
+
+const ATTEMPTS_MAX = 4;
+
+export interface PlacementDeps {
+  readonly fleet: Pick<Fleet, "replicas">;
+  readonly directory: ModelDirectory;
+  readonly submitter: Submitter;
+  readonly bundles: TextBundles<TextModel>;
+  readonly encodePool: Pick<EncodePool, "encode">;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Pick<Metrics, "generationsRerouted">;
+}
+
+/** A generation that a replica has accepted. Disposing it resets what runs. */
+export interface PlacedGeneration extends Disposable {
+  readonly submit: GenerationSubmit;
+  readonly replica: ReplicaView;
+  readonly model: TextModel;
+  readonly answers: AnswerStream;
+}
+
+/** @throws ServingError as `TextGeneration.generate` does before `started`; the signal's reason. */
+export async function placeGeneration(
+  request: TextRequest,
+  arrivedMs: number,
+  deps: PlacementDeps,
+  signal: AbortSignal,
+): Promise<PlacedGeneration> {
+  const refused = new Map<string, RefusalReason>();
+  let lastError: ServingError | undefined;
+  let prepared: Prepared | undefined;
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const replica = routed(request, refused, prepared?.replica.version, lastError, deps);
+    using undo = new DisposableStack();
+    undo.use(deps.inFlight.begin(replica.replica));
+    let outcome: Submission;
+    try {
+      if (prepared?.replica.textDigest !== replica.textDigest) prepared = await prepare(request, replica, deps, signal);
+      const submit = { ...prepared.submit, replica: replica.replica, remainingMs: remainingMs(request, arrivedMs, deps.clock) };
+      outcome = await deps.submitter.submit(submit, replica, signal);
+      if (outcome.kind === "accepted") {
+        const { answers } = outcome;
+        undo.use(answers);
+        const kept = undo.move();
+        return { submit, replica, model: prepared.model, answers, [Symbol.dispose]: () => kept.dispose() };
+      }
+    } catch (thrown) {
+      if (signal.aborted || !(thrown instanceof ServingError && thrown.code === "UNAVAILABLE")) throw thrown;
+      outcome = { kind: "unreachable", error: thrown };
+    }
+    deps.metrics.generationsRerouted.inc({ model: request.model });
+    refused.set(replica.replica, outcome.kind === "refused" ? outcome.reason : "not-ready");
+    lastError = outcome.kind === "refused" ? refusal(request.model, outcome.reason, outcome.message) : outcome.error;
+  }
+  throw lastError ?? noRoute(request.model, "not-ready", deps);
+}
+
+interface Prepared {
+  readonly model: TextModel;
+  readonly replica: ReplicaView;
+  readonly submit: GenerationSubmit;
+}
+
+async function prepare(request: TextRequest, replica: ReplicaView, deps: PlacementDeps, signal: AbortSignal): Promise<Prepared> {
+  const model = await deps.bundles.get(replica.textDigest, replica, signal);
+  const ids = await promptIds(request.prompt, model, { pool: deps.encodePool, clock: deps.clock }, signal);
+  const { contextLength } = replica;
+  const tokensMax = tokensPerChoice({ promptTokens: ids.length, tokensMax: request.tokensMax, contextLength });
+  const submit: GenerationSubmit = {
+    kind: "generate",
+    generation: generationId(deps.random.id()),
+    replica: replica.replica,
+    tenant: request.tenant,
+    remainingMs: undefined,
+    traceparent: request.traceparent,
+    promptIds: ids,
+    choices: request.choices,
+    tokensMax,
+    stopIds: model.bundle.stopIds,
+    sampling: request.sampling,
+  };
+  return { model, replica, submit };
+}
+
+function remainingMs(request: TextRequest, arrivedMs: number, clock: Clock): number | undefined {
+  return request.deadlineMs === undefined ? undefined : Math.max(0, request.deadlineMs - (clock.now() - arrivedMs));
+}
+
+/** @throws ServingError when no replica is left to try: the last one's reason where there was one. */
+function routed(
+  { model }: TextRequest,
+  refused: ReadonlyMap<string, RefusalReason>,
+  version: string | undefined,
+  lastError: ServingError | undefined,
+  deps: PlacementDeps,
+): ReplicaView {
+  const route = chooseReplica({
+    model,
+    version,
+    replicas: deps.fleet.replicas(),
+    inFlight: (replica) => deps.inFlight.count(replica),
+    refused,
+    chance: deps.random.next(),
+  });
+  if (route.kind === "route") return route.replica;
+  throw lastError ?? noRoute(model, route.reason, deps);
+}
+
+function refusal(model: string, reason: RefusalReason, message: string): ServingError {
+  if (reason === "full")
+    return new ServingError("RESOURCE_EXHAUSTED", `model ${model} is busy: ${message}; try again later`, { reason: "full" });
+  return new ServingError("UNAVAILABLE", `model ${model} cannot take the request now: ${message}; try again`, { reason });
+}
+
+function noRoute(model: string, reason: NoRouteReason, deps: PlacementDeps): ServingError {
+  const readiness = deps.directory.list().find(({ name }) => name === model)?.readiness;
+  if (readiness === undefined) {
+    const quoted = JSON.stringify(model.slice(0, 140));
+    return new ServingError("NOT_FOUND", `there is no model ${quoted} here`, { reason: "model_not_found", param: "model" });
+  }
+  switch (readiness.kind) {
+    case "failed":
+      return new ServingError("UNAVAILABLE", `model ${model} could not be loaded: ${readiness.reason}`, { reason: "model_failed" });
+    case "loading":
+      return new ServingError("UNAVAILABLE", `model ${model} is loading (${readiness.detail}): try again later`, {
+        reason: "model_loading",
+      });
+    case "ready":
+      return new ServingError("UNAVAILABLE", `model ${model} is ${reason === "full" ? "full" : "not ready"}: try again`, { reason });
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Brings a submit to an agent and waits for its first frame. The bus is tried first; what is too large for it, or is not
+ * answered in time, goes over the link. The agent takes the first copy and drops the other.
+ */
+import type { Bus } from "../../core/bus/bus.ts";
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { LinkStream } from "../../core/link/link.ts";
+import type { AnswerFrame, RefusalReason, SubmitBody } from "../../core/messages/generation.ts";
+import { SUBJECTS } from "../../core/messages/subjects.ts";
+import { encodeSubmit, submitFrames } from "../../core/messages/submit-codec.ts";
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import { AnswerStream } from "./answer-stream.ts";
+import { EqualTimeouts } from "./equal-timeouts.ts";
+import type { LinkPool, NodeTarget, PooledLink } from "./link-pool.ts";
+
+/** Larger submits take the link: a broker carries large messages badly. */
+export const BUS_SUBMIT_BYTES_MAX = 32 * 1024;
+/** No frame for so long: the same submit goes over the link. */
+export const ACK_MS = 250;
+/** No frame for so long after all: the agent hangs. */
+const SILENT_AGENT_MS = 5_000;
+
+export type Submission =
+  | { readonly kind: "accepted"; readonly queued: number; readonly answers: AnswerStream }
+  /** Not executed: another node may. */
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string }
+  /** Nobody answered, or the link went before the answer. */
+  | { readonly kind: "unreachable"; readonly error: ServingError };
+
+export interface SubmitterDeps {
+  readonly bus: Bus;
+  readonly pool: LinkPool;
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "submitsResent">;
+}
+
+export class Submitter implements Disposable {
+  readonly #deps: SubmitterDeps;
+  readonly #acks: EqualTimeouts;
+  readonly #silences: EqualTimeouts;
+
+  constructor(deps: SubmitterDeps) {
+    this.#deps = deps;
+    this.#acks = new EqualTimeouts(deps.clock, ACK_MS);
+    this.#silences = new EqualTimeouts(deps.clock, SILENT_AGENT_MS);
+  }
+
+  /**
+   * The answers of an accepted submission are the caller's to dispose.
+   * @throws the signal's reason; what the agent answers `failed` with; ServingError RESOURCE_EXHAUSTED when the body is too large.
+   */
+  async submit(body: SubmitBody, target: NodeTarget, signal: AbortSignal): Promise<Submission> {
+    let pooled: PooledLink;
+    try {
+      pooled = await this.#deps.pool.get(target, signal);
+    } catch (thrown) {
+      return unreachable(thrown, signal);
+    }
+    const number = pooled.takeNumber();
+    const submit = encodeSubmit({ session: pooled.link.session, number, body });
+    const stream = pooled.link.open(number, "tokens");
+    using undo = new DisposableStack();
+    const answers = undo.use(new AnswerStream({ stream, node: target.node, signal }));
+    const takeBackSilence = this.#silences.add(() =>
+      answers.fail(new ServingError("UNAVAILABLE", `node ${target.node} did not answer within ${SILENT_AGENT_MS} ms: try again`)),
+    );
+    const takeBackAck = this.#send(submit, stream, target);
+    let first: AnswerFrame | undefined;
+    try {
+      first = await answers.next();
+    } catch (thrown) {
+      return unreachable(thrown, signal);
+    } finally {
+      takeBackAck();
+      takeBackSilence();
+    }
+    const submission = answered(first, answers, target);
+    if (submission.kind === "accepted") undo.move();
+    else answers.end();
+    return submission;
+  }
+
+  [Symbol.dispose](): void {
+    this.#acks[Symbol.dispose]();
+    this.#silences[Symbol.dispose]();
+  }
+
+  /** @returns what takes the second way back. */
+  #send(submit: Uint8Array, stream: LinkStream, { node }: NodeTarget): () => void {
+    const { bus, metrics } = this.#deps;
+    const overLink = () => {
+      for (const frame of submitFrames(submit)) stream.write(frame);
+    };
+    if (!bus.connected || submit.byteLength > Math.min(BUS_SUBMIT_BYTES_MAX, bus.payloadBytesMax)) {
+      overLink();
+      return () => {};
+    }
+    bus.publish(SUBJECTS.submit(node), submit);
+    return this.#acks.add(() => {
+      metrics.submitsResent.inc({});
+      overLink();
+    });
+  }
+}
+
+function answered(first: AnswerFrame | undefined, answers: AnswerStream, { node }: NodeTarget): Submission {
+  switch (first?.kind) {
+    case "accepted":
+      return { kind: "accepted", queued: first.queued, answers };
+    case "refused":
+      return { kind: "refused", reason: first.reason, message: first.message };
+    case "failed":
+      throw new ServingError(first.code, first.message);
+    case "tokens":
+    case "finished":
+    case "bundle":
+    case undefined:
+      throw new ServingError("INTERNAL", `node ${node} answered with ${first?.kind ?? "nothing"} before it accepted`);
+  }
+}
+
+function unreachable(thrown: unknown, signal: AbortSignal): Submission {
+  signal.throwIfAborted();
+  const error = ServingError.from(thrown);
+  if (error.code !== "UNAVAILABLE") throw error;
+  return { kind: "unreachable", error };
+}

@@ -1,0 +1,84 @@
+/** Puts the serving core for text together from its parts: what a gateway's composition needs to know of it. */
+import type { Bus } from "../../core/bus/bus.ts";
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { LinkNetwork } from "../../core/link/link.ts";
+import type { Random } from "../../core/random.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import type { Fleet } from "../control/fleet.ts";
+import type { DesiredReplica } from "../placement/desired.ts";
+import { InFlight } from "../routing/in-flight.ts";
+import { EncodePool } from "../text/encode-pool.ts";
+import { openTextModel, type TextModel } from "../text/text-model.ts";
+import { createTextGeneration } from "./generate.ts";
+import { LinkPool } from "./link-pool.ts";
+import { FleetModelDirectory } from "./model-directory.ts";
+import { Submitter } from "./submit.ts";
+import { TextBundles } from "./text-bundles.ts";
+import type { ModelDirectory, TextGeneration } from "./text-generation.ts";
+
+const BUNDLE_CACHE_BYTES = 256 * 1024 * 1024;
+
+export interface TextServingDeps {
+  readonly bus: Bus;
+  readonly links: LinkNetwork;
+  readonly fleet: Fleet;
+  readonly desired: () => readonly DesiredReplica[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/** Disposing it closes the links: end the doors first. */
+export interface TextServing extends AsyncDisposable {
+  readonly generation: TextGeneration;
+  readonly models: ModelDirectory;
+  /**
+   * Dials the nodes that lead ready replicas, and opens their models' text sides, so that no request waits for it. To be called
+   * when the fleet changes; costs nothing where all is there.
+   */
+  warm(): void;
+}
+
+export function createTextServing(deps: TextServingDeps): TextServing {
+  const { bus, links, fleet, desired, clock, random, metrics, logger } = deps;
+  const pool = new LinkPool({ links, clock });
+  const submitter = new Submitter({ bus, pool, clock, metrics });
+  const encodePool = new EncodePool();
+  const bundles = new TextBundles<TextModel>({ submitter, clock, bytesMax: BUNDLE_CACHE_BYTES, open: openTextModel });
+  const models = new FleetModelDirectory({ fleet, desired, wallClockMs: () => clock.wallClockMs() });
+  const inFlight = new InFlight();
+  const closing = new AbortController();
+  const warmed = new Set<string>();
+
+  const warmOne = async (digest: string, target: Parameters<typeof bundles.get>[1]): Promise<void> => {
+    try {
+      const model = await bundles.get(digest, target, closing.signal);
+      model.tokenizer.encode("warm", { addSpecial: false }); // opens the vocabulary
+    } catch (thrown) {
+      warmed.delete(digest);
+      if (!closing.signal.aborted)
+        logger.warn({ err: ServingError.from(thrown), node: target.node }, "a model's text side could not be fetched");
+    }
+  };
+
+  return {
+    generation: createTextGeneration({ fleet, directory: models, submitter, bundles, encodePool, inFlight, clock, random, metrics }),
+    models,
+    warm() {
+      for (const replica of fleet.replicas()) {
+        if (!replica.ready || warmed.has(replica.textDigest)) continue;
+        warmed.add(replica.textDigest);
+        warmOne(replica.textDigest, replica).catch(() => {}); // logged there
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort(new ServingError("UNAVAILABLE", "the gateway is shutting down: try another"));
+      submitter[Symbol.dispose]();
+      pool[Symbol.dispose]();
+      await encodePool.close();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** The metrics port: `/metrics` in Prometheus' text form. Any other path is 200 and empty, as on Triton's. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { isLoopbackHost, knownHost } from "./host-check.ts";
+import { type ListenAddress, listeningError } from "./listening-error.ts";
+import { pathOf } from "./path-pattern.ts";
+
+export interface MetricsServerOptions extends ListenAddress {
+  readonly metricsText: () => Promise<string>;
+}
+
+export interface MetricsServer extends AsyncDisposable {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+interface MetricsAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const TEXT = "text/plain; version=0.0.4; charset=utf-8";
+const HEADERS_MS_MAX = 10_000;
+
+/** @throws ServingError when the port cannot be listened on. */
+export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
+  const onLoopback = isLoopbackHost(options.host);
+  const server = createServer({ headersTimeout: HEADERS_MS_MAX, requestTimeout: HEADERS_MS_MAX }, async (request, response) => {
+    send(response, await answer(request, options, onLoopback));
+  });
+  try {
+    server.listen(options.port, options.host);
+    await once(server, "listening");
+  } catch (thrown) {
+    throw listeningError(thrown, "metrics", options);
+  }
+  const close = async () => {
+    server.close();
+    server.closeAllConnections();
+    await once(server, "close");
+  };
+  return { port: (server.address() as AddressInfo).port, close, [Symbol.asyncDispose]: close };
+}
+
+async function answer(request: IncomingMessage, { metricsText }: MetricsServerOptions, onLoopback: boolean): Promise<MetricsAnswer> {
+  if (onLoopback && !knownHost(request.headers.host)) return failure(421, "Misdirected Request");
+  const path = pathOf(request.url ?? "");
+  if (path !== "/metrics" && path !== "/metrics/") return { status: 200, type: TEXT, body: "" };
+  if (request.method !== "GET") return failure(405, "Method Not Allowed");
+  try {
+    return { status: 200, type: TEXT, body: await metricsText() };
+  } catch {
+    return failure(500, "the metrics cannot be read");
+  }
+}
+
+function failure(status: number, message: string): MetricsAnswer {
+  return { status, type: "application/json", body: JSON.stringify({ error: message }) };
+}
+
+function send(response: ServerResponse, { status, type, body }: MetricsAnswer): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body), "x-content-type-options": "nosniff" });
+  response.end(body);
+}

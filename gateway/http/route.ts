@@ -1,0 +1,78 @@
+/** What a door exports: its routes as data, without a library's types, so that any server can mount them. */
+import type { ServingError } from "../../core/errors.ts";
+import type { Body } from "./body.ts";
+
+/** Who may call a route: decided by the server, never by the handler. */
+export const ACCESS_CLASSES = ["public", "inference", "model-read", "control", "metrics"] as const;
+
+export type AccessClass = (typeof ACCESS_CLASSES)[number];
+
+export type HttpMethod = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
+
+/** A request as a handler sees it. */
+export interface HttpRequest {
+  readonly query: URLSearchParams;
+  /** Empty where the route takes no body. */
+  readonly body: Body;
+  /** From the credential alone, never from what the request says. */
+  readonly tenant: string;
+  /** Aborts in the tick in which the client is gone, or when the server's grace is over. The reason is a ServingError. */
+  readonly signal: AbortSignal;
+  /** The server has begun to stop: it finishes what runs and takes nothing new. */
+  readonly stopping: boolean;
+  /** The part of the path that the route's pattern gives this name, percent-decoded. */
+  param(name: string): string;
+  /** By lower-case name; repeated headers come joined by ", ". */
+  header(name: string): string | undefined;
+}
+
+export interface WholeAnswer {
+  readonly kind: "whole";
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+/** Server-sent events. The status line leaves before the first frame; frames are pulled as fast as the client reads. */
+export interface EventAnswer {
+  readonly kind: "events";
+  readonly headers: Readonly<Record<string, string>>;
+  /** Complete frames. Whatever goes wrong is a frame too: a stream that throws is cut off. */
+  readonly frames: AsyncIterable<string>;
+}
+
+export type HttpAnswer = WholeAnswer | EventAnswer;
+
+/** What HTTP itself finds wrong, before a handler runs. */
+export type HttpFault =
+  | { readonly kind: "not-found" }
+  | { readonly kind: "method-not-allowed"; readonly allowed: readonly HttpMethod[] }
+  /** `bytes` as announced; undefined when the body came in chunks. */
+  | { readonly kind: "body-too-large"; readonly bytes: number | undefined; readonly bytesMax: number }
+  | { readonly kind: "refused"; readonly status: 400 | 403 | 408 | 421 | 431 | 503; readonly message: string };
+
+/** How one API says that something went wrong. */
+export interface ErrorShape {
+  /** It speaks for this path and everything below it; "" is every path that no longer prefix claims. */
+  readonly prefix: string;
+  failed(error: ServingError): WholeAnswer;
+  faulty(fault: HttpFault): WholeAnswer;
+}
+
+export type BodyRule = { readonly kind: "none" } | { readonly kind: "bytes"; readonly bytesMax: number };
+
+export const NO_BODY: BodyRule = { kind: "none" };
+
+/** Triton's default of `--http-max-input-size`. */
+export const BODY_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface Route {
+  readonly method: HttpMethod;
+  /** `{name}` stands for one path segment. */
+  readonly path: string;
+  readonly access: AccessClass;
+  readonly body: BodyRule;
+  readonly errors: ErrorShape;
+  /** What it throws is answered in the shape of `errors`. */
+  handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
+}

@@ -1,0 +1,44 @@
+/** Answers of the generate extension: one object, or one event for each piece of text. */
+import { ServingError } from "../../core/errors.ts";
+import type { TextEvent } from "../serving/text-generation.ts";
+
+export interface GenerateHead {
+  readonly id?: string;
+  readonly model_name: string;
+  readonly model_version: string;
+}
+
+export interface GenerateAnswer extends GenerateHead {
+  readonly text_output: string;
+}
+
+/** @throws ServingError what ends the events; INTERNAL when they end before the text has. */
+export async function wholeText(events: AsyncIterable<TextEvent>): Promise<string> {
+  const texts: string[] = [];
+  let finished = false;
+  for await (const event of events) {
+    if (event.kind === "delta") texts.push(event.text);
+    if (event.kind === "finished") finished = true;
+  }
+  if (!finished) throw endedEarly();
+  return texts.join("");
+}
+
+/** A failure becomes the last event; there is no `[DONE]`, and nothing is sent for the end. */
+export async function* generateFrames(head: GenerateHead, events: AsyncIterable<TextEvent>): AsyncGenerator<string> {
+  const start = `data: ${JSON.stringify(head).slice(0, -1)},"text_output":`;
+  let finished = false;
+  try {
+    for await (const event of events) {
+      if (event.kind === "delta" && event.text !== "") yield `${start}${JSON.stringify(event.text)}}\n\n`;
+      if (event.kind === "finished") finished = true;
+    }
+    if (!finished) throw endedEarly();
+  } catch (thrown) {
+    yield `data: ${JSON.stringify({ error: ServingError.from(thrown).message })}\n\n`;
+  }
+}
+
+function endedEarly(): ServingError {
+  return new ServingError("INTERNAL", "the generation ended early");
+}

@@ -37,7 +37,7 @@ export function parseGenerateRequest(bytes: Uint8Array): GenerateCall {
     else if (key !== "id") parameters.set(...checkedParameter(key, value));
   }
   const values: Values = new Map([...parameters, ...inputs]);
-  const text = valueOf(values, "text_input", readString);
+  const text = scalarOf(values, "text_input", readString);
   if (text !== undefined && text.length > TEXT_CHARACTERS_MAX) {
     throw invalid(`text_input holds more than ${TEXT_CHARACTERS_MAX} characters: shorten it`);
   }
@@ -48,7 +48,7 @@ export function parseGenerateRequest(bytes: Uint8Array): GenerateCall {
     tokensMax: within(values, "max_tokens", TOKENS_DEFAULT, { min: 1, max: 2 ** 31 - 1 }),
     stop: stopWords(values),
     sampling: samplingOf(values),
-    stream: valueOf(values, "stream", readBoolean),
+    stream: scalarOf(values, "stream", readBoolean),
   };
 }
 
@@ -60,7 +60,7 @@ export const generateParser: BodyParser<GenerateCall> = {
 
 function samplingOf(values: Values): GenerateCall["sampling"] {
   const topP = within(values, "top_p", 1, { min: 0, max: 1 });
-  const seed = valueOf(values, "random_seed", readInteger);
+  const seed = scalarOf(values, "random_seed", readInteger);
   return {
     temperature: within(values, "temperature", 1, { min: 0, max: 2 }),
     topK: Math.max(0, within(values, "top_k", 0, { min: -1, max: 1_000_000 })),
@@ -110,7 +110,7 @@ function checkedParameter(key: string, value: unknown): readonly [string, unknow
   throw invalid(`parameter '${key.slice(0, 100)}' has invalid type. It should be either 'int', 'bool', or 'string'.`);
 }
 
-function valueOf<T>(values: Values, name: string, read: (value: unknown) => T): T | undefined {
+function scalarOf<T>(values: Values, name: string, read: (value: unknown) => T): T | undefined {
   const value = values.get(name);
   if (value === undefined) return undefined;
   return read(Array.isArray(value) && value.length === 1 ? value[0] : value); // a tensor of one element is as good as a scalar
@@ -118,7 +118,7 @@ function valueOf<T>(values: Values, name: string, read: (value: unknown) => T): 
 
 function within(values: Values, name: string, fallback: number, { min, max }: { readonly min: number; readonly max: number }): number {
   const kind: InputKind | undefined = LANGUAGE_INPUTS.find((input) => input.name === name)?.kind;
-  const value = valueOf(values, name, kind === "integer" ? readInteger : readNumber) ?? fallback;
+  const value = scalarOf(values, name, kind === "integer" ? readInteger : readNumber) ?? fallback;
   if (value >= min && value <= max) return value;
   throw invalid(`input '${name}' must be from ${min} to ${max}, got ${value}`);
 }

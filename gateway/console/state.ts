@@ -1,0 +1,24 @@
+/** What the console shows: which parts of which model are on which node. Pure. */
+import type { ServedModel } from "../serving/text-generation.ts";
+
+export interface ConsoleNode {
+  readonly node: string;
+  readonly cpu: string;
+  readonly memoryTotalBytes: number;
+  readonly memoryFreeBytes: number;
+}
+
+export interface ConsoleIdentity {
+  readonly name: string;
+  readonly version: string;
+}
+
+export function consoleState(server: ConsoleIdentity, models: readonly ServedModel[], nodes: readonly ConsoleNode[]) {
+  return { server, models: models.map(modelState), nodes };
+}
+
+function modelState({ name, version, readiness, contextLength, quantization, shards }: ServedModel) {
+  const detail = readiness.kind === "loading" ? readiness.detail : readiness.kind === "failed" ? readiness.reason : "";
+  const ordered = shards.toSorted((a, b) => a.stage - b.stage || a.node.localeCompare(b.node));
+  return { name, version, state: readiness.kind, detail, contextLength: contextLength ?? null, quantization, shards: ordered };
+}

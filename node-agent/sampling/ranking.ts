@@ -29,25 +29,23 @@ export class Ranking {
   }
 
   /**
-   * Ranks tokens until `enough` is content or all with a logit of `floor` or more are ranked.
-   * @param enough asked after every round, with whether these are all
+   * Ranks the most likely tokens: so many that `enough` is content, or all with a logit of `floor` or more.
+   * @param enough asked while tokens are being gathered: `count` and the ids are there, their order is not
    */
-  until<T>(
+  rank(
     logits: Float32Array,
     from: { readonly max: number; readonly temperature: number; readonly floor: number },
-    enough: (complete: boolean) => T | undefined,
-  ): T | undefined {
+    enough: () => boolean,
+  ): void {
     for (const distance of DISTANCES) {
       const threshold = Math.max(from.floor, from.max - distance * Math.max(1, from.temperature));
-      this.#rank(logits, threshold);
-      const complete = threshold <= from.floor || this.#count === logits.length;
-      const found = enough(complete);
-      if (found !== undefined || complete) return found;
+      this.#gather(logits, threshold);
+      if (threshold <= from.floor || this.#count === logits.length || enough()) break;
     }
-    return undefined;
+    this.#keys.subarray(0, this.#count).sort();
   }
 
-  #rank(logits: Float32Array, threshold: number): void {
+  #gather(logits: Float32Array, threshold: number): void {
     const keys = this.#keys;
     const bits = new Int32Array(logits.buffer, logits.byteOffset, logits.length);
     let count = 0;
@@ -55,7 +53,6 @@ export class Ranking {
       if (!((logits[id] ?? 0) >= threshold)) continue;
       keys[count++] = orderedBits(bits[id] ?? 0) * ID_SPAN + (ID_SPAN - 1 - id);
     }
-    keys.subarray(0, count).sort();
     this.#count = count;
   }
 }

@@ -10,6 +10,9 @@ import { decay } from "./decay.ts";
 import { Ranking } from "./ranking.ts";
 import type { SequenceSampling } from "./sequence-sampling.ts";
 
+/** Sums of the same weights in another order differ by less. */
+const ROUNDING = 1e-9;
+
 /** Holds the buffers that sampling needs: one per runner, used for one row at a time. */
 export class Sampler {
   readonly #ranking: Ranking;
@@ -64,15 +67,13 @@ export class Sampler {
     const from = { max, temperature, floor: topK > 0 ? Number.NEGATIVE_INFINITY : floor };
     const everything = topK === 0 && topP < 1 ? total(logits, max, temperature) : undefined;
     const ranking = this.#ranking;
-    const enough = (complete: boolean): number | undefined => {
-      if (!complete && (topK > 0 ? ranking.count < topK : topP >= 1)) return undefined;
-      const kept = topK > 0 ? Math.min(topK, ranking.count) : ranking.count;
-      const sum = this.#weigh(logits, max, temperature, kept);
-      if (topP >= 1) return kept;
-      const shared = this.#nucleus(kept, topP * (everything ?? sum));
-      return shared ?? (complete || topK > 0 ? kept : undefined);
-    };
-    const kept = ranking.until(logits, from, enough) ?? ranking.count;
+    ranking.rank(logits, from, () => {
+      if (topK > 0) return ranking.count >= topK;
+      return everything !== undefined && this.#weigh(logits, max, temperature, ranking.count) > topP * everything * (1 + ROUNDING);
+    });
+    const ranked = topK > 0 ? Math.min(topK, ranking.count) : ranking.count;
+    const mass = this.#weigh(logits, max, temperature, ranked);
+    const kept = topP < 1 ? this.#nucleus(ranked, topP * (everything ?? mass)) : ranked;
     let sum = 0;
     let count = 0;
     while (count < kept && (logits[ranking.id(count)] ?? 0) >= floor) sum += this.#weights[count++] ?? 0;
@@ -90,21 +91,21 @@ export class Sampler {
     return sum;
   }
 
-  /** How many ranks it takes to reach `share`; at least one. undefined: all of them do not. */
-  #nucleus(count: number, share: number): number | undefined {
+  /** How many ranks it takes to reach `share`; at least one. */
+  #nucleus(count: number, share: number): number {
     let sum = 0;
     for (let rank = 0; rank < count; rank++) {
       sum += this.#weights[rank] ?? 0;
       if (sum >= share) return rank + 1;
     }
-    return undefined;
+    return count;
   }
 
   #mostLikely(logits: Float32Array, max: number, wanted: number, logTotal: number): SampledToken["topLogprobs"] {
     if (wanted === 0) return [];
     const ranking = this.#ranking;
     const from = { max, temperature: 1, floor: Number.NEGATIVE_INFINITY };
-    ranking.until(logits, from, () => (ranking.count >= wanted ? ranking.count : undefined));
+    ranking.rank(logits, from, () => ranking.count >= wanted);
     return Array.from({ length: Math.min(wanted, ranking.count) }, (_, rank) => {
       const id = ranking.id(rank);
       return [id, (logits[id] ?? 0) - logTotal] as const;

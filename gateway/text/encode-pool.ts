@@ -8,7 +8,7 @@ import { type EncodeJob, parseEncodeAnswer } from "./encode-job.ts";
 import type { TextModel } from "./text-model.ts";
 import type { EncodeOptions } from "./tokenizer.ts";
 
-export interface EncodePoolOptions {
+interface EncodePoolOptions {
   /** Worker threads at most. */
   readonly workersMax: number;
   /** Long texts that may wait for a worker. */
@@ -19,7 +19,7 @@ export interface EncodePoolOptions {
   readonly workerFile: URL;
 }
 
-export const ENCODE_POOL_DEFAULTS: EncodePoolOptions = {
+const ENCODE_POOL_DEFAULTS: EncodePoolOptions = {
   workersMax: 2,
   waitingMax: 64,
   inlineBytesMax: 8192,

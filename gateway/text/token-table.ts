@@ -127,11 +127,15 @@ function spellingOf(tokenizer: object): Spelling {
   );
 }
 
-/** Token and id pairs of a tokenizer.json's vocabulary: an object for BPE, an array of [token, score] for Unigram. */
-function vocabularyOf(model: unknown): readonly (readonly [string, unknown])[] {
+/**
+ * Visits a tokenizer.json's vocabulary: an object for BPE, an array of [token, score] for Unigram. By key and look-up, since
+ * `Object.entries` takes three times as long.
+ */
+function eachToken(model: unknown, visit: (token: string, id: unknown) => void): void {
   const vocabulary = jsonField(model, "vocab");
-  if (Array.isArray(vocabulary)) return vocabulary.map((pair: unknown, id) => [Array.isArray(pair) ? String(pair[0]) : "", id]);
-  return typeof vocabulary === "object" && vocabulary !== null ? Object.entries(vocabulary) : [];
+  if (typeof vocabulary !== "object" || vocabulary === null) return;
+  if (Array.isArray(vocabulary)) for (const [id, pair] of vocabulary.entries()) visit(Array.isArray(pair) ? String(pair[0]) : "", id);
+  else for (const token of Object.keys(vocabulary)) visit(token, Reflect.get(vocabulary, token));
 }
 
 function place(entries: (TableEntry | undefined)[], entry: TableEntry): void {
@@ -144,10 +148,10 @@ function place(entries: (TableEntry | undefined)[], entry: TableEntry): void {
 function huggingFaceTable(source: HuggingFaceTokenizer, stopIds: ReadonlySet<number>): TokenTable {
   const spelling = spellingOf(source.tokenizer);
   const entries: (TableEntry | undefined)[] = [];
-  for (const [text, id] of vocabularyOf(jsonObject(source.tokenizer, "model"))) {
+  eachToken(jsonObject(source.tokenizer, "model"), (text, id) => {
     if (typeof id !== "number") throw new ServingError("DATA_LOSS", `token ${JSON.stringify(text.slice(0, 40))} has no id`);
     place(entries, { id, text, spelling, silent: stopIds.has(id) });
-  }
+  });
   for (const added of jsonList(source.tokenizer, "added_tokens")) {
     const id = jsonCount(added, "id");
     const text = jsonText(added, "content");

@@ -128,8 +128,8 @@ function spellingOf(tokenizer: object): Spelling {
 }
 
 /**
- * Visits a tokenizer.json's vocabulary: an object for BPE, an array of [token, score] for Unigram. By key and look-up, since
- * `Object.entries` takes three times as long.
+ * Visits a tokenizer.json's vocabulary: an object for BPE, an array of [token, score] for Unigram. By key and look-up:
+ * `Object.entries` makes a pair per token and was the slower in every run over 49,152 tokens (Node 24).
  */
 function eachToken(model: unknown, visit: (token: string, id: unknown) => void): void {
   const vocabulary = jsonField(model, "vocab");

@@ -1,5 +1,5 @@
 /**
- * The decode run of a micro-batch: one token for each of its ready sequences, idle rows for what lies between them. Pure.
+ * The decode run of a micro-batch: one token for each of its decoding sequences, idle rows for what lies between them. Pure.
  *
  * An idle row is harmless on any slot. It runs a dummy token at the slot's end: a free slot has nothing to lose, and an occupied
  * one (paused, in prefill, or in another micro-batch) gets its next real token at that same position by a later step. An idle row
@@ -7,8 +7,8 @@
  */
 import { assert } from "../../core/errors.ts";
 import type { DecodeRow, DecodeRun } from "../../core/wire/step.ts";
-import type { MicroBatch } from "./micro-batch.ts";
-import { isReady, type Sequence } from "./sequence.ts";
+import { decodingSequences, type MicroBatch } from "./micro-batch.ts";
+import type { Sequence } from "./sequence.ts";
 import type { SlotTable } from "./slot-table.ts";
 
 export interface PlannedDecode {
@@ -20,17 +20,12 @@ export interface PlannedDecode {
 
 export const DUMMY_TOKEN = 0;
 
-/** Plans the run and marks its sequences. The micro-batch has a ready one. */
+/** Plans the run of a micro-batch with sequences that decode, and counts their rows as cached. */
 export function planDecode(table: SlotTable, batch: MicroBatch, rowsMin: number): PlannedDecode {
-  let first = batch.endSlot;
-  let last = -1;
-  for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
-    const owner = table.owner(slot);
-    if (owner === undefined || !isReady(owner)) continue;
-    first = Math.min(first, slot);
-    last = slot;
-  }
-  assert(first <= last, "a micro-batch that decodes has a ready sequence");
+  const decoding = decodingSequences(batch, table);
+  let first = decoding[0]?.slot;
+  let last = decoding.at(-1)?.slot;
+  assert(first !== undefined && last !== undefined, "a micro-batch that runs has a sequence that decodes");
   while (last - first + 1 < rowsMin) {
     if (growsDown(table, first, last)) first -= 1;
     else last += 1;
@@ -40,11 +35,10 @@ export function planDecode(table: SlotTable, batch: MicroBatch, rowsMin: number)
   let rowsIdle = 0;
   for (let slot = first; slot <= last; slot++) {
     const owner = table.owner(slot);
-    if (owner !== undefined && isReady(owner) && slot >= batch.firstSlot && slot < batch.endSlot) {
+    if (owner !== undefined && decoding.includes(owner)) {
       rows.push({ token: owner.newestToken, past: owner.cached, position: owner.emitted });
       sequences.push(owner);
       owner.cached += 1;
-      owner.decodeInFlight = true;
     } else {
       rows.push({ token: DUMMY_TOKEN, past: owner?.cached ?? 0, position: undefined });
       sequences.push(undefined);

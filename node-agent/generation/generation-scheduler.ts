@@ -6,7 +6,7 @@
  * - All bookkeeping is as after every submitted step. Stages run steps in the order of submission, so a slot may be copied,
  *   released or given away as soon as its owner leaves: steps under way still find it as they were planned. A token that comes
  *   back belongs to the sequence that the step's own record names; it is dropped when that sequence has ended since.
- * - A sequence is in one decode step at most, since the next one needs its token. Chunks of one prompt need no tokens from
+ * - A micro-batch is under way once at most, so each of its sequences waits for its token. Chunks of one prompt need no tokens from
  *   each other, so they may follow one another through the stages.
  * - While something decodes there is at most one prefill chunk between two decode runs.
  */
@@ -15,11 +15,11 @@ import type { Admission, SlotCopy, Step, StepResult, StepToken } from "../../cor
 import { planDecode } from "./decode-run.ts";
 import type { MutableCounters } from "./generation-counters.ts";
 import { finishReason, type GenerationEvent } from "./generation-event.ts";
-import { chooseSlot, createMicroBatches, hasReady, type MicroBatch } from "./micro-batch.ts";
+import { chooseSlot, createMicroBatches, hasDecoding, type MicroBatch } from "./micro-batch.ts";
 import { planPrefill, sharedPrompt, sharedTokens } from "./prefill-run.ts";
 import { choosePrompt } from "./prompt-order.ts";
 import { RunCosts } from "./run-costs.ts";
-import { checkGenerations, createGeneration, decodes, type Generation, type GenerationOffer, type Sequence } from "./sequence.ts";
+import { checkGenerations, createGeneration, type Generation, type GenerationOffer, type Sequence } from "./sequence.ts";
 import { moveThatPays } from "./slot-moves.ts";
 import { SlotTable } from "./slot-table.ts";
 import { type StepInFlight, StepsInFlight } from "./steps-in-flight.ts";
@@ -139,7 +139,7 @@ export class GenerationScheduler {
 
   /** The step to submit now; undefined: none before something comes back or changes. To be called until it says so. */
   next(nowMs: number): Step | undefined {
-    const decoding = this.#anyDecodes();
+    const decoding = this.#batches.some((batch) => hasDecoding(batch, this.#table));
     if (!decoding || !this.#chunkSinceDecode) {
       const chunk = this.#prefillStep(nowMs, decoding);
       if (chunk !== undefined) return chunk;
@@ -167,7 +167,6 @@ export class GenerationScheduler {
       case "decode": {
         this.#costs.observeDecode(result.stageUs);
         step.batch.inFlight = false;
-        for (const sequence of step.sequences) if (sequence !== undefined) sequence.decodeInFlight = false;
         assert(result.tokens.length === step.rowsWanted, `a decode run of ${step.rowsWanted} rows brings as many tokens`);
         for (const token of result.tokens) this.#takeToken(step.sequences[token.slot - step.firstSlot], token, events);
         break;
@@ -237,7 +236,7 @@ export class GenerationScheduler {
     for (let ahead = 0; ahead < count; ahead++) {
       const index = (this.#turn + ahead) % count;
       const batch = this.#batches[index];
-      if (batch === undefined || batch.inFlight || !hasReady(batch, this.#table)) continue;
+      if (batch === undefined || batch.inFlight || !hasDecoding(batch, this.#table)) continue;
       this.#turn = (index + 1) % count;
       return batch;
     }
@@ -289,13 +288,5 @@ export class GenerationScheduler {
     generation.live -= 1;
     if (generation.live === 0) this.#generations.delete(generation.offer.key);
     return true;
-  }
-
-  #anyDecodes(): boolean {
-    for (let slot = 0; slot < this.#table.count; slot++) {
-      const owner = this.#table.owner(slot);
-      if (owner !== undefined && decodes(owner)) return true;
-    }
-    return false;
   }
 }

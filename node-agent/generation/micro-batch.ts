@@ -2,13 +2,14 @@
  * A micro-batch is a contiguous range of slots whose sequences decode in one run. There are as many as stages, so that every
  * stage has one to work on while the others wait for their tokens. Pure.
  */
-import { isReady, type Sequence } from "./sequence.ts";
+import { decodes, type Sequence } from "./sequence.ts";
 import type { SlotTable } from "./slot-table.ts";
 
 export interface MicroBatch {
   /** Slots [firstSlot, endSlot). */
   readonly firstSlot: number;
   readonly endSlot: number;
+  /** A decode run of it is under way: it gets no other, so no sequence is in two. */
   inFlight: boolean;
   /** Tokens whose copying the rows wasted so far would have paid for; see `slot-moves.ts`. */
   wasteTokens: number;
@@ -35,19 +36,20 @@ export function loadOf(batch: MicroBatch, table: SlotTable): number {
   return load;
 }
 
-export function readySequences(batch: MicroBatch, table: SlotTable): Sequence[] {
-  const ready: Sequence[] = [];
+/** Whose rows its next run has, in the order of their slots. */
+export function decodingSequences(batch: MicroBatch, table: SlotTable): Sequence[] {
+  const decoding: Sequence[] = [];
   for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
     const owner = table.owner(slot);
-    if (owner !== undefined && isReady(owner)) ready.push(owner);
+    if (owner !== undefined && decodes(owner)) decoding.push(owner);
   }
-  return ready;
+  return decoding;
 }
 
-export function hasReady(batch: MicroBatch, table: SlotTable): boolean {
+export function hasDecoding(batch: MicroBatch, table: SlotTable): boolean {
   for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
     const owner = table.owner(slot);
-    if (owner !== undefined && isReady(owner)) return true;
+    if (owner !== undefined && decodes(owner)) return true;
   }
   return false;
 }

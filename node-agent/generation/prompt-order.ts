@@ -2,7 +2,7 @@
  * Which prompt gets the next chunk: the one with the least (arrival + time that the rest of its prefill takes). A long prompt
  * yields to shorter ones, but only to those that came at most as much later as its own rest takes, so none starves. Pure.
  */
-import { sharedPrompt } from "./prefill-run.ts";
+import { sharedPrompt, sharedTokens } from "./prefill-run.ts";
 import type { RunCosts } from "./run-costs.ts";
 import { promptLeft, type Sequence } from "./sequence.ts";
 import type { SlotTable } from "./slot-table.ts";
@@ -13,21 +13,28 @@ export function choosePrompt(table: SlotTable, waiting: WaitingLine, costs: RunC
   let best: Sequence | undefined;
   let bestDueMs = Number.POSITIVE_INFINITY;
   const tokenMs = costs.prefillTokenUs / 1_000;
-  const consider = (sequence: Sequence) => {
-    const dueMs = sequence.generation.arrivedMs + promptLeft(sequence) * tokenMs;
+  const consider = (sequence: Sequence, tokensLeft: number) => {
+    const dueMs = sequence.generation.arrivedMs + tokensLeft * tokenMs;
     if (dueMs >= bestDueMs) return;
     best = sequence;
     bestDueMs = dueMs;
   };
   for (let slot = 0; slot < table.count; slot++) {
     const owner = table.owner(slot);
-    if (owner?.phase === "prefilling" && !owner.generation.paused && promptLeft(owner) > 0) consider(owner);
+    if (owner?.phase !== "prefilling" || owner.generation.paused) continue;
+    const left = promptLeft(owner);
+    if (left > 0) consider(owner, left);
   }
   if (table.freeCount > 0 && waiting.count > 0) {
     const first = waiting.first(mayEnter);
-    if (first !== undefined) consider(first);
+    if (first !== undefined) consider(first, promptLeft(first) - sharableTokens(first));
   }
   return best;
 }
 
 const mayEnter = (sequence: Sequence): boolean => !sequence.generation.paused && sharedPrompt(sequence).kind !== "wait";
+
+/** What a copy would spare it. */
+function sharableTokens(sequence: Sequence): number {
+  return sharedPrompt(sequence).kind === "copy" ? sharedTokens(sequence.generation.offer.promptIds.length) : 0;
+}

@@ -42,8 +42,6 @@ export interface Sequence {
   emitted: number;
   /** The newest output token, to be fed next. */
   newestToken: number;
-  /** A decode step with a row of it is under way. */
-  decodeInFlight: boolean;
 }
 
 export function createGeneration(offer: GenerationOffer, nowMs: number): Generation {
@@ -58,7 +56,6 @@ export function createGeneration(offer: GenerationOffer, nowMs: number): Generat
       cached: 0,
       emitted: 0,
       newestToken: 0,
-      decodeInFlight: false,
     });
   }
   return generation;
@@ -69,14 +66,9 @@ export function promptLeft(sequence: Sequence): number {
   return Math.max(0, sequence.generation.offer.promptIds.length - sequence.cached);
 }
 
-/** Whether it wants to decode, now or when its token has come back. */
+/** Whether it is a row of its micro-batch's next run. */
 export function decodes(sequence: Sequence): boolean {
   return sequence.phase === "decoding" && !sequence.generation.paused;
-}
-
-/** Whether it can be a row of the next decode run. */
-export function isReady(sequence: Sequence): boolean {
-  return decodes(sequence) && !sequence.decodeInFlight;
 }
 
 /** @throws Error when an invariant is broken. */

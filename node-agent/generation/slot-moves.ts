@@ -5,7 +5,7 @@
  * rule: Karlin et al., Competitive snoopy caching, 1988). Pure.
  */
 import type { SlotCopy } from "../../core/wire/step.ts";
-import { chooseSlot, loadOf, type MicroBatch, readySequences } from "./micro-batch.ts";
+import { chooseSlot, decodingSequences, loadOf, type MicroBatch } from "./micro-batch.ts";
 import type { Sequence } from "./sequence.ts";
 import type { SlotTable } from "./slot-table.ts";
 
@@ -23,8 +23,8 @@ interface Move {
 
 /** Counts what the coming run of `batch` wastes and, when that has added up, moves one sequence in the table. */
 export function moveThatPays(table: SlotTable, batch: MicroBatch, batches: readonly MicroBatch[]): SlotCopy | undefined {
-  const ready = readySequences(batch, table);
-  const move = intoHole(table, ready) ?? intoLighterBatch(table, ready, batch, batches);
+  const decoding = decodingSequences(batch, table);
+  const move = intoHole(table, decoding) ?? intoLighterBatch(table, decoding, batch, batches);
   if (move === undefined) {
     batch.wasteTokens = 0;
     return undefined;
@@ -39,9 +39,9 @@ export function moveThatPays(table: SlotTable, batch: MicroBatch, batches: reado
 }
 
 /** The shorter one of the two sequences at the ends of a run, into a free slot between them. */
-function intoHole(table: SlotTable, ready: readonly Sequence[]): Move | undefined {
-  const first = ready[0];
-  const last = ready.at(-1);
+function intoHole(table: SlotTable, decoding: readonly Sequence[]): Move | undefined {
+  const first = decoding[0];
+  const last = decoding.at(-1);
   if (first?.slot === undefined || last?.slot === undefined) return undefined;
   let lowestHole: number | undefined;
   let highestHole: number | undefined;
@@ -52,21 +52,21 @@ function intoHole(table: SlotTable, ready: readonly Sequence[]): Move | undefine
   }
   if (lowestHole === undefined || highestHole === undefined) return undefined;
   if (first.cached < last.cached) {
-    const second = ready[1]?.slot ?? highestHole;
+    const second = decoding[1]?.slot ?? highestHole;
     return { sequence: first, to: highestHole, rowsSaved: Math.min(second, highestHole) - first.slot };
   }
-  const secondLast = ready.at(-2)?.slot ?? lowestHole;
+  const secondLast = decoding.at(-2)?.slot ?? lowestHole;
   return { sequence: last, to: lowestHole, rowsSaved: last.slot - Math.max(secondLast, lowestHole) };
 }
 
 /** The shortest sequence, into a micro-batch that has at least two fewer. */
 function intoLighterBatch(
   table: SlotTable,
-  ready: readonly Sequence[],
+  decoding: readonly Sequence[],
   batch: MicroBatch,
   batches: readonly MicroBatch[],
 ): Move | undefined {
-  if (ready.length < 2 || batches.length < 2) return undefined;
+  if (decoding.length < 2 || batches.length < 2) return undefined;
   const load = loadOf(batch, table);
   const to = chooseSlot(
     table,
@@ -74,8 +74,8 @@ function intoLighterBatch(
   );
   const target = batches.find((other) => to !== undefined && to >= other.firstSlot && to < other.endSlot);
   if (to === undefined || target === undefined) return undefined;
-  let sequence = ready[0];
-  for (const candidate of ready) if (sequence === undefined || candidate.cached < sequence.cached) sequence = candidate;
+  let sequence = decoding[0];
+  for (const candidate of decoding) if (sequence === undefined || candidate.cached < sequence.cached) sequence = candidate;
   if (sequence === undefined) return undefined;
   return { sequence, to, rowsSaved: Math.floor((load - loadOf(target, table)) / 2) };
 }

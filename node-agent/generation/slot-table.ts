@@ -88,7 +88,11 @@ export class SlotTable {
     let free = 0;
     for (const [slot, owner] of this.#owners.entries()) {
       if (owner === undefined) free += 1;
-      else assert(owner.slot === slot && owner.phase !== "ended" && owner.phase !== "queued", `slot ${slot} is known to its owner`);
+      else
+        assert(
+          owner.slot === slot && this.#traces[slot] === "nothing" && owner.phase !== "ended" && owner.phase !== "queued",
+          `slot ${slot} is known to its owner`,
+        );
     }
     assert(free === this.#free, `${free} slots are free, ${this.#free} are counted`);
   }

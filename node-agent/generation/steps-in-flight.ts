@@ -68,7 +68,7 @@ export class StepsInFlight {
       seen.add(step.batch);
       for (const sequence of step.sequences) {
         if (sequence === undefined) continue;
-        assert(sequence.decodeInFlight && !seen.has(sequence), "a sequence is in one decode step");
+        assert(!seen.has(sequence), "a sequence is in one decode step");
         seen.add(sequence);
       }
     }

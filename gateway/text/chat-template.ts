@@ -29,7 +29,7 @@ const RANGE_MAX = 100_000;
 function range(first: number, second?: number, step = 1): readonly number[] {
   const [start, end] = second === undefined ? [0, first] : [first, second];
   const length = Math.max(0, Math.ceil((end - start) / step));
-  if (!(length <= RANGE_MAX)) throw new Error(`range of ${length} values, at most ${RANGE_MAX}`);
+  if (!(length <= RANGE_MAX)) throw new ServingError("INVALID_ARGUMENT", `range of ${length} values, at most ${RANGE_MAX}`);
   return Array.from({ length }, (_, index) => start + index * step);
 }
 
@@ -47,7 +47,7 @@ function environmentOf(bundle: TextBundle, messages: readonly TemplateMessage[],
     range,
     strftime_now: (format: string) => formatTime(options.nowMs, format),
     raise_exception: (message: unknown) => {
-      throw new Error(String(message));
+      throw new ServingError("INVALID_ARGUMENT", String(message));
     },
     true: true,
     false: false,

@@ -57,6 +57,9 @@ export function folderModelFiles(folder: string): ModelFiles {
 
 const stampOf = (stats: BigIntStats): string => `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
 
+const isMissing = (thrown: unknown): boolean =>
+  thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENOTDIR" || thrown.code === "ELOOP");
+
 async function isFolder(folder: string): Promise<boolean> {
   try {
     return (await stat(folder)).isDirectory();
@@ -68,7 +71,12 @@ async function isFolder(folder: string): Promise<boolean> {
 async function collectFiles(folder: string, prefix: string, depth: number, found: FileInfo[]): Promise<void> {
   if (depth > FOLDER_DEPTH_MAX)
     throw new ServingError("FAILED_PRECONDITION", `'${prefix}' is nested deeper than ${FOLDER_DEPTH_MAX} folders`);
-  for (const entry of await readdir(path.join(folder, prefix), { withFileTypes: true })) {
+  const entries = await readdir(path.join(folder, prefix), { withFileTypes: true }).catch((thrown: unknown) => {
+    throw isMissing(thrown)
+      ? new ServingError("NOT_FOUND", `there is no folder '${path.join(folder, prefix)}'`, { cause: thrown })
+      : thrown;
+  });
+  for (const entry of entries) {
     const name = prefix === "" ? entry.name : `${prefix}/${entry.name}`;
     if (entry.isDirectory()) await collectFiles(folder, name, depth + 1, found);
     else if (entry.isFile()) found.push({ name, bytes: (await stat(path.join(folder, name))).size });
@@ -85,10 +93,7 @@ async function openFile(folder: string, name: string): Promise<FileHandle> {
     if ((await realpath(real)) !== real) throw fileNotFound(name);
     file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK); // a pipe must not block the open
   } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENOTDIR" || thrown.code === "ELOOP")) {
-      throw fileNotFound(name);
-    }
-    throw thrown;
+    throw isMissing(thrown) ? fileNotFound(name) : thrown;
   }
   if ((await file.stat()).isFile()) return file;
   await file.close();

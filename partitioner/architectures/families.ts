@@ -1,4 +1,4 @@
-/** All families, and which one an architecture belongs to. Pure. */
+/** All families, and which one an architecture belongs to. */
 import { ServingError } from "../../core/errors.ts";
 import type { Family } from "./family.ts";
 import { llama } from "./llama.ts";

@@ -1,4 +1,4 @@
-/** What a family of architectures tells the partitioner: which tensors become which operators. Nothing else knows families. Pure. */
+/** What a family of architectures tells the partitioner: which tensors become which operators. Nothing else knows families. */
 import type { Quantization } from "../../core/model/shard-description.ts";
 import type { ShardGraph } from "../graph/shard-graph.ts";
 import type { StageCosts, StageRange } from "../planning/plan-stages.ts";

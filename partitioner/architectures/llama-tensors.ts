@@ -1,4 +1,4 @@
-/** The tensors of a llama-family checkpoint by their part in the model, checked, with rows in rotary order. Pure. */
+/** The tensors of a llama-family checkpoint by their part in the model, checked, with rows in rotary order. */
 import { ServingError } from "../../core/errors.ts";
 import type { Checkpoint, CheckpointTensor } from "../sources/checkpoint.ts";
 

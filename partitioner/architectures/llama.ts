@@ -1,4 +1,4 @@
-/** The llama family: Llama 2 and 3, SmolLM2, TinyLlama, Mistral; Qwen 2 (biases) and Qwen 3 (head norms). Pure. */
+/** The llama family: Llama 2 and 3, SmolLM2, TinyLlama, Mistral; Qwen 2 (biases) and Qwen 3 (head norms). */
 import type { Quantization } from "../../core/model/shard-description.ts";
 import { addEmbedding } from "../graph/embedding.ts";
 import { addLinear } from "../graph/linear.ts";

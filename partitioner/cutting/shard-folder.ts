@@ -1,5 +1,5 @@
 /** Shard folders on disk: they appear whole, under their final name, or not at all. */
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { parseShardDescription, type ShardDescription } from "../../core/model/shard-description.ts";
 import { WEIGHTS_FILE } from "../graph/shard-graph.ts";
@@ -54,3 +54,13 @@ async function putInPlace(temporary: string, folder: string, aside: string): Pro
 
 const isOccupied = (thrown: unknown): boolean =>
   thrown instanceof Error && "code" in thrown && (thrown.code === "ENOTEMPTY" || thrown.code === "EEXIST" || thrown.code === "ENOTDIR");
+
+/** Removes what killed cutters left in `parent`: working folders that nobody has written to since `beforeMs` (Unix time). */
+export async function removeLeftovers(parent: string, beforeMs: number): Promise<void> {
+  for (const entry of await readdir(parent, { withFileTypes: true })) {
+    if (!entry.isDirectory() || !/\.(cutting|damaged)-[0-9a-f]+$/.test(entry.name)) continue;
+    const folder = path.join(parent, entry.name);
+    const written = await stat(folder).catch(() => undefined); // its cutter may be done by now
+    if (written !== undefined && written.mtimeMs < beforeMs) await rm(folder, { recursive: true, force: true });
+  }
+}

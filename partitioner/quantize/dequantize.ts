@@ -1,4 +1,5 @@
 /** Checkpoint blocks to f32, bit for bit as llama.cpp does. Block layouts: ggml-common.h, ggml-quants.c. Pure. */
+import { assert } from "../../core/errors.ts";
 import { HALF_VALUES, halfAt } from "./half.ts";
 import { readScales, SUB_BLOCKS } from "./k-scales.ts";
 import type { TensorType } from "./tensor-type.ts";
@@ -10,11 +11,9 @@ type Kernel = (bytes: Uint8Array, values: Float32Array) => void;
  * The first `values.length` values that `bytes` holds, written to `values`.
  *
  * @param values out; its length fills whole blocks
- * @throws RangeError when `bytes` is too short: a bug of the caller
  */
 export function dequantize(type: TensorType, bytes: Uint8Array, values: Float32Array): Float32Array {
-  if (bytes.length < bytesOf(type, values.length))
-    throw new RangeError(`${bytes.length} bytes hold less than ${values.length} ${type} values`);
+  assert(bytes.length >= bytesOf(type, values.length), `${bytes.length} bytes hold less than ${values.length} ${type} values`);
   KERNELS[type](bytes, values);
   return values;
 }

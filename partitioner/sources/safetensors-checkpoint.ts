@@ -4,7 +4,8 @@ import type { ModelFiles } from "../../core/repository/repository.ts";
 import { bytesOf, isTensorType } from "../quantize/tensor-type.ts";
 import type { Checkpoint, CheckpointTensor } from "./checkpoint.ts";
 import { configHyperparameters } from "./config-hyperparameters.ts";
-import { objectFields, readJsonObject } from "./json-object.ts";
+import { objectFields } from "./json-object.ts";
+import { readJsonObject } from "./read-json.ts";
 import { readSafetensors, type SafetensorsTensor } from "./safetensors.ts";
 import { sourceDigest } from "./source-digest.ts";
 

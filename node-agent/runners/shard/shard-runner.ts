@@ -1,0 +1,124 @@
+/** The runner's side of the control channel: opens the shard, connects its stage, ends when its agent does. */
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import path from "node:path";
+import type { Clock } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { parseShardDescription, type ShardDescription } from "../../../core/model/shard-description.ts";
+import type { OpenShard, ShardOpened } from "../../../core/wire/runner-handle.ts";
+import { Stage } from "../../../core/wire/stage.ts";
+import { PREFILL_TOKENS_MAX } from "../../../core/wire/step-check.ts";
+import { OrtRuntime } from "../../ort/runtime.ts";
+import { CONTROL_LINE_BYTES_MAX, type ControlAnswer, type ControlRequest, encodeControl, parseRequest } from "../control-protocol.ts";
+import { LineReader } from "../line-reader.ts";
+import { lowerPriority } from "./load-priority.ts";
+import { probeDecodeRowsMin } from "./probe.ts";
+import { ShardSession } from "./shard-session.ts";
+import { ShardWork } from "./shard-work.ts";
+
+export interface ShardRunnerOptions {
+  readonly control: Socket;
+  /** undefined: the runtime that is installed. */
+  readonly libraryFile: string | undefined;
+  readonly clock: Clock;
+  /** Ends the process: the agent is gone or wants it. */
+  readonly exit: () => void;
+}
+
+/** Of a step's plan: admissions carry prompts. */
+const PLAN_BYTES_MAX = 16 * 2 ** 20;
+
+/** Serves until the control channel closes. */
+export function serveShard(options: ShardRunnerOptions): void {
+  const { control } = options;
+  const runner = new ShardRunner(options);
+  const lines = new LineReader(CONTROL_LINE_BYTES_MAX);
+  control.on("data", (chunk: Uint8Array) => {
+    for (const line of lines.push(chunk)) void runner.answer(line).then((answer) => control.write(encodeControl(answer)), options.exit);
+  });
+  control.on("error", options.exit);
+  control.on("close", options.exit);
+}
+
+class ShardRunner {
+  readonly #options: ShardRunnerOptions;
+  #stage: Stage | undefined;
+
+  constructor(options: ShardRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects only when the line is no request at all: whoever writes that is not our agent. */
+  async answer(line: string): Promise<ControlAnswer> {
+    const request = parseRequest(line);
+    try {
+      return await this.#do(request);
+    } catch (thrown) {
+      const { code, message, reason, cause } = ServingError.from(thrown);
+      const origin = cause instanceof Error && code === "INTERNAL" ? `: ${cause.message}` : "";
+      return { kind: "failed", id: request.id, code, message: message + origin, reason: reason ?? "" };
+    }
+  }
+
+  async #do(request: ControlRequest): Promise<ControlAnswer> {
+    const { id } = request;
+    switch (request.kind) {
+      case "open":
+        return { kind: "opened", id, opened: await this.#open(request.shard, request.listen) };
+      case "connect":
+        if (this.#stage === undefined) throw new ServingError("FAILED_PRECONDITION", "a runner connects after it has opened its shard");
+        await this.#stage.connect(request.to, NEVER);
+        return { kind: "connected", id };
+    }
+  }
+
+  async #open(shard: OpenShard, listen: string): Promise<ShardOpened> {
+    if (this.#stage !== undefined) throw new ServingError("FAILED_PRECONDITION", "this runner holds a shard already");
+    const description = await readDescription(shard.folder);
+    checkShard(shard, description);
+    const { session, decodeRowsMin } = this.#load(shard, description);
+    const activationBytes = session.first ? 0 : session.hiddenIn.byteLength + session.addendIn.byteLength;
+    this.#stage = await Stage.open({
+      replica: shard.replica,
+      listen,
+      work: new ShardWork(session),
+      clock: this.#options.clock,
+      payloadBytesMax: PLAN_BYTES_MAX + activationBytes,
+    });
+    return { address: this.#stage.address, decodeRowsMin, residentBytes: process.memoryUsage.rss() };
+  }
+
+  #load(shard: OpenShard, description: ShardDescription): { readonly session: ShardSession; readonly decodeRowsMin: number } {
+    using _ = lowerPriority();
+    const session = new ShardSession(OrtRuntime.open(this.#options.libraryFile), { ...shard, description });
+    session.prepare();
+    const decodeRowsMin = probeDecodeRowsMin(session);
+    session.releaseAll();
+    return { session, decodeRowsMin };
+  }
+}
+
+/** The agent gives up by closing the channel or killing the process. */
+const NEVER = new AbortController().signal;
+
+async function readDescription(folder: string): Promise<ShardDescription> {
+  const file = path.join(folder, "shard.json");
+  const text = await readFile(file, "utf8").catch((cause) => {
+    throw new ServingError("NOT_FOUND", `${file} cannot be read: cut the shard again`, { cause });
+  });
+  return parseShardDescription(text);
+}
+
+function checkShard(shard: OpenShard, description: ShardDescription): void {
+  const { slots, contextLength, threads } = shard;
+  if (slots < 1 || slots > 1024) throw new ServingError("INVALID_ARGUMENT", `${slots} slots are not possible: 1 to 1024`);
+  if (threads < 1 || threads > 1024) throw new ServingError("INVALID_ARGUMENT", `${threads} threads are not possible: 1 to 1024`);
+  // A prefill run has two tokens at least, and one more follows.
+  if (contextLength < 4 || contextLength > description.contextLengthMax)
+    throw new ServingError(
+      "INVALID_ARGUMENT",
+      `a context length of ${contextLength} is not possible: 4 to the model's ${description.contextLengthMax}`,
+    );
+  if (PREFILL_TOKENS_MAX * description.hiddenSize > 2 ** 31)
+    throw new ServingError("UNIMPLEMENTED", `a hidden size of ${description.hiddenSize} is too large for this runner`);
+}

@@ -1,0 +1,81 @@
+/** Documents cannot lie: what they list is compared with the code. UPDATE_DOCUMENTS=1 prints the tables anew. */
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { CHAT_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "../../cli/settings-tables.ts";
+import { type SettingsTable, settingsMarkdown } from "../../core/settings.ts";
+import { allFiles, ROOT } from "./source-tree.ts";
+import { expectNone } from "./violations.ts";
+
+const { UPDATE_DOCUMENTS } = process.env;
+const README = join(ROOT, "README.md");
+const TABLES: Readonly<Record<string, SettingsTable>> = {
+  up: UP_SETTINGS,
+  pull: PULL_SETTINGS,
+  chat: CHAT_SETTINGS,
+  partition: PARTITION_SETTINGS,
+};
+
+const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
+
+/** The lines between `<!-- opening … -->` and `<!-- /closing -->`. */
+function section(text: string, opening: string, closing: string): string {
+  const found = new RegExp(`<!-- ${opening}[^>]*-->\\n([\\s\\S]*?)<!-- /${closing} -->`).exec(text)?.[1];
+  if (found === undefined) throw new Error(`README.md has no section <!-- ${opening} --> … <!-- /${closing} -->`);
+  return found;
+}
+
+describe("README.md", () => {
+  test.each(Object.entries(TABLES))("lists the settings of nereid %s as the code has them", (command, table) => {
+    const wanted = `\n${settingsMarkdown(table)}\n\n`;
+    const text = readFileSync(README, "utf8");
+    const found = section(text, `settings ${command}`, "settings");
+    if (UPDATE_DOCUMENTS === "1" && found !== wanted) {
+      const opening = `<!-- settings ${command} -->\n`;
+      writeFileSync(
+        README,
+        text.replace(`${opening}${found}`, () => `${opening}${wanted}`),
+      );
+      return;
+    }
+    expect(found, "run UPDATE_DOCUMENTS=1 npx vitest run test/house").toBe(wanted);
+  });
+
+  test("names every folder of the house, and none that is gone", () => {
+    const listed = [...section(read("README.md"), "tree", "tree").matchAll(/^\| `([^`]+)` \| (\S.*) \|$/gm)].map(([, name = ""]) => name);
+    const wanted = [...new Set(allFiles.map((file) => dirname(file.path)))].filter((folder) => folder !== "." && isOfTheHouse(folder));
+    const missing = wanted
+      .filter((folder) => !listed.includes(`${folder}/`))
+      .map((folder) => ({ at: `${folder}/`, what: "is not in README.md" }));
+    const gone = listed.filter((name) => !existsSync(join(ROOT, name))).map((name) => ({ at: name, what: "is in README.md and not here" }));
+    expectNone([...missing, ...gone], "a row `folder/` | what is in it, between <!-- tree --> and <!-- /tree -->");
+  });
+
+  test("links only to files that are there", () => {
+    const links = [...read("README.md").matchAll(/\]\(([^)#:]+)\)/g)].map(([, target = ""]) => target);
+    expect(links.length).toBeGreaterThan(2);
+    expectNone(
+      links.filter((target) => !existsSync(join(ROOT, target))).map((target) => ({ at: "README.md", what: `links to ${target}` })),
+      "write the document, or take the link out",
+    );
+  });
+});
+
+describe("the other documents", () => {
+  test("STYLE.md and CHANGELOG.md are there, under one title each", () => {
+    for (const name of ["STYLE.md", "CHANGELOG.md"]) expect(read(name).match(/^# .+$/gm), name).toHaveLength(1);
+  });
+
+  test(".ci/run calls npm test and nothing else", () => {
+    const commands = read(".ci/run")
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"));
+    expect(commands).toEqual(["exec npm test"]);
+    expect(statSync(join(ROOT, ".ci/run")).mode & 0o111, "it can be executed").not.toBe(0);
+  });
+});
+
+/** Tests are named by the kind of test, sources by every folder. */
+function isOfTheHouse(folder: string): boolean {
+  return !folder.startsWith("test/") || folder.split("/").length === 2;
+}

@@ -1,0 +1,42 @@
+/** The command line's settings: defaults that work, and refusals that say what is allowed. */
+import { describe, expect, test } from "vitest";
+import { CHAT_SETTINGS, PARTITION_SETTINGS, UP_SETTINGS } from "../../../cli/settings-tables.ts";
+import { readSettings } from "../../../core/settings.ts";
+
+const up = (flags: readonly string[], environment: Record<string, string> = {}) => readSettings(UP_SETTINGS, { flags, environment });
+
+describe("the settings of nereid up", () => {
+  test("serve the small model over two nodes on loopback when nothing is said", () => {
+    expect(up([])).toMatchObject({
+      nodes: 2,
+      model: "smollm2-135m-instruct",
+      quantization: "native",
+      host: "127.0.0.1",
+      port: 8000,
+      metricsPort: 8002,
+    });
+  });
+
+  test("come from flags before the environment", () => {
+    const environment = { NEREID_NODES: "3", NEREID_METRICS_PORT: "9002" };
+    expect(up(["--nodes", "4"], environment)).toMatchObject({ nodes: 4, metricsPort: 9002 });
+  });
+
+  test("refuse what no cluster can do, and say what is allowed", () => {
+    expect(() => up(["--nodes=0"])).toThrow('--nodes: "0" is not allowed; allowed: 1 to 16');
+    expect(() => up([], { NEREID_PORT: "http" })).toThrow('NEREID_PORT: "http" is not allowed; allowed: 0 to 65535');
+    expect(() => up(["--quantization=int3"])).toThrow("allowed: auto, native, int8, int4, fp32");
+  });
+});
+
+describe("the settings of the other commands", () => {
+  test("take a server's address with or without its last slash", () => {
+    expect(readSettings(CHAT_SETTINGS, { flags: ["--url=http://127.0.0.1:9000/"], environment: {} }).url).toBe("http://127.0.0.1:9000");
+    expect(() => readSettings(CHAT_SETTINGS, { flags: ["--url=127.0.0.1:9000"], environment: {} })).toThrow("a URL such as");
+  });
+
+  test("verify shards only when they are asked to", () => {
+    expect(readSettings(PARTITION_SETTINGS, { flags: [], environment: {} }).verify).toBe(false);
+    expect(readSettings(PARTITION_SETTINGS, { flags: ["--verify"], environment: {} }).verify).toBe(true);
+  });
+});

@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { nodeId } from "../../../../core/ids.ts";
+import type { RefusalReason } from "../../../../core/messages/generation.ts";
+import type { ReplicaView } from "../../../../gateway/control/fleet.ts";
+import { chooseReplica, type RouteQuestion } from "../../../../gateway/routing/choose-replica.ts";
+
+const replica = (number: number, changes: Partial<ReplicaView> = {}): ReplicaView => ({
+  replica: `m/1/${number}`,
+  model: "m",
+  version: "1",
+  epoch: 1,
+  ready: true,
+  slots: 4,
+  busySlots: 0,
+  queued: 0,
+  contextLength: 100,
+  textDigest: "d",
+  node: nodeId(`n${number}`),
+  link: "memory:1",
+  ...changes,
+});
+const route = (replicas: readonly ReplicaView[], changes: Partial<RouteQuestion> = {}) => {
+  const question = { model: "m", version: undefined, replicas, inFlight: () => 0, refused: new Map<string, RefusalReason>(), chance: 0 };
+  const chosen = chooseReplica({ ...question, ...changes });
+  return chosen.kind === "route" ? chosen.replica.replica : chosen.reason;
+};
+
+test("the least loaded replica is chosen, by sequences per slot", () => {
+  expect(route([replica(1, { busySlots: 2 }), replica(2, { busySlots: 3, slots: 8 })])).toBe("m/1/2");
+  expect(route([replica(1, { queued: 1 }), replica(2)])).toBe("m/1/2");
+});
+
+test("the gateway's own count stands in for heartbeats that lag", () => {
+  expect(route([replica(1), replica(2)], { inFlight: (name) => (name === "m/1/1" ? 3 : 0) })).toBe("m/1/2");
+});
+
+test("chance decides between equals", () => {
+  const equals = [replica(1), replica(2), replica(3)];
+  expect([0, 0.34, 0.99].map((chance) => route(equals, { chance }))).toEqual(["m/1/1", "m/1/2", "m/1/3"]);
+});
+
+test("the newest version that is ready is chosen, unless another is asked for", () => {
+  const versions = [replica(1), replica(2, { version: "10" }), replica(3, { version: "9" }), replica(4, { version: "11", ready: false })];
+  expect(route(versions)).toBe("m/1/2");
+  expect(route(versions, { version: "1" })).toBe("m/1/1");
+});
+
+test("what has refused is passed over, and why is told when nothing is left", () => {
+  const both = [replica(1), replica(2)];
+  expect(route(both, { refused: new Map([["m/1/1", "full"]]) })).toBe("m/1/2");
+  expect(route(both, { refused: new Map<string, RefusalReason>([["m/1/1", "full"], ["m/1/2", "draining"]]) })).toBe("full"); // biome-ignore format: a pair a line says less
+  expect(route([replica(1, { ready: false })])).toBe("not-ready");
+  expect(route([replica(1, { model: "other" })])).toBe("no-replica");
+});

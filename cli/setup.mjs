@@ -35,8 +35,8 @@ const commands = {
   },
   async bench(flags) {
     await installPackages(root, "development");
-    const bench = join(root, "test", "bench", "main.ts");
-    if (!existsSync(bench)) throw new SetupError("there is no benchmark in this checkout yet (test/bench/main.ts)");
+    const bench = join(root, "bench", "main.ts");
+    if (!existsSync(bench)) throw new SetupError("there is no benchmark in this checkout yet (bench/main.ts)");
     const pulled = await pullTestModel();
     return pulled === 0 ? runProgram(pinnedNode, [bench, ...flags], { cwd: root }) : pulled;
   },

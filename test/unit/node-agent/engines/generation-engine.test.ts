@@ -268,10 +268,10 @@ describe("the watchdog", () => {
     expect(stuck.length).toBe(1);
   });
 
-  test("is content while results keep coming, and when nothing runs", () => {
-    const { engine, pipeline, clock, stuck } = open();
-    engine.submit(submitOf(), new Reader());
-    for (let count = 0; count < 8; count++) {
+  test.each([1, 2])("is content while results keep coming, with %i steps under way, and when nothing runs", (stages) => {
+    const { engine, pipeline, clock, stuck } = open({ stages });
+    for (let count = 0; count < 2; count++) engine.submit(submitOf(), new Reader());
+    for (let count = 0; count < 16; count++) {
       clock.advance(6_000);
       pipeline.deliver(1);
     }

@@ -35,7 +35,8 @@ export class AnswerWriter implements GenerationSink {
     stream.listen({
       frame: (payload) => {
         stream.consumed(1);
-        this.#handle?.cancelChoice(decodeCancelChoice(payload).choice);
+        const cancel = decodeCancelChoice(payload);
+        if (cancel !== undefined) this.#handle?.cancelChoice(cancel.choice);
       },
       ended: (end) => this.#streamEnded(end),
       writable: () => this.#flush(),

@@ -80,8 +80,10 @@ export class SubmitDesk {
 
   #generate(stream: LinkStream, request: GenerationSubmit): void {
     const lead = this.#models.lead(request.replica);
-    if (lead === undefined) return this.#refuse(stream, "not-here", `replica ${request.replica} is not led here`);
-    if (!lead.ready) return this.#refuse(stream, "not-ready", `replica ${request.replica} is not ready`);
+    if (lead?.ready !== true) {
+      this.#refuse(stream, lead === undefined ? "not-here" : "not-ready", `replica ${request.replica} is not led here, or not ready`);
+      return;
+    }
     const writer = new AnswerWriter(stream, { clock: this.#clock, choices: request.choices });
     try {
       const handle = lead.engine.submit(request, writer);
@@ -95,7 +97,10 @@ export class SubmitDesk {
 
   #sendTextBundle(stream: LinkStream, request: TextBundleRequest): void {
     const bytes = this.#models.textBundle(request.digest);
-    if (bytes === undefined) return this.#refuse(stream, "not-here", `no text bundle ${request.digest} here`);
+    if (bytes === undefined) {
+      this.#refuse(stream, "not-here", `no text bundle ${request.digest} here`);
+      return;
+    }
     stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
     let sent = 0;
     const sendOn = () => {

@@ -3,7 +3,9 @@ import type { NodeId } from "../../core/ids.ts";
 import type { NodeView, ShardView } from "../control/fleet.ts";
 import type { DesiredReplica } from "./desired.ts";
 
-export type Assignment = { readonly kind: "assigned"; readonly nodes: readonly NodeId[] } | { readonly kind: "waiting"; readonly reason: string };
+export type Assignment =
+  | { readonly kind: "assigned"; readonly nodes: readonly NodeId[] }
+  | { readonly kind: "waiting"; readonly reason: string };
 
 /**
  * Stages stay where they are; the others go to the node with the fewest stages of this replica, then the most free memory,

@@ -17,7 +17,11 @@ export function memoryNeedBytes(shard: ShardDescription, kv: { readonly slots: n
 const MiB = 2 ** 20;
 
 /** @throws ServingError RESOURCE_EXHAUSTED with both numbers and what helps. */
-export function assertFits(shard: ShardDescription, kv: { readonly slots: number; readonly contextLength: number }, freeBytes: number): void {
+export function assertFits(
+  shard: ShardDescription,
+  kv: { readonly slots: number; readonly contextLength: number },
+  freeBytes: number,
+): void {
   const need = memoryNeedBytes(shard, kv);
   if (need <= freeBytes) return;
   throw new ServingError(

@@ -64,7 +64,11 @@ function runPartitioner(
     child.once("error", reject);
     child.once("close", (code, exitSignal) => {
       if (outcome !== undefined && code === 0) resolve(outcome);
-      else reject(failure ?? new ServingError("INTERNAL", `the partitioner ended with ${exitSignal ?? `code ${code}`}`, { cause: new Error(lastWords) }));
+      else
+        reject(
+          failure ??
+            new ServingError("INTERNAL", `the partitioner ended with ${exitSignal ?? `code ${code}`}`, { cause: new Error(lastWords) }),
+        );
     });
   });
 }

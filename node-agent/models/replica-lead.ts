@@ -6,7 +6,7 @@ import type { ConnectReplica } from "../../core/messages/control.ts";
 import type { ReplicaReport } from "../../core/messages/heartbeat.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Wire } from "../../core/wire/wire.ts";
-import { GenerationEngine } from "../engines/generation-engine.ts";
+import type { GenerationEngine } from "../engines/generation-engine.ts";
 import type { ShardHost } from "./shard-host.ts";
 
 const JOIN_LIMIT_MS = 10_000;
@@ -69,7 +69,9 @@ export class ReplicaLead implements Disposable {
     const join = new AbortController();
     this.#join = join;
     this.#state = { kind: "joining", epoch };
-    const takeBack = this.#deps.clock.after(JOIN_LIMIT_MS, () => join.abort(new ServingError("UNAVAILABLE", "the stages did not come together in time")));
+    const takeBack = this.#deps.clock.after(JOIN_LIMIT_MS, () =>
+      join.abort(new ServingError("UNAVAILABLE", "the stages did not come together in time")),
+    );
     const listener = {
       result: this.engine.onResult,
       broken: (error: ServingError) => this.#broken(epoch, error),
@@ -100,7 +102,9 @@ export class ReplicaLead implements Disposable {
   #broken(epoch: number, error: ServingError): void {
     if (this.#state.kind === "apart" || this.#state.epoch !== epoch) return;
     this.#deps.logger.error({ err: error, replica: this.#host.load.replica, epoch }, "the replica's stages came apart");
-    this.#leave(new ServingError("UNAVAILABLE", `a shard of model ${this.#host.load.model} was lost while generating; try again`, { cause: error }));
+    this.#leave(
+      new ServingError("UNAVAILABLE", `a shard of model ${this.#host.load.model} was lost while generating; try again`, { cause: error }),
+    );
     this.#deps.onChange();
   }
 

@@ -91,7 +91,10 @@ export class ShardHost implements AsyncDisposable {
       this.#become({ kind: "connected", epoch: command.epoch });
     } catch (thrown) {
       if (this.#stop.signal.aborted) return;
-      this.#deps.logger.warn({ err: ServingError.from(thrown), replica: this.load.replica, stage }, "stage could not be connected; placement will try again");
+      this.#deps.logger.warn(
+        { err: ServingError.from(thrown), replica: this.load.replica, stage },
+        "stage could not be connected; placement will try again",
+      );
     }
   }
 
@@ -112,7 +115,11 @@ export class ShardHost implements AsyncDisposable {
     const { logger, clock, cutter } = this.#deps;
     const { model, version, stage, stages, quantization, replica } = this.load;
     try {
-      this.#cut = await cutter.cut({ model, version, stage, stages, quantization }, (progress) => this.#become({ kind: "progress", progress }), signal);
+      this.#cut = await cutter.cut(
+        { model, version, stage, stages, quantization },
+        (progress) => this.#become({ kind: "progress", progress }),
+        signal,
+      );
       this.#become({ kind: "cut", description: this.#cut.description });
       for (let deaths = 0; ; ) {
         const bornAtMs = clock.now();
@@ -136,7 +143,8 @@ export class ShardHost implements AsyncDisposable {
   /** @returns why the runner ended. @throws ServingError when the shard itself is at fault. */
   async #hostOneRunner(folder: string, signal: AbortSignal): Promise<string> {
     const { replica, slots, threads } = this.load;
-    if (this.#cut !== undefined) assertFits(this.#cut.description, { slots, contextLength: this.contextLength }, this.#deps.memoryFreeBytes());
+    if (this.#cut !== undefined)
+      assertFits(this.#cut.description, { slots, contextLength: this.contextLength }, this.#deps.memoryFreeBytes());
     const runner = this.#deps.runners.start();
     this.#runner = runner;
     this.#epochAsked = 0;

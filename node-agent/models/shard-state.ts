@@ -1,6 +1,7 @@
 /** The life of one shard on a node: which event leads from which state to which. Pure. */
-import type { ShardDescription } from "../../core/model/shard-description.ts";
+
 import type { ShardState } from "../../core/messages/heartbeat.ts";
+import type { ShardDescription } from "../../core/model/shard-description.ts";
 
 export type ShardEvent =
   | { readonly kind: "progress"; readonly progress: number }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { modelName, nodeId, type ReplicaId, replicaId } from "../../../../core/ids.ts";
+import { modelName, type ReplicaId, replicaId } from "../../../../core/ids.ts";
 import type { Control } from "../../../../core/messages/control.ts";
 import type { Heartbeat, ReplicaReport, ShardReport } from "../../../../core/messages/heartbeat.ts";
 import { seededRandom } from "../../../../core/random.ts";
@@ -12,7 +12,17 @@ const MODEL = modelName("m");
 const REPLICA = replicaId(MODEL, "1", 0);
 
 function desire(stages: number, nodesMin = 1): DesiredReplica {
-  return { replica: REPLICA, model: MODEL, version: "1", stages, quantization: "auto", slots: 4, contextLength: undefined, threads: 1, nodesMin };
+  return {
+    replica: REPLICA,
+    model: MODEL,
+    version: "1",
+    stages,
+    quantization: "auto",
+    slots: 4,
+    contextLength: undefined,
+    threads: 1,
+    nodesMin,
+  };
 }
 
 /** Nodes that do what they are told, as far as the commands reach them. */
@@ -32,7 +42,18 @@ class World {
     if (control.kind === "load") {
       const { replica, model, version, stage, stages } = control;
       const state = this.#opened(stage);
-      this.#shards.set(`${node}#${stage}`, { node, replica, model, version, stage, stages, firstLayer: 0, endLayer: 1, quantization: "native", state });
+      this.#shards.set(`${node}#${stage}`, {
+        node,
+        replica,
+        model,
+        version,
+        stage,
+        stages,
+        firstLayer: 0,
+        endLayer: 1,
+        quantization: "native",
+        state,
+      });
     } else if (control.kind === "connect") this.#connect(node, control);
     else for (const [key, shard] of this.#shards) if (shard.node === node && shard.replica === control.replica) this.#shards.delete(key);
   }
@@ -43,7 +64,17 @@ class World {
       if (shard.node !== node || state.kind !== "open" || control.stages[shard.stage]?.runner !== state.runner) continue;
       this.#shards.set(key, { ...shard, state: { ...state, epoch: control.epoch } });
       if (shard.stage !== 0) continue;
-      const report = { replica: shard.replica, model: "m", version: "1", ready: true, slots: 4, busySlots: 0, queued: 0, contextLength: 8, textDigest: "" };
+      const report = {
+        replica: shard.replica,
+        model: "m",
+        version: "1",
+        ready: true,
+        slots: 4,
+        busySlots: 0,
+        queued: 0,
+        contextLength: 8,
+        textDigest: "",
+      };
       this.#leads.set(shard.replica, { ...report, node, epoch: control.epoch });
     }
   }
@@ -62,7 +93,8 @@ class World {
   beat(nowMs: number): void {
     for (const node of this.#names) {
       this.#sequence += 1;
-      const of = <T extends { node: string }>(all: Iterable<T>) => [...all].filter((one) => one.node === node).map(({ node: _, ...report }) => report);
+      const of = <T extends { node: string }>(all: Iterable<T>) =>
+        [...all].filter((one) => one.node === node).map(({ node: _, ...report }) => report);
       const heartbeat = {
         node,
         incarnation: "1",
@@ -84,11 +116,17 @@ class World {
     const epochs = new Set([...this.#shards.values()].map((shard) => (shard.state.kind === "open" ? shard.state.epoch : -1)));
     for (const lead of this.#leads.values()) epochs.add(lead.epoch);
     const [epoch] = epochs;
-    return this.#shards.size === stages && this.#leads.size === 1 && epochs.size === 1 && epoch !== undefined && epoch > 0 ? epoch : undefined;
+    return this.#shards.size === stages && this.#leads.size === 1 && epochs.size === 1 && epoch !== undefined && epoch > 0
+      ? epoch
+      : undefined;
   }
 }
 
-function settle(world: World, desired: readonly DesiredReplica[], options: { plans?: ReadonlyMap<ReplicaId, ReplicaPlan>; fromMs: number; lost?: () => boolean; rounds: number }) {
+function settle(
+  world: World,
+  desired: readonly DesiredReplica[],
+  options: { plans?: ReadonlyMap<ReplicaId, ReplicaPlan>; fromMs: number; lost?: () => boolean; rounds: number },
+) {
   let plans = options.plans ?? new Map<ReplicaId, ReplicaPlan>();
   let nowMs = options.fromMs;
   let sent = 0;
@@ -148,14 +186,19 @@ describe("reconcile", () => {
 
   test("whatever commands are lost on the way, the stages come together in the end", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 }), fc.bigInt({ min: 0n, max: 2n ** 32n }), (stages, nodes, seed) => {
-        const random = seededRandom(seed);
-        const world = new World(nodes);
-        const lossy = settle(world, [desire(stages)], { fromMs: 0, rounds: 12, lost: () => random.next() < 0.5 });
-        world.restart(Math.floor(random.next() * stages));
-        settle(world, [desire(stages)], { plans: lossy.plans, fromMs: lossy.nowMs, rounds: 6 });
-        expect(world.epoch(stages)).toBeDefined();
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.bigInt({ min: 0n, max: 2n ** 32n }),
+        (stages, nodes, seed) => {
+          const random = seededRandom(seed);
+          const world = new World(nodes);
+          const lossy = settle(world, [desire(stages)], { fromMs: 0, rounds: 12, lost: () => random.next() < 0.5 });
+          world.restart(Math.floor(random.next() * stages));
+          settle(world, [desire(stages)], { plans: lossy.plans, fromMs: lossy.nowMs, rounds: 6 });
+          expect(world.epoch(stages)).toBeDefined();
+        },
+      ),
       { seed: 7, numRuns: 200 },
     );
   });

@@ -11,7 +11,9 @@ describe("the life of a shard", () => {
     expect(run({ kind: "cut", description })).toEqual({ kind: "opening" });
     expect(run({ kind: "cut", description }, opened)).toMatchObject({ kind: "open", epoch: 0, runner: "r1" });
     expect(run({ kind: "cut", description }, opened, { kind: "connected", epoch: 3 })).toMatchObject({ epoch: 3 });
-    expect(run({ kind: "cut", description }, opened, { kind: "connected", epoch: 3 }, { kind: "connected", epoch: 2 })).toMatchObject({ epoch: 3 });
+    expect(run({ kind: "cut", description }, opened, { kind: "connected", epoch: 3 }, { kind: "connected", epoch: 2 })).toMatchObject({
+      epoch: 3,
+    });
   });
 
   test("a dead runner is restarted and starts again from epoch 0", () => {

@@ -1,0 +1,140 @@
+/**
+ * The whole cluster in one process: a gateway and its node agents on the memory bus and the memory link, with real runner
+ * processes and real sockets between the stages. What `nereid up` runs.
+ */
+import { availableParallelism, cpus, totalmem } from "node:os";
+import { MemoryBroker } from "../core/bus/memory.ts";
+import { systemClock } from "../core/clock.ts";
+import { ServingError } from "../core/errors.ts";
+import { modelName, nodeId, replicaId } from "../core/ids.ts";
+import { MemoryLinks } from "../core/link/memory.ts";
+import type { Quantization } from "../core/model/shard-description.ts";
+import { systemRandom } from "../core/random.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
+import { createMetrics } from "../core/telemetry/metrics.ts";
+import { VERSION } from "../core/version.ts";
+import { socketWire } from "../core/wire/socket.ts";
+import type { DesiredReplica } from "../gateway/placement/desired.ts";
+import { type Gateway, startGateway } from "../gateway/run.ts";
+import type { ServedModel } from "../gateway/serving/text-generation.ts";
+import { Agent } from "../node-agent/agent.ts";
+import { partitionerCutter } from "../node-agent/models/partitioner-cutter.ts";
+import { processRunners } from "../node-agent/runners/process.ts";
+
+export interface ClusterOptions {
+  readonly nodes: number;
+  readonly model: string;
+  readonly version: string;
+  readonly stages: number;
+  readonly quantization: Quantization | "auto";
+  readonly slots: number;
+  /** undefined: all that the model has. */
+  readonly contextLength: number | undefined;
+  /** Threads of each shard's runner; undefined: the machine's cores shared out over the stages. */
+  readonly threads: number | undefined;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly metricsPort: number;
+  /** Holds one folder per model, as in a Triton model repository. */
+  readonly repositoryFolder: string;
+  /** Where cut shards are kept between starts. */
+  readonly cacheFolder: string;
+}
+
+export interface ClusterHooks {
+  readonly logger: Logger;
+  /** How the model is coming along; called at every change. */
+  readonly onProgress?: (model: ServedModel) => void;
+  readonly signal: AbortSignal;
+}
+
+/** A running cluster; disposing it ends every process that it started. */
+export interface Cluster extends AsyncDisposable {
+  readonly httpAddress: string;
+  readonly metricsAddress: string;
+  readonly gateway: Gateway;
+  readonly model: ServedModel;
+}
+
+/**
+ * Starts the cluster and waits until its model answers.
+ * @throws ServingError that says what to do: a taken port, a missing model, a broken file, too little memory.
+ */
+export async function startCluster(options: ClusterOptions, hooks: ClusterHooks): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack();
+  const broker = new MemoryBroker({ clock: systemClock });
+  const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
+  const metrics = createMetrics();
+  const desired = desiredReplica(options);
+  const shared = { clock: systemClock, random: systemRandom, metrics, logger: hooks.logger };
+  const gateway = stack.use(
+    await startGateway(
+      { host: options.host, port: options.port, metricsPort: options.metricsPort, desired: [desired], version: VERSION },
+      { ...shared, bus: stack.use(broker.connect()), links },
+    ),
+  );
+  const runners = processRunners({ logger: hooks.logger });
+  const cutter = partitionerCutter(options);
+  for (let index = 1; index <= options.nodes; index++) {
+    const wire = stack.use(await socketWire({}));
+    const bus = stack.use(broker.connect());
+    const node = nodeId(`node-${index}`);
+    const logger = hooks.logger.child({ node });
+    stack.use(await Agent.start({ ...shared, logger, node, bus, links, wire, runners, cutter, cpu: cpuName(), memory }));
+  }
+  const model = await untilReady(gateway, desired, hooks);
+  const running = stack.move();
+  return {
+    httpAddress: gateway.httpAddress,
+    metricsAddress: gateway.metricsAddress,
+    gateway,
+    model,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+function desiredReplica(options: ClusterOptions): DesiredReplica {
+  const model = modelName(options.model);
+  return {
+    replica: replicaId(model, options.version, 0),
+    model,
+    version: options.version,
+    stages: options.stages,
+    quantization: options.quantization,
+    slots: options.slots,
+    contextLength: options.contextLength,
+    threads: options.threads ?? Math.max(1, Math.floor(availableParallelism() / options.stages)),
+    nodesMin: options.nodes,
+  };
+}
+
+const cpuName = (): string => cpus()[0]?.model.trim() ?? process.arch;
+const memory = () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() });
+
+/** @throws ServingError with the reason when a shard cannot be loaded; the signal's reason when it aborts. */
+function untilReady(gateway: Gateway, desired: DesiredReplica, hooks: ClusterHooks): Promise<ServedModel> {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      unwatch();
+      hooks.signal.removeEventListener("abort", onAbort);
+    };
+    const onAbort = () => {
+      done();
+      reject(hooks.signal.reason);
+    };
+    const look = () => {
+      const model = gateway.models.list().find((served) => served.name === desired.model);
+      if (model === undefined) return;
+      hooks.onProgress?.(model);
+      if (model.readiness.kind === "loading") return;
+      done();
+      if (model.readiness.kind === "ready") resolve(model);
+      else reject(new ServingError("FAILED_PRECONDITION", `model ${model.name} cannot be loaded: ${model.readiness.reason}`));
+    };
+    const unwatch = gateway.onChange(look);
+    hooks.signal.addEventListener("abort", onAbort, { once: true });
+    if (hooks.signal.aborted) onAbort();
+    else look();
+  });
+}

@@ -24,7 +24,10 @@ const MESSAGE_CHARACTERS_MAX = 4_000;
 
 /** One frame; one that may be larger than a link takes goes through `answerFrames`. */
 export function encodeAnswer(frame: AnswerFrame): Uint8Array {
-  if (frame.kind === "tokens") return encodeTokens(frame.tokens);
+  return frame.kind === "tokens" ? encodeTokens(frame.tokens) : encodeRare(frame);
+}
+
+function encodeRare(frame: Exclude<AnswerFrame, { kind: "tokens" }>): Uint8Array {
   const writer = new ByteWriter(frame.kind === "bundle" ? frame.bytes.byteLength + 1 : 64);
   writer.u8(KIND[frame.kind]);
   switch (frame.kind) {
@@ -180,4 +183,4 @@ function decodeTokens(frame: Uint8Array): readonly ChoiceToken[] {
   return tokens;
 }
 
-export { decodeCancelChoice, decodeSubmit, encodeCancelChoice, encodeSubmit, SubmitAssembler, submitFrames } from "./submit-codec.ts";
+export { decodeCancelChoice, decodeSubmit, SubmitAssembler } from "./submit-codec.ts";

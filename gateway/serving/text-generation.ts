@@ -50,7 +50,10 @@ export type TextEvent =
       readonly version: string;
       readonly promptTokens: number;
     }
-  /** Text that is final: no half characters, nothing that may turn out to be a stop string. Tokens that release no text come with the next that does. `position` is the last token's. */
+  /**
+   * Text that is final: no half characters, nothing that may turn out to be a stop string. Tokens that release no text come with
+   * the next one that does. `position` is the last token's.
+   */
   | {
       readonly kind: "delta";
       readonly choice: number;

@@ -1,3 +1,4 @@
+/** Flags, environment and defaults, and what their errors say. */
 import { expect, test } from "vitest";
 import {
   byteSize,

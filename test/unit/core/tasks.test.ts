@@ -1,3 +1,4 @@
+/** Tasks that stop together. */
 import { expect, test } from "vitest";
 import { sleep } from "../../../core/clock.ts";
 import { runAll } from "../../../core/tasks.ts";

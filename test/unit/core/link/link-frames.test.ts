@@ -1,3 +1,4 @@
+/** A link's bytes: frames survive any cutting, damage is refused. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";

@@ -1,3 +1,4 @@
+/** Turns, credit and misbehaving peers on one carrier. */
 import { expect, test } from "vitest";
 import { STREAM_CREDIT } from "../../../../core/link/link.ts";
 import { encodeCredit, encodeLinkFrames, type LinkFrame, LinkFrameReader } from "../../../../core/link/link-frames.ts";

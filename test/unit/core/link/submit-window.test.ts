@@ -1,3 +1,4 @@
+/** Late copies and overtaking cancels of submits. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SubmitWindow } from "../../../../core/link/submit-window.ts";

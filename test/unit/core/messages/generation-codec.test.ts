@@ -1,3 +1,4 @@
+/** Submits and answers as bytes: what goes in comes out, damage is refused. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES, ServingError } from "../../../../core/errors.ts";

@@ -1,3 +1,4 @@
+/** What a log line holds, and what it never holds. */
 import { expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import { createLogger, type LoggerOptions } from "../../../../core/telemetry/logger.ts";

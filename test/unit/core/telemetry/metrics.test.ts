@@ -1,3 +1,4 @@
+/** The metrics of one process, as text. */
 import { expect, test } from "vitest";
 import { createMetrics } from "../../../../core/telemetry/metrics.ts";
 import { METRICS, metricsMarkdown } from "../../../../core/telemetry/metrics-table.ts";

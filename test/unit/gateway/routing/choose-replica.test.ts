@@ -1,3 +1,4 @@
+/** Which replica takes a request, and why none does. */
 import { expect, test } from "vitest";
 import { nodeId } from "../../../../core/ids.ts";
 import type { RefusalReason } from "../../../../core/messages/generation.ts";

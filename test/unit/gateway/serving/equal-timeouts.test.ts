@@ -1,3 +1,4 @@
+/** Many timeouts of one length with one timer. */
 import { expect, test } from "vitest";
 import { EqualTimeouts } from "../../../../gateway/serving/equal-timeouts.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";

@@ -1,3 +1,4 @@
+/** A generation from request to text: folding, limits, stops, endings, pressure. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import { turns } from "../../../support/fake-clock.ts";

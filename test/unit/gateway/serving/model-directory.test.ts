@@ -1,3 +1,4 @@
+/** Models as the doors present them. */
 import { expect, test } from "vitest";
 import { modelName, nodeId, replicaId } from "../../../../core/ids.ts";
 import type { ReplicaView, ShardView } from "../../../../gateway/control/fleet.ts";

@@ -1,3 +1,4 @@
+/** How submits reach an agent once, and what happens when they do not. */
 import { describe, expect, test } from "vitest";
 import { turns } from "../../../support/fake-clock.ts";
 import { MODEL, type Rig, servingRig, started } from "./serving-rig.ts";

@@ -13,27 +13,32 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#room(1), value);
+    const at = this.#room(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
-    this.#view.setUint16(this.#room(2), value, true);
+    const at = this.#room(2);
+    this.#view.setUint16(at, value, true);
     return this;
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#room(4), value, true);
+    const at = this.#room(4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
 
   u64(value: bigint): this {
-    this.#view.setBigUint64(this.#room(8), value, true);
+    const at = this.#room(8);
+    this.#view.setBigUint64(at, value, true);
     return this;
   }
 
   f64(value: number): this {
-    this.#view.setFloat64(this.#room(8), value, true);
+    const at = this.#room(8);
+    this.#view.setFloat64(at, value, true);
     return this;
   }
 
@@ -46,7 +51,7 @@ export class ByteWriter {
   }
 
   raw(values: Uint8Array): this {
-    const start = this.#room(values.length); // may move the buffer: before it is named
+    const start = this.#room(values.length);
     this.#bytes.set(values, start);
     return this;
   }
@@ -56,6 +61,7 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#length);
   }
 
+  /** Where the next `count` bytes go. May replace the buffer and its view: they are read afterwards. */
   #room(count: number): number {
     const start = this.#length;
     this.#length += count;

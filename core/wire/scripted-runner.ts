@@ -87,12 +87,16 @@ export class ScriptedRunner implements RunnerHandle, ScriptedEnd {
       throw new ServingError("FAILED_PRECONDITION", `epoch ${to.epoch} is not newer than ${this.#link.epoch}`);
     const next = this.#hub.find(to.next);
     if (next === undefined) throw new ServingError("UNAVAILABLE", `nobody listens at ${to.next}`);
-    this.#cut(new ServingError("UNAVAILABLE", "the stage was connected anew"));
+    const over = new ServingError("UNAVAILABLE", `epoch ${to.epoch} begins`);
+    if (this.#link !== undefined) this.#break(this.#link, over);
+    if (this.#early !== undefined && this.#early.epoch < to.epoch) this.#early.broken(over);
     const stage = new ScriptedStage({ slots: shard.slots, contextLength: shard.contextLength, vocabSize: this.#hub.vocabSize });
     const link: Link = { epoch: to.epoch, next, stage, queue: [], upstream: undefined, busy: false, open: true };
     this.#link = link;
-    if (this.#early?.epoch === to.epoch) link.upstream = this.#early;
-    this.#early = undefined;
+    if (this.#early !== undefined && this.#early.epoch <= to.epoch) {
+      if (this.#early.epoch === to.epoch) link.upstream = this.#early;
+      this.#early = undefined;
+    }
     next.hello({
       replica: shard.replica,
       epoch: to.epoch,
@@ -172,14 +176,11 @@ export class ScriptedRunner implements RunnerHandle, ScriptedEnd {
     if (!this.#alive) return;
     this.#alive = false;
     this.#hub.unregister(this.#address);
-    this.#cut(new ServingError("UNAVAILABLE", "a stage is gone"));
-    this.#hub.clock.after(0, () => this.#exit(exit));
-  }
-
-  #cut(why: ServingError): void {
-    if (this.#link !== undefined) this.#break(this.#link, why);
-    this.#early?.broken(why);
+    const gone = new ServingError("UNAVAILABLE", "a stage is gone");
+    if (this.#link !== undefined) this.#break(this.#link, gone);
+    this.#early?.broken(gone);
     this.#early = undefined;
+    this.#hub.clock.after(0, () => this.#exit(exit));
   }
 
   /** Nothing passes on this link any more; both neighbors hear of it. */

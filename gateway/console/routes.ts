@@ -1,6 +1,6 @@
 /** The console door: a page for people, and the state that it shows. */
 import { jsonAnswer } from "../http/answer.ts";
-import { type ErrorShape, type HttpFault, NO_BODY, type Route } from "../http/route.ts";
+import { type ErrorShape, type HttpFault, NO_BODY, type Route, type WholeAnswer } from "../http/route.ts";
 import type { ModelDirectory } from "../serving/text-generation.ts";
 import { readConsolePage } from "./page.ts";
 import { type ConsoleIdentity, type ConsoleNode, consoleState } from "./state.ts";
@@ -15,19 +15,19 @@ export interface ConsoleDeps {
 const consoleErrors: ErrorShape = {
   prefix: "/console",
   failed: (error) => jsonAnswer(500, { error: error.message }),
-  faulty: (fault) => jsonAnswer(faultStatus(fault), { error: fault.kind === "refused" ? fault.message : fault.kind }),
+  faulty,
 };
 
-function faultStatus(fault: HttpFault): number {
+function faulty(fault: HttpFault): WholeAnswer {
   switch (fault.kind) {
     case "not-found":
-      return 404;
+      return jsonAnswer(404, { error: "Not Found" });
     case "method-not-allowed":
-      return 405;
+      return jsonAnswer(405, { error: "Method Not Allowed" }, { allow: fault.allowed.join(", ") });
     case "body-too-large":
-      return 413;
+      return jsonAnswer(413, { error: "Payload Too Large" });
     case "refused":
-      return fault.status;
+      return jsonAnswer(fault.status, { error: fault.message });
   }
 }
 

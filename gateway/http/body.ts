@@ -99,8 +99,8 @@ export interface BodyLimits {
 }
 
 /**
- * Reads to the end. A body over a limit is answered at once while the rest of it is read and dropped, up to `bytesMax` more: a
- * client that is still writing gets to see the answer, and its connection stays usable.
+ * Reads to the end. A body over a limit is answered at once while the rest of it is read and dropped, up to twice
+ * `bytesMax` in all: a client that is still writing gets to see the answer, and its connection stays usable.
  * @throws ServingError CANCELLED when the client goes away before the end.
  */
 export function readBody(request: IncomingMessage, limits: BodyLimits, sweep: Sweep): Promise<BodyOutcome> {
@@ -109,7 +109,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, sweep: Sw
   const { promise, resolve, reject } = Promise.withResolvers<BodyOutcome>();
   const chunked = announced === undefined;
   let segments: Segments | undefined = announced !== undefined && announced > limits.bytesMax ? undefined : new Segments(announced);
-  let [chunks, dropped, taken, heardAtMs] = [0, 0, 0, sweep.nowMs()];
+  let [chunks, received, taken, heardAtMs] = [0, 0, 0, sweep.nowMs()];
   const idle: Swept = {
     sweep: (nowMs) => {
       if (nowMs - heardAtMs > limits.idleMsMax) request.destroy();
@@ -131,13 +131,13 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, sweep: Sw
   sweep.add(idle);
   request.on("data", (chunk: Uint8Array) => {
     heardAtMs = sweep.nowMs();
+    received += chunk.byteLength;
     if (segments === undefined) {
-      dropped += chunk.byteLength;
-      if (dropped > limits.bytesMax) request.destroy();
+      if (received > 2 * limits.bytesMax) request.destroy();
       return;
     }
     chunks++;
-    if (segments.byteLength + chunk.byteLength > limits.bytesMax) return dropRest(tooLarge);
+    if (received > limits.bytesMax) return dropRest(tooLarge);
     if (chunked && chunks > CHUNKS_MAX) return dropRest(TOO_MANY_CHUNKS);
     if (!limits.budget.take(chunk.byteLength)) return dropRest(FULL);
     taken += chunk.byteLength;

@@ -22,7 +22,6 @@ class EventStream implements Swept {
   readonly #sweep: Sweep;
   #wroteAtMs: number;
   #pausedAtMs: number | undefined;
-  #corked = false;
 
   constructor(response: ServerResponse, limits: EventStreamLimits, sweep: Sweep) {
     this.#response = response;
@@ -31,20 +30,10 @@ class EventStream implements Swept {
     this.#wroteAtMs = sweep.nowMs();
   }
 
-  /** Frames of one tick leave in one write. @returns a promise when the client has to catch up first. */
+  /** Frames of one tick leave in one write: Node corks the socket for it. @returns a promise when the client has to catch up first. */
   write(frame: string): Promise<void> | undefined {
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#response.cork();
-      process.nextTick(this.#uncork);
-    }
     this.#wroteAtMs = this.#sweep.nowMs();
     return this.#response.write(frame) ? undefined : this.#drained();
-  }
-
-  end(): void {
-    this.#corked = false;
-    this.#response.end();
   }
 
   sweep(nowMs: number): void {
@@ -55,12 +44,6 @@ class EventStream implements Swept {
       this.#response.write(": keep-alive\n\n");
     }
   }
-
-  readonly #uncork = (): void => {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#response.uncork();
-  };
 
   /** Resolves too when the connection closes: the writer finds out by itself. */
   #drained(): Promise<void> {
@@ -95,7 +78,7 @@ export async function writeEvents(response: ServerResponse, answer: EventAnswer,
       const caughtUp = stream.write(frame);
       if (caughtUp !== undefined) await caughtUp;
     }
-    stream.end();
+    response.end();
   } catch (thrown) {
     response.destroy();
     throw thrown;

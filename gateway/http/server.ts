@@ -1,6 +1,6 @@
 /** The HTTP server: mounts the routes of all doors. Fastify finds the route and keeps the connections' times; the rest is ours. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
@@ -78,6 +78,7 @@ class Gateway implements HttpServer {
   readonly #onLoopback: boolean;
   readonly #report: (error: ServingError, route: Route) => void;
   #stopping = false;
+  #port = 0;
 
   constructor({ clock, host, routes, limits, report }: HttpServerOptions) {
     this.#clock = clock;
@@ -92,12 +93,14 @@ class Gateway implements HttpServer {
   }
 
   get port(): number {
-    return (this.#app.server.address() as AddressInfo).port;
+    return this.#port;
   }
 
   async listen(address: ListenAddress): Promise<void> {
     try {
       await this.#app.listen({ host: address.host, port: address.port });
+      const bound = this.#app.server.address();
+      this.#port = typeof bound === "object" ? (bound?.port ?? 0) : 0;
     } catch (thrown) {
       throw listeningError(thrown, "HTTP", address);
     }
@@ -168,7 +171,7 @@ class Gateway implements HttpServer {
     } catch (thrown) {
       this.#report(ServingError.from(thrown), route);
     } finally {
-      this.#live.end(raw.socket, running);
+      this.#live.answered(raw.socket, running, response);
     }
   }
 

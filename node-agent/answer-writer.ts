@@ -19,11 +19,11 @@ const TOKENS_PER_FRAME = 64;
 export class AnswerWriter implements GenerationSink {
   readonly #stream: LinkStream;
   readonly #clock: Clock;
-  readonly #choices: number;
+  /** Choices of which nothing more comes but what waits here. */
+  readonly #choicesLeft: Set<number>;
   #handle: GenerationHandle | undefined;
   #waiting: ChoiceToken[] = [];
   #last: AnswerFrame[] = [];
-  #finished = 0;
   #paused = false;
   #ended = false;
   #takeBackCut: () => void = () => {};
@@ -31,12 +31,12 @@ export class AnswerWriter implements GenerationSink {
   constructor(stream: LinkStream, options: { readonly clock: Clock; readonly choices: number }) {
     this.#stream = stream;
     this.#clock = options.clock;
-    this.#choices = options.choices;
+    this.#choicesLeft = new Set(Array.from({ length: options.choices }, (_, choice) => choice));
     stream.listen({
       frame: (payload) => {
         stream.consumed(1);
         const cancel = decodeCancelChoice(payload);
-        if (cancel !== undefined) this.#handle?.cancelChoice(cancel.choice);
+        if (cancel !== undefined) this.#cancelChoice(cancel.choice);
       },
       ended: (end) => this.#streamEnded(end),
       writable: () => this.#flush(),
@@ -56,13 +56,13 @@ export class AnswerWriter implements GenerationSink {
 
   finished(choice: number, reason: FinishReason): void {
     this.#last.push({ kind: "finished", choice, reason });
-    this.#finished += 1;
+    this.#choicesLeft.delete(choice);
     this.#flush();
   }
 
   failed(error: ServingError): void {
     this.#last.push({ kind: "failed", code: error.code, message: error.message });
-    this.#finished = this.#choices;
+    this.#choicesLeft.clear();
     this.#flush();
   }
 
@@ -77,7 +77,7 @@ export class AnswerWriter implements GenerationSink {
       if (frame !== undefined) stream.write(encodeAnswer(frame));
     }
     const allSaid = this.#waiting.length === 0 && this.#last.length === 0;
-    if (allSaid && this.#finished >= this.#choices) {
+    if (allSaid && this.#choicesLeft.size === 0) {
       this.#close();
       stream.end();
       return;
@@ -99,6 +99,13 @@ export class AnswerWriter implements GenerationSink {
       this.#takeBackCut();
       this.#handle?.resume();
     }
+  }
+
+  /** The gateway has what it wants of this choice: the engine says nothing more of it. */
+  #cancelChoice(choice: number): void {
+    this.#handle?.cancelChoice(choice);
+    this.#choicesLeft.delete(choice);
+    this.#flush();
   }
 
   #streamEnded(end: StreamEnd): void {

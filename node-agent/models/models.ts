@@ -6,10 +6,10 @@ import type { ConnectReplica, LoadShard } from "../../core/messages/control.ts";
 import type { Heartbeat } from "../../core/messages/heartbeat.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
-import type { RunnerFactory } from "../../core/wire/runner-handle.ts";
+import type { RunnerFactory, ShardOpened } from "../../core/wire/runner-handle.ts";
 import type { Wire } from "../../core/wire/wire.ts";
 import { GenerationEngine } from "../engines/generation-engine.ts";
-import type { Cutter } from "./cutter.ts";
+import type { CutShard, Cutter } from "./cutter.ts";
 import { ReplicaLead } from "./replica-lead.ts";
 import { ShardHost } from "./shard-host.ts";
 
@@ -99,24 +99,39 @@ export class Models implements AsyncDisposable {
   #lead(host: ShardHost, command: ConnectReplica): void {
     const { cut, opened } = host;
     if (cut === undefined || opened === undefined) return;
-    let lead = this.#leads.get(command.replica);
-    if (lead === undefined) {
+    const lead = this.#leads.get(command.replica) ?? this.#makeLead(host, cut, opened);
+    if (lead !== undefined) this.#guard(lead.join(command));
+  }
+
+  /** @returns undefined, and the shard fails, when it cannot be led with these settings. */
+  #makeLead(host: ShardHost, cut: CutShard, opened: ShardOpened): ReplicaLead | undefined {
+    const { replica, model, stages, slots } = host.load;
+    try {
       const engine = new GenerationEngine(
         {
-          model: host.load.model,
-          stages: host.load.stages,
-          slots: host.load.slots,
+          model,
+          stages,
+          slots,
           contextLength: host.contextLength,
           vocabSize: cut.description.vocabSize,
           decodeRowsMin: opened.decodeRowsMin,
         },
-        { clock: this.#deps.clock },
+        { clock: this.#deps.clock, onStuck: (why) => this.#stuck(replica, why) },
       );
       const textDigest = createHash("sha256").update(cut.text).digest("hex");
-      lead = new ReplicaLead(host, { engine, textDigest }, { ...this.#deps, onChange: () => this.#changed() });
-      this.#leads.set(command.replica, lead);
+      const lead = new ReplicaLead(host, { engine, textDigest }, { ...this.#deps, onChange: () => this.#changed() });
+      this.#leads.set(replica, lead);
+      return lead;
+    } catch (thrown) {
+      host.fail(ServingError.from(thrown));
+      return undefined;
     }
-    this.#guard(lead.join(command));
+  }
+
+  /** A step that hangs may hang in any stage: the one here is killed, others when they do not answer the next connection. */
+  #stuck(replica: string, why: ServingError): void {
+    this.#leads.get(replica)?.stuck(why);
+    for (const host of this.#hosts.values()) if (host.load.replica === replica) host.killRunner();
   }
 
   #guard(task: Promise<void>): void {

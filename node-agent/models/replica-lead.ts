@@ -95,6 +95,11 @@ export class ReplicaLead implements Disposable {
     }
   }
 
+  /** The engine has given the stages up: a step hangs, or its result made no sense. */
+  stuck(error: ServingError): void {
+    if (this.#state.kind !== "apart") this.#broken(this.#state.epoch, error);
+  }
+
   [Symbol.dispose](): void {
     this.#leave(new ServingError("UNAVAILABLE", `model ${this.#host.load.model} is being unloaded`));
   }

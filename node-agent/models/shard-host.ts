@@ -1,4 +1,5 @@
 /** Brings one shard up on this node and keeps it up: cuts, opens, connects, starts its runner again when it dies. */
+import { deadlineSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
 import { sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
@@ -13,6 +14,8 @@ import { NEW_SHARD, restartDelayMs, type ShardEvent, shardState } from "./shard-
 
 /** A runner that has lived this long has no deaths in a row. */
 const STEADY_MS = 30_000;
+/** A runner that has not joined its neighbor by then hangs. */
+const CONNECT_LIMIT_MS = 8_000;
 
 export interface ShardHostDeps {
   readonly runners: RunnerFactory;
@@ -86,8 +89,9 @@ export class ShardHost implements AsyncDisposable {
     const next = stage + 1 === stages ? command.lead : command.stages[stage + 1]?.address;
     if (next === undefined) return;
     this.#epochAsked = command.epoch;
+    using limit = deadlineSignal(this.#deps.clock, CONNECT_LIMIT_MS, this.#stop.signal);
     try {
-      await runner.connect({ epoch: command.epoch, next }, this.#stop.signal);
+      await runner.connect({ epoch: command.epoch, next }, limit.signal);
       this.#become({ kind: "connected", epoch: command.epoch });
     } catch (thrown) {
       if (this.#stop.signal.aborted) return;
@@ -96,6 +100,19 @@ export class ShardHost implements AsyncDisposable {
         "stage could not be connected; placement will try again",
       );
     }
+  }
+
+  /** The runner hangs; another one takes its place. */
+  killRunner(): void {
+    this.#runner?.kill();
+  }
+
+  /** It cannot be served with these settings: nothing is tried again. */
+  fail(error: ServingError): void {
+    this.#deps.logger.error({ err: error, replica: this.load.replica }, "the shard cannot be served");
+    this.#stop.abort(error);
+    this.#runner?.kill();
+    this.#become({ kind: "gave-up", reason: error.message });
   }
 
   /** Ends the runner and waits until its process is gone. */

@@ -27,10 +27,12 @@ export function encodeAnswer(frame: AnswerFrame): Uint8Array {
   return frame.kind === "tokens" ? encodeTokens(frame.tokens) : encodeRare(frame);
 }
 
-function encodeRare(frame: Exclude<AnswerFrame, { kind: "tokens" }>): Uint8Array {
+function encodeRare(frame: AnswerFrame): Uint8Array {
   const writer = new ByteWriter(frame.kind === "bundle" ? frame.bytes.byteLength + 1 : 64);
   writer.u8(KIND[frame.kind]);
   switch (frame.kind) {
+    case "tokens":
+      return encodeTokens(frame.tokens);
     case "accepted":
       writer.u32(frame.queued);
       break;

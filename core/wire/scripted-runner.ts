@@ -70,6 +70,7 @@ export class ScriptedRunner implements RunnerHandle, ScriptedEnd {
   async open(shard: OpenShard, signal: AbortSignal): Promise<ShardOpened> {
     await sleep(this.#hub.clock, this.#hub.openMs, signal);
     this.#checkAlive("open");
+    if (this.#shard !== undefined) throw new ServingError("FAILED_PRECONDITION", "this runner holds a shard already");
     const failure = this.#openFailure;
     this.#openFailure = undefined;
     if (failure !== undefined) throw failure;

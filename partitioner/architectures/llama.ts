@@ -82,7 +82,7 @@ function addLayer(builder: Builder, layer: number, stream: Stream, leaving: { re
       ...weights,
       name: `${name}_${part}`,
       input,
-      inputRank: 3,
+
       output,
       role: "layer",
       quantization: builder.quantization,
@@ -183,9 +183,20 @@ function addHead(builder: Builder, stream: Stream): void {
   const { hiddenSize, vocabSize } = checkpoint.hyperparameters;
   graph.onnx.input("rows", "int64", ["R"]);
   const { normed } = addNorm(builder, { name: "final_norm", weight: finalNormTensor(checkpoint), stream });
-  graph.onnx.node("Reshape", [normed, graph.onnx.wholeNumbers("shape_all_hidden", [-1, hiddenSize])], ["final_rows"]);
-  graph.onnx.node("Gather", ["final_rows", "rows"], ["wanted_rows"], { attributes: { axis: 0 } });
-  const head = { name: "head", input: "wanted_rows", output: "logits", parts: [headTensor(checkpoint)], biases: [] };
-  addLinear(graph, { ...head, inputRank: 2, role: "vocabulary", quantization });
+  const wantedRows = (tensor: string, width: number): string => {
+    const flat = graph.onnx.wholeNumbers(`shape_all_${width}`, [-1, width]);
+    graph.onnx.node("Reshape", [tensor, flat], [`${tensor}_flat`]);
+    return graph.onnx.node("Gather", [`${tensor}_flat`, "rows"], [`${tensor}_wanted`], { attributes: { axis: 0 } });
+  };
+  addLinear(graph, {
+    name: "head",
+    input: wantedRows(normed, hiddenSize),
+    pooled: { from: normed, follow: wantedRows },
+    output: "logits",
+    parts: [headTensor(checkpoint)],
+    biases: [],
+    role: "vocabulary",
+    quantization,
+  });
   graph.onnx.output("logits", "float", ["R", vocabSize]);
 }

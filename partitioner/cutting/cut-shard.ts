@@ -116,7 +116,7 @@ async function writeShard(folder: string, graph: ShardGraph, description: ShardD
   let written = 0;
   const onBytes = (bytes: number) => {
     written += bytes;
-    onProgress(Math.min(1, written / description.weightBytes));
+    onProgress(written / graph.fillingBytes);
   };
   await using weights = await open(path.join(folder, WEIGHTS_FILE), "wx");
   await weights.truncate(description.weightBytes); // padding at the end of the file has no bytes of its own

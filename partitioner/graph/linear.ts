@@ -11,10 +11,10 @@ const ACCURACY_LEVEL_INT8 = 4;
 export interface Linear {
   /** Prefix of the names inside, such as `l0_qkv`. */
   readonly name: string;
-  /** f32 [..., K] */
+  /** f32 [..., K]; three dimensions unless `pooled` is given. */
   readonly input: string;
-  /** Dimensions of the input: 3 in layers, 2 at the head. */
-  readonly inputRank: 2 | 3;
+  /** Where the input comes from in three dimensions, [B, S, K], when it is not so itself, and how anything of that shape follows it. */
+  readonly pooled?: { readonly from: string; readonly follow: (tensor: string, width: number) => string };
   /** f32 [..., N]: the outputs of all parts, one after another. */
   readonly output: string;
   /** Weights that share the input. */
@@ -88,17 +88,13 @@ function addBlockProduct(graph: ShardGraph, linear: Linear, format: BlockFormat)
   return graph.onnx.node("Add", [product, `${name}_correction`], [output]);
 }
 
-/** The mean of each block of the input, f32 [..., K / block]: what a number added to all weights of a block multiplies. */
+/**
+ * The mean of each block of the input, f32 [..., K / block]: what a number added to all weights of a block multiplies. Pooling is the
+ * fastest way; it wants three dimensions and at least one row, while the head's input has two and may have none.
+ */
 function addBlockMeans(graph: ShardGraph, linear: Linear & { block: number; blocks: number }): string {
-  const { name, input, inputRank, block, blocks } = linear;
-  const means = `${name}_means`;
-  if (inputRank === 3) {
-    return graph.onnx.node("AveragePool", [input], [means], { attributes: { kernel_shape: [block], strides: [block] } });
-  }
-  // pooling wants three dimensions and at least one row; the head may have none
-  const shape = graph.onnx.wholeNumbers(`shape_0_${blocks}_${block}`, [0, blocks, block]);
-  graph.onnx.node("Reshape", [input, shape], [`${name}_blocks`]);
-  return graph.onnx.node("ReduceMean", [`${name}_blocks`, graph.onnx.wholeNumbers("last_axis", [-1])], [means], {
-    attributes: { keepdims: 0 },
-  });
+  const { name, input, pooled, block, blocks } = linear;
+  const from = pooled?.from ?? input;
+  const means = graph.onnx.node("AveragePool", [from], [`${name}_means`], { attributes: { kernel_shape: [block], strides: [block] } });
+  return pooled === undefined ? means : pooled.follow(means, blocks);
 }

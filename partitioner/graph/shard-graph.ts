@@ -24,6 +24,12 @@ export class ShardGraph {
   readonly onnx: OnnxGraph = new OnnxGraph(WEIGHTS_FILE);
   readonly #fillings: Filling[] = [];
   readonly #placed = new Map<string, WeightPlace>();
+  #fillingBytes = 0;
+
+  /** Bytes that the fillings write; the weight file also has gaps between them. */
+  get fillingBytes(): number {
+    return this.#fillingBytes;
+  }
 
   get fillings(): readonly Filling[] {
     return this.#fillings;
@@ -52,6 +58,7 @@ export class ShardGraph {
       this.#fillings.push({ kind: "rows", tensor, format, place: partPlace });
       row += tensor.rows;
     }
+    this.#fillingBytes += rows * (bytes.data + bytes.scales + bytes.corrections);
     this.#placed.set(key, place);
     return place;
   }
@@ -61,6 +68,7 @@ export class ShardGraph {
     const bytes = dimensions.reduce((product, size) => product * size, 4);
     const offset = this.onnx.reserve(bytes);
     this.#fillings.push({ kind: "pieces", offset, pieces });
+    this.#fillingBytes += bytes;
     return this.onnx.external(name, "float", dimensions, { offset, bytes });
   }
 
@@ -68,6 +76,7 @@ export class ShardGraph {
   vector(name: string, parts: readonly CheckpointTensor[]): string {
     const values = parts.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
     const offset = this.onnx.reserve(values * 4);
+    this.#fillingBytes += values * 4;
     let at = offset;
     for (const tensor of parts) {
       this.#fillings.push({ kind: "rows", tensor, format: { kind: "float" }, place: { data: at, scales: 0, corrections: 0 } });

@@ -1,0 +1,44 @@
+/**
+ * An inference on its way: the submit that a gateway sends to the agent that hosts an instance of the model, and the frames that
+ * come back. Checked against the model's signature by the gateway already. The codec is in `infer-codec.ts`. Pure.
+ */
+import type { ErrorCode } from "../errors.ts";
+import type { Tensor, TensorHead } from "../tensor/tensor.ts";
+
+/** Parameters that clients send along; integers keep all their digits. */
+export type ParameterValue = string | boolean | number | bigint;
+
+export interface InferSubmit {
+  readonly kind: "infer";
+  /** The hosted version: `model/version/number`. */
+  readonly replica: string;
+  readonly tenant: string;
+  /** The client's id; may be empty. */
+  readonly id: string;
+  /** Milliseconds left until the client gives up; undefined: no deadline. */
+  readonly remainingMs: number | undefined;
+  readonly traceparent: string;
+  /** 0: the model's default level. */
+  readonly priority: number;
+  /** Longest time in the queue, microseconds; 0: none asked for. */
+  readonly queueTimeoutUs: number;
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
+  /** In the order of the model's signature; optional ones may be missing. */
+  readonly inputs: readonly Tensor[];
+  /** Names of wanted outputs; empty: all of them. */
+  readonly outputs: readonly string[];
+}
+
+/** Microseconds since the agent took the request in, and what the batch did: for statistics at the door and traces. */
+export interface InferTimes {
+  readonly queueUs: number;
+  readonly computeInputUs: number;
+  readonly computeInferUs: number;
+  readonly computeOutputUs: number;
+}
+
+/** Agent → gateway, after `accepted`: a head, then its tensors' bytes in order, cut into frames; then the stream's end. */
+export type InferAnswer =
+  | { readonly kind: "outputs"; readonly heads: readonly TensorHead[]; readonly byteSizes: readonly number[]; readonly times: InferTimes }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string };

@@ -1,0 +1,65 @@
+/**
+ * A runner of a whole model as its agent sees it: a process that executes batches. Adapters: `node-agent/runners/model-process.ts`
+ * (a process) and `scripted-model-runner.ts` (memory).
+ */
+import type { Dtype } from "../tensor/dtype.ts";
+import type { Shape, Tensor, TensorHead } from "../tensor/tensor.ts";
+import type { RunnerExit } from "./runner-handle.ts";
+
+/** One of a model's inputs or outputs as the model file itself says it; -1 is a size that varies. */
+export interface ModelPort {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: Shape;
+  /** An initializer that is also an input: may be left out. */
+  readonly optional: boolean;
+}
+
+export interface ModelSignature {
+  readonly inputs: readonly ModelPort[];
+  readonly outputs: readonly ModelPort[];
+}
+
+export interface OpenModel {
+  /** The model's file. */
+  readonly file: string;
+  /** Threads inside an operator, and between operators; 0: the runtime's choice. */
+  readonly intraThreads: number;
+  readonly interThreads: number;
+  /** ONNX Runtime's graph optimization level: 0, 1, 2 or 99. */
+  readonly optimization: 0 | 1 | 2 | 99;
+  /** Session configuration entries, by ONNX Runtime's names. */
+  readonly configEntries: Readonly<Record<string, string>>;
+}
+
+/** A batch: for every input the tensors of its requests in order, to be joined along the first dimension, or a single one as it is. */
+export interface Batch {
+  readonly inputs: readonly { readonly head: TensorHead /** Joined they are the head's bytes. */; readonly parts: readonly Uint8Array[] }[];
+  readonly outputs: readonly string[];
+}
+
+export interface BatchResult {
+  readonly outputs: readonly Tensor[];
+  readonly inputUs: number;
+  readonly inferUs: number;
+  readonly outputUs: number;
+}
+
+export interface ModelRunnerHandle {
+  readonly incarnation: string;
+  readonly pid: number | undefined;
+  /** @throws ServingError with the runtime's message when the model cannot be opened, UNAVAILABLE when the runner dies on it. */
+  open(model: OpenModel, signal: AbortSignal): Promise<ModelSignature>;
+  /**
+   * One batch at a time. An abort terminates a run that is under way.
+   * @throws ServingError with the runtime's message; UNAVAILABLE when the runner dies; CANCELLED.
+   */
+  execute(batch: Batch, signal: AbortSignal): Promise<BatchResult>;
+  readonly exited: Promise<RunnerExit>;
+  close(): Promise<void>;
+  kill(): void;
+}
+
+export interface ModelRunnerFactory {
+  start(): ModelRunnerHandle;
+}

@@ -1,0 +1,36 @@
+/** What the KServe doors ask for when they want tensors: the port between protocols and the serving core. */
+import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+
+/** As parsed from a client's bytes; not yet checked against the model: `infer` does that, with Triton's texts. */
+export interface InferRequest {
+  readonly model: string;
+  /** undefined: the highest ready version. */
+  readonly version: number | undefined;
+  /** Empty: the client gave none. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
+  readonly priority: number;
+  readonly timeoutUs: number;
+  readonly inputs: readonly Tensor[];
+  /** Empty: all. */
+  readonly outputs: readonly string[];
+  readonly deadlineMs: number | undefined;
+  readonly traceparent: string;
+}
+
+export interface InferResponse {
+  readonly model: string;
+  readonly version: string;
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
+  readonly outputs: readonly Tensor[];
+}
+
+export interface Inference {
+  /**
+   * One response of a model that is not decoupled.
+   * @throws ServingError with Triton's text: NOT_FOUND, INVALID_ARGUMENT, UNAVAILABLE, UNIMPLEMENTED for decoupled models.
+   */
+  infer(request: InferRequest, signal: AbortSignal): Promise<InferResponse>;
+}

@@ -6,7 +6,8 @@ import type { Clock } from "../core/clock.ts";
 import type { ServingError } from "../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../core/link/link.ts";
 import type { AnswerFrame, ChoiceToken, FinishReason } from "../core/messages/generation.ts";
-import { decodeCancelChoice, encodeAnswer } from "../core/messages/generation-codec.ts";
+import { encodeAnswer } from "../core/messages/generation-codec.ts";
+import { decodeCancelChoice } from "../core/messages/submit-codec.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-engine.ts";
 
 /** A reader that has not read for this long is cut off. */

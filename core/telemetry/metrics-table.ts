@@ -56,17 +56,11 @@ export const METRICS = {
     labels: ["model"],
     help: "Generations that this gateway has submitted and that have not ended.",
   },
-  generationsRunning: {
-    name: "nereid_generations_running",
-    type: "gauge",
-    labels: ["node", "model"],
-    help: "Generations that hold a slot.",
-  },
   generationsQueued: {
     name: "nereid_generations_queued",
     type: "gauge",
     labels: ["node", "model"],
-    help: "Generations that wait for a slot.",
+    help: "Choices of generations that wait for a slot.",
   },
   slotsBusy: { name: "nereid_slots_busy", type: "gauge", labels: ["node", "model"], help: "Rows of the KV cache that are in use." },
   slots: { name: "nereid_slots", type: "gauge", labels: ["node", "model"], help: "Rows of the KV cache." },

@@ -24,6 +24,8 @@ interface KindOf<Labels> {
 }
 
 export type Metrics = { readonly [Name in keyof Table]: KindOf<LabelsOf<Name>>[Table[Name]["type"]] } & Disposable & {
+    /** Called before each scrape, to bring gauges up to date. @returns what stops the calls. */
+    onScrape(update: () => void): () => void;
     /** All metrics in Prometheus's text form. */
     metricsText(): Promise<string>;
     /** The Content-Type of that text. */
@@ -51,6 +53,7 @@ export function createMetrics(): Metrics {
     return { observe: (values, value) => made.observe({ ...values }, value) };
   };
   const eventLoopDelay = gauge("eventLoopDelay");
+  const updates = new Set<() => void>();
   return {
     requests: counter("requests"),
     timeToFirstToken: histogram("timeToFirstToken"),
@@ -61,7 +64,6 @@ export function createMetrics(): Metrics {
     generationsRerouted: counter("generationsRerouted"),
     submitsResent: counter("submitsResent"),
     generationsInFlight: gauge("generationsInFlight"),
-    generationsRunning: gauge("generationsRunning"),
     generationsQueued: gauge("generationsQueued"),
     slotsBusy: gauge("slotsBusy"),
     slots: gauge("slots"),
@@ -70,7 +72,12 @@ export function createMetrics(): Metrics {
     runnerRestarts: counter("runnerRestarts"),
     eventLoopDelay,
     contentType: registry.contentType,
+    onScrape(update) {
+      updates.add(update);
+      return () => updates.delete(update);
+    },
     async metricsText() {
+      for (const update of updates) update();
       eventLoopDelay.set({}, loop.count === 0 ? 0 : loop.percentile(99) / 1e9);
       loop.reset();
       return await registry.metrics();

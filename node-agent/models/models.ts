@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import type { NodeId } from "../../core/ids.ts";
 import type { ConnectReplica, LoadShard } from "../../core/messages/control.ts";
 import type { Heartbeat } from "../../core/messages/heartbeat.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
@@ -10,10 +11,12 @@ import type { RunnerFactory, ShardOpened } from "../../core/wire/runner-handle.t
 import type { Wire } from "../../core/wire/wire.ts";
 import { GenerationEngine } from "../engines/generation-engine.ts";
 import type { CutShard, Cutter } from "./cutter.ts";
+import { watchLead } from "./lead-metrics.ts";
 import { ReplicaLead } from "./replica-lead.ts";
 import { ShardHost } from "./shard-host.ts";
 
 export interface ModelsDeps {
+  readonly node: NodeId;
   readonly wire: Wire;
   readonly runners: RunnerFactory;
   readonly cutter: Cutter;
@@ -27,6 +30,7 @@ export class Models implements AsyncDisposable {
   readonly #deps: ModelsDeps;
   readonly #hosts = new Map<string, ShardHost>();
   readonly #leads = new Map<string, ReplicaLead>();
+  readonly #unwatch = new Map<string, () => void>();
   readonly #unloading = new Set<Promise<void>>();
   #changed: () => void = () => {};
 
@@ -68,6 +72,8 @@ export class Models implements AsyncDisposable {
   unload(replica: string): void {
     this.#leads.get(replica)?.[Symbol.dispose]();
     this.#leads.delete(replica);
+    this.#unwatch.get(replica)?.();
+    this.#unwatch.delete(replica);
     for (const [key, host] of this.#hosts) {
       if (host.load.replica !== replica) continue;
       this.#hosts.delete(key);
@@ -121,6 +127,7 @@ export class Models implements AsyncDisposable {
       const textDigest = createHash("sha256").update(cut.text).digest("hex");
       const lead = new ReplicaLead(host, { engine, textDigest }, { ...this.#deps, onChange: () => this.#changed() });
       this.#leads.set(replica, lead);
+      this.#unwatch.set(replica, watchLead(engine, { node: this.#deps.node, model }, this.#deps.metrics));
       return lead;
     } catch (thrown) {
       host.fail(ServingError.from(thrown));

@@ -1,0 +1,24 @@
+/** Brings a lead's numbers into the metrics table at each scrape: the engine counts, nobody is called per token. */
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import type { GenerationEngine } from "../engines/generation-engine.ts";
+
+/** @returns what ends it. */
+export function watchLead(
+  engine: GenerationEngine,
+  labels: { readonly node: string; readonly model: string },
+  metrics: Metrics,
+): () => void {
+  let steps = 0;
+  let prefillTokens = 0;
+  return metrics.onScrape(() => {
+    const { slots, busySlots, queued } = engine.load();
+    metrics.slots.set(labels, slots);
+    metrics.slotsBusy.set(labels, busySlots);
+    metrics.generationsQueued.set(labels, queued);
+    const { counters } = engine;
+    metrics.steps.inc(labels, counters.steps - steps);
+    metrics.prefillTokens.inc(labels, counters.tokensPrefilled - prefillTokens);
+    steps = counters.steps;
+    prefillTokens = counters.tokensPrefilled;
+  });
+}

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { BodyParsers } from "../../../../gateway/http/body-parser.ts";
+import { ACCESS_CLASSES } from "../../../../gateway/http/route.ts";
+import { scriptedRoutes } from "../../../protocol/scripted-gateway.ts";
+import { ScriptedText } from "../../../support/scripted-text.ts";
+
+const routes = scriptedRoutes(new ScriptedText(), new BodyParsers());
+
+test.each(routes.map((route) => [`${route.method} ${route.path}`, route] as const))(
+  "%s says who may call it, what it takes and how it fails",
+  (_, route) => {
+    expect(ACCESS_CLASSES).toContain(route.access);
+    expect(route.path).toMatch(/^\/([a-z0-9_]+|\{[a-z]+\}|\/)*$/);
+    if (route.method === "GET") expect(route.body.kind).toBe("none");
+    if (route.body.kind === "bytes") expect(route.body.bytesMax).toBeLessThanOrEqual(64 * 1024 * 1024);
+    expect(route.path.startsWith(route.errors.prefix) || route.path === "/").toBe(true);
+  },
+);
+
+test("only health and the page are open to everybody", () => {
+  const open = routes.filter(({ access }) => access === "public").map(({ path }) => path);
+  expect(open.toSorted()).toEqual(["/", "/v2/health/live", "/v2/health/ready"]);
+});
+
+test("whatever changes or computes something is no GET", () => {
+  expect(routes.filter(({ access, method }) => (access === "inference" || access === "control") && method === "GET")).toEqual([]);
+});
+
+test("no two routes answer to the same", () => {
+  const names = routes.map(({ method, path }) => `${method} ${path}`);
+  expect(new Set(names).size).toBe(names.length);
+});

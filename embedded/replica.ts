@@ -3,6 +3,7 @@
  * benchmarks that measure the engine alone. Real shards, real runner processes, real sockets between the stages.
  */
 import { systemClock } from "../core/clock.ts";
+import { assert } from "../core/errors.ts";
 import { generationId, modelName, replicaId } from "../core/ids.ts";
 import type { ChoiceToken, FinishReason, GenerationSubmit } from "../core/messages/generation.ts";
 import { GREEDY, type SamplingParameters } from "../core/model/sampling-parameters.ts";
@@ -71,7 +72,7 @@ export async function startReplica(options: ReplicaOptions, logger: Logger, sign
   }
   const [description] = shards;
   const [first] = addresses;
-  if (description === undefined || first === undefined) throw new Error("assertion failed: a replica has at least one stage");
+  assert(description !== undefined && first !== undefined, "a replica has at least one stage");
   const engine = new GenerationEngine(
     { model, stages, slots, contextLength, vocabSize: description.vocabSize, decodeRowsMin },
     { clock: systemClock },

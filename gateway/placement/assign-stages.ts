@@ -1,4 +1,5 @@
 /** Which node hosts which stage of a replica. Pure. */
+import { assert } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { NodeView, ShardView } from "../control/fleet.ts";
 import type { DesiredReplica } from "./desired.ts";
@@ -34,6 +35,6 @@ function emptiest(nodes: readonly NodeView[], load: ReadonlyMap<NodeId, number>)
       b.heartbeat.memoryFreeBytes - a.heartbeat.memoryFreeBytes ||
       (a.node < b.node ? -1 : 1),
   );
-  if (first === undefined) throw new Error("assertion failed: no nodes to assign to");
+  assert(first !== undefined, "stages are assigned only where there are nodes");
   return first.node;
 }

@@ -95,7 +95,7 @@ class World {
       this.#sequence += 1;
       const of = <T extends { node: string }>(all: Iterable<T>) =>
         [...all].filter((one) => one.node === node).map(({ node: _, ...report }) => report);
-      const heartbeat = {
+      const heartbeat: Heartbeat = {
         node,
         incarnation: "1",
         sequence: this.#sequence,
@@ -107,7 +107,7 @@ class World {
         shards: of(this.#shards.values()),
         replicas: of(this.#leads.values()),
       };
-      this.fleet.hear(heartbeat as unknown as Heartbeat, nowMs);
+      this.fleet.hear(heartbeat, nowMs);
     }
   }
 

@@ -49,6 +49,7 @@ export class Lead implements AsyncDisposable {
   async join(): Promise<void> {
     const epoch = ++this.#epoch;
     this.#step = 0;
+    this.#waiting.length = 0;
     const first = this.opened[0]?.address ?? "";
     const listener = {
       result: (result: StepResult) => this.#waiting.shift()?.(result),
@@ -62,6 +63,7 @@ export class Lead implements AsyncDisposable {
     this.#pipeline = await joining;
   }
 
+  /** Never resolves when the step breaks the pipeline: see `broken`. */
   step(parts: Partial<Omit<Step, "epoch" | "step">>): Promise<StepResult> {
     const step: Step = {
       epoch: this.#epoch,

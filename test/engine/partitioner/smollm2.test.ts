@@ -9,7 +9,7 @@ import { seededRandom } from "../../../core/random.ts";
 import { folderModelFiles } from "../../../core/repository/folder.ts";
 import { cutShard } from "../../../partitioner/cutting/cut-shard.ts";
 import { readShardFolder } from "../../../partitioner/cutting/shard-folder.ts";
-import { type OpenedShard, type ShardInput, verifyPartition } from "../../../partitioner/verify.ts";
+import { type OpenedShard, verifyPartition } from "../../../partitioner/verify.ts";
 import { realModelFolder } from "../../support/real-model.ts";
 import { openShard } from "./open-shard.ts";
 

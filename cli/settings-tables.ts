@@ -46,7 +46,7 @@ export const UP_SETTINGS = {
     help: "pipeline stages that the model's layers are cut into",
   }),
   quantization,
-  slots: setting({ kind: wholeNumber(1, 256), fallback: 8, help: "generations that run at once; more wait" }),
+  slots: setting({ kind: wholeNumber(1, 4096), fallback: 8, help: "generations that run at once; more wait" }),
   contextLength: setting({
     kind: optional(wholeNumber(16, 1_048_576)),
     fallback: undefined,

@@ -11,7 +11,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { installPackages } from "./setup/install.mjs";
-import { runProgram, stopWithParent } from "./setup/run-program.mjs";
+import { whenParentIsGone } from "./setup/parent-watch.mjs";
+import { runProgram } from "./setup/run-program.mjs";
 import { runTests } from "./setup/run-tests.mjs";
 import { fail, SetupError } from "./setup/say.mjs";
 
@@ -50,7 +51,7 @@ const [name, ...flags] = process.argv.slice(2);
 try {
   const command = Object.hasOwn(commands, name ?? "") ? commands[name] : undefined;
   if (command === undefined) throw new SetupError(`usage: node cli/setup.mjs ${Object.keys(commands).join(" | ")}`);
-  stopWithParent();
+  whenParentIsGone(process.env, () => process.kill(process.pid, "SIGTERM"));
   process.exitCode = await command(flags);
 } catch (thrown) {
   fail(thrown);

@@ -7,10 +7,10 @@
 import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { INTERRUPTED } from "./exit.ts";
+import { whenParentIsGone } from "./setup/parent-watch.mjs";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const SAME_SIGNAL_MS = 300;
-const PARENT_LOOK_MS = 500;
 
 /** What npm sets for the scripts that it runs. */
 interface StartEnvironment {
@@ -36,7 +36,7 @@ export function stopSignal(clock: Clock, environment: StartEnvironment): StopSig
     }
   };
   for (const signal of SIGNALS) process.on(signal, stop);
-  const letGo = watchParent(clock, environment, () => stop("the process that started it is gone"));
+  const letGo = whenParentIsGone(environment, () => stop("the process that started it is gone"));
   return {
     signal: controller.signal,
     [Symbol.dispose]: () => {
@@ -44,17 +44,4 @@ export function stopSignal(clock: Clock, environment: StartEnvironment): StopSig
       letGo();
     },
   };
-}
-
-/** Only under npm: who starts the command by hand may go away and leave it running. */
-function watchParent(clock: Clock, environment: StartEnvironment, onGone: () => void): () => void {
-  if (environment.npm_lifecycle_event === undefined) return () => {};
-  const parent = process.ppid;
-  let takeBack = () => {};
-  const look = () => {
-    if (process.ppid === parent) takeBack = clock.after(PARENT_LOOK_MS, look);
-    else onGone();
-  };
-  takeBack = clock.after(PARENT_LOOK_MS, look);
-  return () => takeBack();
 }

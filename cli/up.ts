@@ -20,6 +20,7 @@ import { stopSignal } from "./stop.ts";
 type UpSettings = SettingsOf<typeof UP_SETTINGS>;
 
 const MODEL_VERSION = "1";
+const SHARDS_NAMED = 4;
 
 /** Returns when the cluster has been stopped by a signal. @throws ServingError that says what to do */
 export async function up(source: SettingsSource): Promise<void> {
@@ -27,10 +28,10 @@ export async function up(source: SettingsSource): Promise<void> {
   const folders = cacheFolders(settings, source.environment, homedir());
   using stop = stopSignal(systemClock, source.environment);
   const startedMs = systemClock.now();
-  const [embedded] = await Promise.all([import("../embedded/cluster.ts"), provideModel(settings, folders, source, stop.signal)]);
+  const [{ startCluster }] = await Promise.all([import("../embedded/cluster.ts"), provideModel(settings, folders, source, stop.signal)]);
   using progress = startProgress(process.stdout, systemClock, { label: `starting ${settings.model}`, total: undefined });
   try {
-    await using cluster = await embedded.startCluster(clusterOptions(settings, folders), {
+    await using cluster = await startCluster(clusterOptions(settings, folders), {
       logger: createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" }),
       onProgress: (model) => progress.note(progressNote(model)),
       signal: stop.signal,
@@ -70,9 +71,14 @@ async function provideModel(settings: UpSettings, folders: CacheFolders, source:
   await pullByName(name, folders, source.environment, signal);
 }
 
+/** Each shard's state where there are few, how many are in which state where there are many. */
 function progressNote(model: ServedModel): string {
-  const parts = model.shards.map((shard) => `${shard.node} stage ${shard.stage + 1} ${shard.state}`);
-  return parts.length === 0 && model.readiness.kind === "loading" ? model.readiness.detail : parts.join(", ");
+  if (model.shards.length === 0) return model.readiness.kind === "loading" ? model.readiness.detail : "";
+  if (model.shards.length <= SHARDS_NAMED) {
+    return model.shards.map((shard) => `${shard.node} stage ${shard.stage + 1} ${shard.state}`).join(", ");
+  }
+  const byState = Object.entries(Object.groupBy(model.shards, (shard) => shard.state));
+  return byState.map(([state, shards = []]) => `${shards.length} of ${model.shards.length} stages ${state}`).join(", ");
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 /** Installs the packages when the lock file changed since the last time, or when more of them are needed than are there. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { decideInstall, stampOf } from "./install-decision.mjs";
 import { SetupError, saying } from "./say.mjs";
@@ -30,6 +30,7 @@ export async function installPackages(root, mode) {
     if (textOf(stampPath) === undefined) writeFileSync(stampPath, stampOf({ ...facts, mode: decision.mode }));
     return;
   }
+  rmSync(stampPath, { force: true }); // what npm leaves half done must not look done
   const said = saying(`installing packages (${decision.reason})`);
   const args = ["ci", "--no-audit", "--no-fund", ...(mode === "runtime" ? ["--omit=dev"] : [])];
   const { code, output } = await runNpm(args, root);

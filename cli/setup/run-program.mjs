@@ -10,7 +10,6 @@ import { SetupError } from "./say.mjs";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 const SAME_SIGNAL_MS = 300;
-const PARENT_LOOK_MS = 500;
 
 /**
  * @param {{cwd: string, interruptedByTerminal?: boolean}} options interruptedByTerminal: the program does not know that
@@ -19,7 +18,9 @@ const PARENT_LOOK_MS = 500;
  */
 export function runProgram(program, args, { cwd, interruptedByTerminal = false }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, stdio: "inherit", shell: process.platform === "win32" });
+    // Programs watch their parent when npm started them (parent-watch.mjs); for ours we stand in for npm.
+    const env = { ...process.env, npm_lifecycle_event: process.env.npm_lifecycle_event ?? "setup" };
+    const child = spawn(program, args, { cwd, env, stdio: "inherit", shell: process.platform === "win32" });
     const lastMs = new Map();
     const forward = (signal) => {
       const nowMs = performance.now();
@@ -41,16 +42,4 @@ export function runProgram(program, args, { cwd, interruptedByTerminal = false }
       resolve(code ?? 128 + (constants.signals[signal] ?? 0));
     });
   });
-}
-
-/**
- * Ends us, and so the program that we run, when the npm that started us is killed: it cannot tell us any more. Only under npm:
- * who runs this file by hand may well go away and leave it running.
- */
-export function stopWithParent() {
-  if (process.env.npm_lifecycle_event === undefined) return;
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) process.kill(process.pid, "SIGTERM");
-  }, PARENT_LOOK_MS).unref();
 }

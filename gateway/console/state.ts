@@ -14,7 +14,12 @@ export interface ConsoleIdentity {
 }
 
 export function consoleState(server: ConsoleIdentity, models: readonly ServedModel[], nodes: readonly ConsoleNode[]) {
-  return { server, models: models.map(modelState), nodes };
+  return { server, models: models.map(modelState), nodes: nodes.map(nodeState) };
+}
+
+/** No more than this of a node: its addresses are nobody's business. */
+function nodeState({ node, cpu, memoryTotalBytes, memoryFreeBytes }: ConsoleNode): ConsoleNode {
+  return { node, cpu, memoryTotalBytes, memoryFreeBytes };
 }
 
 function modelState({ name, version, readiness, contextLength, quantization, shards }: ServedModel) {

@@ -73,6 +73,7 @@ function modelOf(request: HttpRequest): { readonly name: string; readonly versio
   return { name: request.param("model"), version: version === "" ? undefined : version };
 }
 
+/** The whole text at once. `stream: true` changes nothing here, where Triton would answer 200 with an error. */
 async function generate(deps: KserveDeps, request: HttpRequest): Promise<HttpAnswer> {
   const { call, events } = await startGenerate(deps, request);
   const {

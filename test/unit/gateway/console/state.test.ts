@@ -1,3 +1,4 @@
+/** What the console shows of a cluster. */
 import { expect, test } from "vitest";
 import { readConsolePage } from "../../../../gateway/console/page.ts";
 import { consoleState } from "../../../../gateway/console/state.ts";
@@ -11,6 +12,12 @@ test("a model's parts are in the order of its layers, and why it is not ready is
     { name: "a", state: "loading", detail: "cutting 40%", shards: [{ stage: 0, node: "node-a" }, { stage: 1 }] },
     { name: "b", state: "failed", detail: "no such file", contextLength: null },
   ]);
+});
+
+test("of a node no more is shown than its name, processor and memory", () => {
+  const node = { node: "n", cpu: "x", memoryTotalBytes: 2, memoryFreeBytes: 1, link: "tcp://10.0.0.1:1" };
+  const { nodes } = consoleState({ name: "nereid", version: "1" }, [], [node]);
+  expect(nodes).toEqual([{ node: "n", cpu: "x", memoryTotalBytes: 2, memoryFreeBytes: 1 }]);
 });
 
 test("the page's script parses", () => {

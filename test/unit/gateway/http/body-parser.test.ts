@@ -1,3 +1,4 @@
+/** Bodies parsed here and in a worker come out the same. */
 import { afterAll, describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import type { Body } from "../../../../gateway/http/body.ts";

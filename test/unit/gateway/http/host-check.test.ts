@@ -1,3 +1,4 @@
+/** Which hosts and origins a loopback server answers to. */
 import { expect, test } from "vitest";
 import { hostWithoutPort, isLoopbackHost, knownHost, sameOrigin } from "../../../../gateway/http/host-check.ts";
 

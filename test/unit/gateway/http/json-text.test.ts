@@ -1,3 +1,4 @@
+/** JSON from outside: its depth, and what is wrong with it. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { jsonDepth, parseJsonText } from "../../../../gateway/http/json-text.ts";

@@ -1,3 +1,4 @@
+/** Pulling a stream's head leaves nothing out and nothing open. */
 import { expect, test } from "vitest";
 import { pullUntil } from "../../../../gateway/http/pull-until.ts";
 

@@ -1,3 +1,4 @@
+/** The table of all routes: every one says who may call it. */
 import { expect, test } from "vitest";
 import { BodyParsers } from "../../../../gateway/http/body-parser.ts";
 import { ACCESS_CLASSES } from "../../../../gateway/http/route.ts";

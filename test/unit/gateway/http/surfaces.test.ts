@@ -1,3 +1,4 @@
+/** Which API answers for a path that no route takes. */
 import { expect, test } from "vitest";
 import { emptyAnswer } from "../../../../gateway/http/answer.ts";
 import { pathMatcher, pathOf, routerPath } from "../../../../gateway/http/path-pattern.ts";

@@ -1,3 +1,4 @@
+/** One timer for everything that may idle. */
 import { expect, test } from "vitest";
 import { Sweep } from "../../../../gateway/http/sweep.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";

@@ -1,3 +1,4 @@
+/** Statuses and texts of Triton's errors. */
 import { expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import { tritonErrors } from "../../../../gateway/kserve/errors.ts";

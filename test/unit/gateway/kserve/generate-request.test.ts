@@ -1,3 +1,4 @@
+/** The generate extension's body: what is understood and what is refused. */
 import { expect, test } from "vitest";
 import { parseGenerateRequest } from "../../../../gateway/kserve/generate-request.ts";
 

@@ -1,3 +1,4 @@
+/** The chat body: what is understood and what is refused. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import { parseChatRequest } from "../../../../gateway/openai/chat-request.ts";

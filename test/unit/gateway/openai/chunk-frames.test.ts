@@ -1,3 +1,4 @@
+/** A stream's frames, byte for byte. */
 import { expect, test } from "vitest";
 import { ChatChunks } from "../../../../gateway/openai/chat-answer.ts";
 import { parseChatRequest } from "../../../../gateway/openai/chat-request.ts";

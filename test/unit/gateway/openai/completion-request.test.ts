@@ -1,3 +1,4 @@
+/** The completions body: what is understood and what is refused. */
 import { expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import { parseCompletionRequest } from "../../../../gateway/openai/completion-request.ts";

@@ -1,3 +1,4 @@
+/** Statuses, types and retry headers of OpenAI's errors. */
 import { expect, test } from "vitest";
 import { ERROR_CODES, ServingError } from "../../../../core/errors.ts";
 import { errorFrame, openaiErrors } from "../../../../gateway/openai/errors.ts";

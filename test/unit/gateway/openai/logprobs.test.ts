@@ -1,3 +1,4 @@
+/** Log probabilities in both shapes. */
 import { expect, test } from "vitest";
 import { chatLogprobs, completionLogprobs } from "../../../../gateway/openai/logprobs.ts";
 import type { TextToken } from "../../../../gateway/serving/text-generation.ts";

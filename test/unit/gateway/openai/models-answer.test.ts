@@ -1,3 +1,4 @@
+/** Which models are listed, and how others are refused. */
 import { expect, test } from "vitest";
 import { modelAnswer, modelList } from "../../../../gateway/openai/models-answer.ts";
 import { servedModel } from "../../../support/scripted-text.ts";

@@ -1,3 +1,4 @@
+/** Several prompts as one stream. */
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "../../../../core/random.ts";
 import { parseCompletionRequest } from "../../../../gateway/openai/completion-request.ts";

@@ -1,0 +1,47 @@
+/** Replicas of the real model, without a gateway: real shards, runner processes and sockets. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import { type Replica, startReplica } from "../../embedded/replica.ts";
+import { realModelFolder } from "./real-model.ts";
+
+/** Cut shards that several replicas of a test share; disposing removes them. */
+export interface ShardCache extends AsyncDisposable {
+  readonly folder: string;
+}
+
+export interface RealReplicaOptions {
+  readonly cache: ShardCache;
+  readonly stages: number;
+  readonly quantization: string;
+}
+
+const NEVER = new AbortController().signal;
+const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => QUIET };
+
+/** A folder of its own, so that what a test shows is what the partitioner writes today. */
+export async function shardCache(): Promise<ShardCache> {
+  const folder = await mkdtemp(path.join(tmpdir(), "nereid-cache-"));
+  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** Eight slots, a thread for each stage's runner. */
+export function startRealReplica({ cache, stages, quantization }: RealReplicaOptions): Promise<Replica> {
+  const model = realModelFolder();
+  return startReplica(
+    {
+      repositoryFolder: path.dirname(model),
+      cacheFolder: cache.folder,
+      model: path.basename(model),
+      version: "1",
+      stages,
+      quantization,
+      slots: 8,
+      contextLength: 1024,
+      threads: 1,
+    },
+    QUIET,
+    NEVER,
+  );
+}

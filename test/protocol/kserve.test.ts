@@ -52,7 +52,7 @@ describe("health", () => {
     ["/v2/models/broken/ready", [400, '{"error":"Model version not ready"}']],
     ["/v2/models/nope/ready", [400, '{"error":"Model version not ready"}']],
     ["/v2/models/slow/versions/abc/ready", [404, '{"error":"Not Found"}']],
-  ])("%s", async (path, expected) => {
+  ])("%s is answered as Triton answers it", async (path, expected) => {
     expect(await get(path)).toEqual(expected);
   });
 });

@@ -37,6 +37,7 @@ export interface CutOptions {
  * Cuts into `outFolder`, which appears only when it is whole; several cutters of one shard do not disturb one another.
  *
  * @throws ServingError NOT_FOUND (no checkpoint), INVALID_ARGUMENT (impossible stage), UNIMPLEMENTED (unsupported model), DATA_LOSS
+ * (damaged checkpoint), RESOURCE_EXHAUSTED (full disk)
  */
 export async function cutShard(request: ShardRequest & CutOptions & { readonly outFolder: string }): Promise<ShardDescription> {
   const checkpoint = await openCheckpoint(request.files, request.versionFolder);
@@ -90,7 +91,16 @@ async function cutCheckpoint(
   }
   const graph = family.shardGraph(checkpoint, identity.quantization, range);
   const description = describe(checkpoint, identity, range, graph);
-  await putShardFolder(folder, options.random.id(), (temporary) => writeShard(temporary, graph, description, options));
+  try {
+    await putShardFolder(folder, options.random.id(), (temporary) => writeShard(temporary, graph, description, options));
+  } catch (cause) {
+    const isFull = cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
+    if (!isFull) throw cause;
+    const need = `the shard takes ${description.weightBytes} bytes in '${path.dirname(folder)}'`;
+    throw new ServingError("RESOURCE_EXHAUSTED", `${need}, which is full: delete old shards there, or choose another cache folder`, {
+      cause,
+    });
+  }
   return description;
 }
 

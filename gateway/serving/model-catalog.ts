@@ -1,0 +1,108 @@
+/** What the KServe doors know of models, language models and whole ones alike: the port between protocols and the fleet. */
+import type { Dtype } from "../../core/tensor/dtype.ts";
+
+/** An input or output as clients see it. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** With the batch dimension in front (-1) where the model batches; -1 is any size. */
+  readonly shape: readonly number[];
+  /** Of inputs: a request may leave it out. */
+  readonly optional: boolean;
+  /** Of outputs: class labels, one per class; empty where there are none. */
+  readonly labels: readonly string[];
+}
+
+/** A version of a model that is ready to serve. */
+export interface ModelView {
+  readonly name: string;
+  readonly version: string;
+  /** All ready versions, ascending. */
+  readonly versions: readonly string[];
+  /** Such as `onnxruntime_onnx`. */
+  readonly platform: string;
+  /** 0: no batch dimension. */
+  readonly maxBatchSize: number;
+  readonly decoupled: boolean;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  /** The normalized configuration as Triton's JSON. */
+  readonly configJson: string;
+}
+
+export interface ModelCatalog {
+  /**
+   * @param version undefined: the highest ready one
+   * @throws ServingError with Triton's texts (kserve-http.md 3.5): NOT_FOUND, UNAVAILABLE.
+   */
+  view(name: string, version: number | undefined): ModelView;
+  isReady(name: string, version: number | undefined): boolean;
+  /** Whether every model that should be ready is. */
+  allReady(): boolean;
+}
+
+export type ModelVersionState = "READY" | "UNAVAILABLE" | "LOADING" | "UNLOADING";
+
+/** A row of the repository index; a model that nobody has loaded has only its name. */
+export interface ModelIndexEntry {
+  readonly name: string;
+  readonly version?: string;
+  readonly state?: ModelVersionState;
+  readonly reason?: string;
+}
+
+export interface LoadOverrides {
+  /** A whole configuration as JSON, instead of the file's. */
+  readonly config?: string;
+  /** Model files by `version/path`, instead of the repository's. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface ModelControl {
+  index(): Promise<readonly ModelIndexEntry[]>;
+  /** Resolves when all versions under the policy are ready. @throws ServingError with Triton's texts (model-repository.md 4). */
+  load(name: string, overrides: LoadOverrides, signal: AbortSignal): Promise<void>;
+  /** Resolves at once; what runs is finished first. */
+  unload(name: string, options: { readonly dependents: boolean }): Promise<void>;
+}
+
+/** A count and the nanoseconds of all of them together. */
+export interface StatisticDuration {
+  readonly count: bigint;
+  readonly ns: bigint;
+}
+
+export const DURATION_NAMES = [
+  "success",
+  "fail",
+  "queue",
+  "compute_input",
+  "compute_infer",
+  "compute_output",
+  "cache_hit",
+  "cache_miss",
+] as const;
+export type DurationName = (typeof DURATION_NAMES)[number];
+
+/** As the statistics extension defines them (extensions.md section 1), for one version. */
+export interface ModelStatistics {
+  readonly name: string;
+  readonly version: string;
+  /** Unix milliseconds; 0: never. */
+  readonly lastInferenceMs: bigint;
+  readonly inferenceCount: bigint;
+  readonly executionCount: bigint;
+  readonly durations: Readonly<Record<DurationName, StatisticDuration>>;
+  /** By batch size, ascending. */
+  readonly batches: readonly {
+    readonly batchSize: bigint;
+    readonly computeInput: StatisticDuration;
+    readonly computeInfer: StatisticDuration;
+    readonly computeOutput: StatisticDuration;
+  }[];
+}
+
+export interface ModelStatisticsSource {
+  /** Of one model, or of all where no name is given; gathered from all nodes. @throws ServingError NOT_FOUND with Triton's text. */
+  statistics(name: string | undefined, version: number | undefined, signal: AbortSignal): Promise<readonly ModelStatistics[]>;
+}

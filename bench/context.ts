@@ -1,17 +1,28 @@
-/** What every benchmark of a run shares. */
+/** What every part of a benchmark run shares. */
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { LlamaCpp } from "./peers/llama-cpp.ts";
+import type { Row } from "./table.ts";
 
 export interface BenchContext {
+  /** In the repository, as version 1. */
   readonly model: string;
   readonly modelFile: string;
   readonly folders: { readonly repositoryFolder: string; readonly cacheFolder: string };
-  readonly peer: LlamaCpp;
+  /** Builds it when it is first asked for. */
+  peer(): Promise<LlamaCpp>;
   readonly rounds: number;
+  /** Thread counts of the comparison with llama.cpp. */
   readonly threads: readonly number[];
   readonly logger: Logger;
+  /** Aborts when the run is stopped. */
   readonly signal: AbortSignal;
-  /** Whether a part was asked for; all are when none is named. */
-  wants(part: string): boolean;
   say(line: string): void;
+}
+
+/** One part of a suite, asked for by its name. */
+export interface BenchPart {
+  readonly name: string;
+  readonly help: string;
+  /** Figures; lines about how it goes are said meanwhile. @throws ServingError, or the signal's reason when it aborts. */
+  run(context: BenchContext): Promise<readonly Row[]>;
 }

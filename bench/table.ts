@@ -1,14 +1,18 @@
-/** Figures of interleaved rounds, as medians and spreads, ours beside the peer's. */
+/** Figures of interleaved rounds, as medians and spreads, ours beside the peer's and the goal. Pure. */
 
 export interface Row {
   readonly name: string;
-  /** One figure a round; larger is better unless `smallerIsBetter`. */
-  readonly ours: readonly number[];
-  readonly peer: readonly number[];
   readonly unit: string;
-  readonly goal?: number;
-  readonly smallerIsBetter?: boolean;
+  readonly better: "more" | "less";
+  /** One figure a round. */
+  readonly ours: readonly number[];
+  /** The same rounds' figures of what ours is compared with; empty when it stands alone. */
+  readonly peer: readonly number[];
+  readonly goal?: Goal;
 }
+
+/** `ratio`: at least so many times as good as the peer; `most`: the median figure at most so much. */
+export type Goal = { readonly kind: "ratio"; readonly least: number } | { readonly kind: "figure"; readonly most: number };
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -17,28 +21,65 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** The median over the rounds of ours ÷ peer (peer ÷ ours where smaller is better): what the machine does to both cancels out. */
-export function ratio(row: Row): number {
-  const ratios = row.ours.map((ours, round) =>
-    row.smallerIsBetter === true ? (row.peer[round] ?? Number.NaN) / ours : ours / (row.peer[round] ?? Number.NaN),
-  );
-  return median(ratios);
+/** How many times as good as the peer ours was in each round: what the machine does to both sides of a round cancels out. */
+export function ratios({ ours, peer, better }: Row): readonly number[] {
+  const rounds = Math.min(ours.length, peer.length);
+  return Array.from({ length: rounds }, (_, round) => {
+    const [own, other] = [ours[round] ?? Number.NaN, peer[round] ?? Number.NaN];
+    return better === "more" ? own / other : other / own;
+  });
 }
 
-const figure = (values: readonly number[]): string => {
-  if (values.length === 0) return "-";
-  const digits = median(values) >= 100 ? 0 : median(values) >= 10 ? 1 : 2;
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  return `${median(values).toFixed(digits)} [${low.toFixed(digits)}..${high.toFixed(digits)}]`;
-};
+/** undefined: the row has no goal. */
+export function goalIsMet(row: Row): boolean | undefined {
+  switch (row.goal?.kind) {
+    case undefined:
+      return undefined;
+    case "ratio":
+      return median(ratios(row)) >= row.goal.least;
+    case "figure":
+      return median(row.ours) <= row.goal.most;
+  }
+}
 
-/** One line a row: name, ours, peer, ratio, goal. */
+const NAME_WIDTH = 46;
+const FIGURE_WIDTH = 24;
+const RATIO_WIDTH = 20;
+
+/** The line above a table's rows. */
+export function formatHeader(peer: string): string {
+  return [
+    "".padEnd(NAME_WIDTH),
+    "ours".padStart(FIGURE_WIDTH),
+    peer.padStart(FIGURE_WIDTH),
+    " unit".padEnd(10),
+    (peer === "" ? "" : "ratio").padStart(RATIO_WIDTH),
+    " goal",
+  ].join(" ");
+}
+
+/** One line: name, ours, the peer's, unit, ratio, goal; figures as median [smallest..largest]. */
 export function formatRow(row: Row): string {
-  const goal = row.goal === undefined ? "" : `goal ${row.goal.toFixed(2)}`;
-  const quotient = row.peer.length === 0 ? "" : `${ratio(row).toFixed(2)} x`;
-  return `${row.name.padEnd(44)} ${figure(row.ours).padStart(22)} ${figure(row.peer).padStart(22)} ${row.unit.padEnd(8)} ${quotient.padStart(8)}  ${goal}`;
+  return [
+    row.name.padEnd(NAME_WIDTH),
+    formatFigures(row.ours).padStart(FIGURE_WIDTH),
+    (row.peer.length === 0 ? "" : formatFigures(row.peer)).padStart(FIGURE_WIDTH),
+    ` ${row.unit}`.padEnd(10),
+    (row.peer.length === 0 ? "" : formatFigures(ratios(row), 2)).padStart(RATIO_WIDTH),
+    formatGoal(row),
+  ].join(" ");
 }
 
-export function header(peer: string): string {
-  return `${"".padEnd(44)} ${"ours".padStart(22)} ${peer.padStart(22)}`;
+function formatFigures(values: readonly number[], digits?: number): string {
+  if (values.length === 0) return "-";
+  const middle = Math.abs(median(values));
+  const shown = digits ?? (middle >= 100 ? 0 : middle >= 10 ? 1 : 2);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return `${median(values).toFixed(shown)} [${low.toFixed(shown)}..${high.toFixed(shown)}]`;
+}
+
+function formatGoal(row: Row): string {
+  if (row.goal === undefined) return "";
+  const wanted = row.goal.kind === "ratio" ? `≥ ${row.goal.least.toFixed(2)}` : `≤ ${row.goal.most} ${row.unit}`;
+  return ` ${wanted} ${goalIsMet(row) === true ? "met" : "SHORT"}`;
 }

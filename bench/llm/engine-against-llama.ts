@@ -1,67 +1,85 @@
-/** Decode and prefill through the whole engine against llama.cpp: same weights, same threads, rounds in turn. */
-import { startReplica } from "../../embedded/replica.ts";
-import type { BenchContext } from "../context.ts";
-import { formatRow, header, type Row } from "../table.ts";
-import { decodeSpeed, prefillSpeed } from "./our-engine.ts";
-import { peerFile, TIERS } from "./quantizations.ts";
+/** Decode and prefill through the whole engine against llama.cpp: the same weights, threads, tokens and cache, rounds in turn. */
+import type { BenchContext, BenchPart } from "../context.ts";
+import { figuresOf, inTurn } from "../rounds.ts";
+import { formatHeader, formatRow, median, type Row } from "../table.ts";
+import { CONTEXT_LENGTH, decodeSpeed, firstTokenMs, startEngine } from "./our-engine.ts";
+import { peerFile, TIERS, type Tier } from "./quantizations.ts";
 import { theirDecodeSpeeds, theirPrefillSpeeds } from "./their-engine.ts";
 
 const SEQUENCES = [1, 4, 8, 16] as const;
 const PREFILLS = [128, 512] as const;
+const SLOTS = 16;
 const TOKENS = 64;
-const CONTEXT_LENGTH = 1_024;
+/** Measurements of each kind in a round, of which the median counts. */
+const DECODE_PASSES = 2;
+const PREFILL_PASSES = 3;
 
-type Figures = Map<string, number[]>;
+const PASSES = Array.from({ length: DECODE_PASSES }, () => SEQUENCES).flat();
 
-const add = (figures: Figures, name: string, value: number): void => {
-  const list = figures.get(name) ?? [];
-  list.push(value);
-  figures.set(name, list);
-};
+export const ENGINE_PARTS: readonly BenchPart[] = TIERS.map((tier) => ({
+  name: tier.quantization,
+  help: `decode at ${SEQUENCES.join(", ")} sequences and prefill of ${PREFILLS.join(" and ")}, ÷ llama.cpp ${peerName(tier)}`,
+  run: (context) => engineAgainstLlama(context, tier),
+}));
 
-export async function engineAgainstLlama(context: BenchContext): Promise<readonly Row[]> {
+async function engineAgainstLlama(context: BenchContext, tier: Tier): Promise<readonly Row[]> {
   const rows: Row[] = [];
-  for (const tier of TIERS.filter(({ quantization }) => context.wants(quantization))) {
-    const file = await peerFile(context.peer, context.modelFile, tier);
-    for (const threads of context.threads) {
-      context.say(
-        `\n${tier.quantization} ÷ llama.cpp ${tier.peerType ?? "on the same file"}, ${threads} thread(s), ${context.rounds} rounds in turn`,
-      );
-      const ours: Figures = new Map();
-      const theirs: Figures = new Map();
-      for (let round = 0; round < context.rounds; round++) {
-        await ourRound(context, tier.quantization, threads, ours);
-        for (const [count, speed] of await theirDecodeSpeeds(context.peer, file, threads, SEQUENCES, TOKENS))
-          add(theirs, `decode ${count}`, speed);
-        for (const [length, speed] of await theirPrefillSpeeds(context.peer, file, threads, PREFILLS))
-          add(theirs, `prefill ${length}`, speed);
-      }
-      context.say(header(`llama.cpp ${tier.peerType ?? ""}`));
-      for (const [name, figures] of ours) {
-        const goal = name === "decode 1" ? tier.goals.one : name.startsWith("decode") ? tier.goals.batch : tier.goals.prefill;
-        const row: Row = {
-          name: `${tier.quantization} ${name}, ${threads} thread(s)`,
-          ours: figures,
-          peer: theirs.get(name) ?? [],
-          unit: "tok/s",
-          goal,
-        };
-        context.say(formatRow(row));
-        rows.push(row);
-      }
+  const modelFile = await peerFile(context, tier);
+  for (const threads of context.threads) {
+    context.say(`\n${tier.quantization} ÷ llama.cpp ${peerName(tier)}, ${threadsText(threads)}`);
+    const sides = [
+      { name: "ours", measure: () => ourRound(context, tier, threads) },
+      { name: "llama.cpp", measure: () => theirRound(context, modelFile, threads) },
+    ];
+    const collected = await inTurn(sides, context.rounds, context.say);
+    context.say(formatHeader(`llama.cpp ${tier.peerType ?? ""}`));
+    for (const name of [...SEQUENCES.map(decodeName), ...PREFILLS.map(prefillName)]) {
+      const row: Row = {
+        name: `${tier.quantization} ${name}, ${threadsText(threads)}`,
+        unit: "tok/s",
+        better: "more",
+        ours: figuresOf(collected, "ours", name),
+        peer: figuresOf(collected, "llama.cpp", name),
+        goal: { kind: "ratio", least: goalOf(tier, name) },
+      };
+      context.say(formatRow(row));
+      rows.push(row);
     }
   }
   return rows;
 }
 
-async function ourRound(context: BenchContext, quantization: string, threads: number, figures: Figures): Promise<void> {
-  await using replica = await startReplica(
-    { ...context.folders, model: context.model, version: "1", stages: 1, quantization, slots: 16, contextLength: CONTEXT_LENGTH, threads },
-    context.logger,
-    context.signal,
-  );
-  await decodeSpeed(replica, 2, 8);
-  await prefillSpeed(replica, 128);
-  for (const count of SEQUENCES) add(figures, `decode ${count}`, await decodeSpeed(replica, count, TOKENS));
-  for (const length of PREFILLS) add(figures, `prefill ${length}`, await prefillSpeed(replica, length));
+async function ourRound(context: BenchContext, tier: Tier, threads: number): Promise<ReadonlyMap<string, number>> {
+  const { signal } = context;
+  const figures = new Map<string, number[]>();
+  const note = (name: string, figure: number) => figures.set(name, [...(figures.get(name) ?? []), figure]);
+  await using replica = await startEngine(context, { quantization: tier.quantization, stages: 1, threads, slots: SLOTS });
+  for (const sequences of PASSES) note(decodeName(sequences), await decodeSpeed(replica, { sequences, tokens: TOKENS }, signal));
+  for (const length of PREFILLS)
+    for (let pass = 0; pass < PREFILL_PASSES; pass++)
+      note(prefillName(length), (length * 1_000) / (await firstTokenMs(replica, length, signal)));
+  return new Map([...figures].map(([name, values]) => [name, median(values)]));
+}
+
+async function theirRound(context: BenchContext, modelFile: string, threads: number): Promise<ReadonlyMap<string, number>> {
+  const run = { modelFile, threads, contextLength: CONTEXT_LENGTH, slots: SLOTS };
+  const decodes = await theirDecodeSpeeds(context, run, { sequences: SEQUENCES, tokens: TOKENS, passes: DECODE_PASSES });
+  const prefills = await theirPrefillSpeeds(context, run, { lengths: PREFILLS, passes: PREFILL_PASSES });
+  return new Map([
+    ...[...decodes].map(([sequences, speed]) => [decodeName(sequences), speed] as const),
+    ...[...prefills].map(([length, speed]) => [prefillName(length), speed] as const),
+  ]);
+}
+
+const decodeName = (sequences: number): string => `decode ${sequences}`;
+const prefillName = (length: number): string => `prefill ${length}`;
+const threadsText = (threads: number): string => (threads === 1 ? "1 thread" : `${threads} threads`);
+
+function peerName({ peerType }: Tier): string {
+  return peerType === undefined ? "on the same file" : `on its ${peerType}`;
+}
+
+function goalOf({ goals }: Tier, name: string): number {
+  if (name === decodeName(1)) return goals.one;
+  return name.startsWith("decode") ? goals.batch : goals.prefill;
 }

@@ -1,47 +1,74 @@
-/** Our side of a round: the generation engine on real runner processes, no gateway. */
-import type { Replica } from "../../embedded/replica.ts";
+/** Our side without a gateway: the generation engine on real runner processes, with real sockets between the stages. */
+import { linkedSignal } from "../../core/abort.ts";
+import { type Replica, startReplica } from "../../embedded/replica.ts";
+import type { BenchContext } from "../context.ts";
+import { jointTokenRate } from "./token-rate.ts";
 
-/** Distinct prompts, so that nothing can be shared. Token 0 to 31 are special in most vocabularies and left out. */
-export function promptIds(length: number, which: number): number[] {
-  return Array.from({ length }, (_, index) => 1_000 + ((index * 7 + which * 131) % 20_000));
+/** Positions of a slot. */
+export const CONTEXT_LENGTH = 1_024;
+
+export interface EngineShape {
+  readonly quantization: string;
+  readonly stages: number;
+  /** Of each stage. */
+  readonly threads: number;
+  readonly slots: number;
 }
 
-/**
- * Tokens per second while `sequences` generate together, all rows counted, from the moment when the last of them has its first
- * token until the first of them ends.
- */
-export async function decodeSpeed(replica: Replica, sequences: number, tokens: number): Promise<number> {
-  const firsts = new Set<number>();
-  let startedMs = 0;
-  let counted = 0;
-  let endedMs = 0;
-  await Promise.all(
-    Array.from({ length: sequences }, (_, which) =>
-      replica.generate({
-        promptIds: promptIds(16, which),
-        tokensMax: tokens,
-        onToken(token) {
-          if (firsts.size === sequences && endedMs === 0) {
-            counted += 1;
-            if (token.position === tokens - 1) endedMs = performance.now();
-          }
-          if (token.position === 0) {
-            firsts.add(which);
-            if (firsts.size === sequences) startedMs = performance.now();
-          }
-        },
-      }),
-    ),
+/** Cuts the shards where they are not there yet, and warms the engine up: none of that is measured. */
+export async function startEngine(context: BenchContext, shape: EngineShape): Promise<Replica> {
+  const { model, folders, logger, signal } = context;
+  const options = { ...folders, ...shape, model, version: "1", contextLength: CONTEXT_LENGTH };
+  await using stack = new AsyncDisposableStack();
+  const replica = stack.use(await startReplica(options, logger, signal));
+  await decodeSpeed(replica, { sequences: Math.min(4, shape.slots), tokens: 12 }, signal);
+  await firstTokenMs(replica, 128, signal);
+  stack.move();
+  return replica;
+}
+
+/** Tokens per second while `sequences` generate together, all of them counted. */
+export async function decodeSpeed(
+  replica: Replica,
+  { sequences, tokens }: { readonly sequences: number; readonly tokens: number },
+  signal: AbortSignal,
+): Promise<number> {
+  const times: number[][] = Array.from({ length: sequences }, () => []);
+  await together(signal, times, (own, runSignal) =>
+    replica.generate({ promptIds: nextPrompt(16), tokensMax: tokens, onToken: () => own.push(performance.now()) }, runSignal),
   );
-  return (counted * 1_000) / (endedMs - startedMs);
+  return jointTokenRate(times);
+}
+
+/** Milliseconds from the submit to the first output token. */
+export async function firstTokenMs(replica: Replica, promptTokens: number, signal: AbortSignal): Promise<number> {
+  const promptIds = nextPrompt(promptTokens);
+  const startedMs = performance.now();
+  await replica.generate({ promptIds, tokensMax: 1 }, signal);
+  return performance.now() - startedMs;
 }
 
 let prompts = 0;
 
-/** Prompt tokens per second until the first output token. */
-export async function prefillSpeed(replica: Replica, tokens: number): Promise<number> {
+/** No two alike, so that nothing can be shared. Low ids are special in most vocabularies and left out. */
+function nextPrompt(length: number): number[] {
   prompts += 1;
-  const startedMs = performance.now();
-  await replica.generate({ promptIds: promptIds(tokens, 1_000 + prompts), tokensMax: 1 });
-  return (tokens * 1_000) / (performance.now() - startedMs);
+  return Array.from({ length }, (_, index) => 1_000 + ((index * 7 + prompts * 131) % 20_000));
+}
+
+/** Starts one for each item; when one fails the others are stopped before that is thrown. */
+async function together<T>(
+  signal: AbortSignal,
+  items: readonly T[],
+  start: (item: T, signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  using run = linkedSignal(signal);
+  const running = items.map((item) => start(item, run.signal));
+  try {
+    await Promise.all(running);
+  } catch (thrown) {
+    run.abort(thrown);
+    await Promise.allSettled(running);
+    throw thrown;
+  }
 }

@@ -32,7 +32,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   typebox: ["core/messages/", "core/model/", "gateway/"],
   "node:http": ["gateway/http/"],
   "node:http2": ["gateway/grpc/"],
-  "node:net": ["core/link/", "core/wire/"],
+  "node:net": ["core/link/", "core/wire/", "node-agent/runners/"],
   "node:worker_threads": ["gateway/http/", "gateway/text/", "node-agent/"],
   "node:child_process": ["node-agent/", "cli/"],
 };

@@ -1,6 +1,6 @@
 /** How a shard holds the weights of a linear or an embedding. Pure. */
 import type { Quantization } from "../../core/model/shard-description.ts";
-import { isFloatType, TENSOR_TYPES, type TensorType } from "./tensor-type.ts";
+import { isFloatType, type TensorType } from "./tensor-type.ts";
 
 /**
  * The layout of ONNX Runtime's MatMulNBits and GatherBlockQuantized, for rows of K values: `bits` a value, low halves first, a
@@ -73,6 +73,3 @@ export function rowBytes(format: WeightFormat, columns: number): { data: number;
   const blocks = columns / format.block;
   return { data: (columns * format.bits) / 8, scales: blocks * 4, corrections: format.corrected ? blocks * 4 : 0 };
 }
-
-/** Whether rows of `columns` values of `type` fill whole blocks, as every checkpoint's must. */
-export const fillsBlocks = (type: TensorType, columns: number): boolean => columns % TENSOR_TYPES[type].block === 0;

@@ -23,7 +23,7 @@ test.each([
   [[...GIVEN, "--stage", "-1"], "--stage"],
   [[...GIVEN, "--stages", "two"], "--stages must be a whole number, not 'two'"],
   [[...GIVEN, "--quantization", "int2"], "--quantization must be auto, native, int8, int4, fp32, not 'int2'"],
-  [[...GIVEN, "--colour", "red"], "--colour"],
+  [[...GIVEN, "--color", "red"], "--color"],
 ])("%j is refused by name", (argv, message) => {
   expect(() => parseCommandLine(argv)).toThrow(
     expect.objectContaining({ code: "INVALID_ARGUMENT", message: expect.stringContaining(message) }),

@@ -3,6 +3,7 @@
  * choice and the seed. Any token lost, repeated or mixed up between slots changes the text from there on, so that a test which
  * compares with `scriptedTokens` proves the whole path. Pure.
  */
+import { assert } from "../errors.ts";
 import type { SamplingParameters } from "../model/sampling-parameters.ts";
 import { SlotLedger } from "./slot-ledger.ts";
 import type { DecodeRun, PrefillRun, Step, StepToken } from "./step.ts";
@@ -123,7 +124,7 @@ export class ScriptedStage {
 
   #sample(slot: number, held: number, position: number): StepToken {
     const occupant = this.#occupants.get(slot);
-    if (occupant === undefined) throw new Error(`assertion failed: slot ${slot} is sampled and nothing was admitted to it`);
+    assert(occupant !== undefined, `slot ${slot} is sampled and nothing was admitted to it`);
     const { choice, sampling } = occupant;
     const draw = { seed: sampling.seed, choice, vocabSize: this.#limits.vocabSize };
     const id = nextToken(this.#prefix(slot)[held] ?? EMPTY, position, draw);
@@ -137,8 +138,8 @@ export class ScriptedStage {
   }
 
   #checkOrder(step: number): void {
-    if (this.#nextStep !== undefined && step !== this.#nextStep)
-      throw new Error(`assertion failed: step ${step} arrived where step ${this.#nextStep} belongs`);
+    const wanted = this.#nextStep ?? step;
+    assert(step === wanted, `step ${step} arrived where step ${wanted} belongs`);
     this.#nextStep = step + 1;
   }
 }

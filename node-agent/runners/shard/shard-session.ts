@@ -4,6 +4,7 @@
  * present are the same memory. Everything a run touches is bound once per shape.
  */
 import path from "node:path";
+import { assert } from "../../../core/errors.ts";
 import type { ShardDescription } from "../../../core/model/shard-description.ts";
 import type { DecodeRun, PrefillRun, SlotCopy } from "../../../core/wire/step.ts";
 import { PREFILL_TOKENS_MAX } from "../../../core/wire/step-check.ts";
@@ -55,6 +56,7 @@ interface BoundRun extends Disposable {
 /** Bindings that are kept; a new one costs some hundred microseconds, much less than a prefill. */
 const BINDINGS_MAX = 512;
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+const NO_ROWS: readonly number[] = [];
 
 export class ShardSession implements Disposable {
   readonly description: ShardDescription;
@@ -108,15 +110,19 @@ export class ShardSession implements Disposable {
     return this.description.stage === this.description.stages - 1;
   }
 
-  /** Runs tokens of one prompt. Later stages take their input from `hiddenIn` and `addendIn`. */
-  prefill(run: PrefillRun): RunOutput {
+  /**
+   * Runs tokens of one prompt. Later stages take their input from `hiddenIn` and `addendIn`.
+   * @param rows indexes into `run.tokens` whose logits the last stage gives, in any order, at most `slots`; the sampled one unless said
+   */
+  prefill(run: PrefillRun, rows: readonly number[] = run.sample === undefined ? NO_ROWS : [run.sample.row]): RunOutput {
     const tokens = run.tokens.length;
-    const wanted = this.last && run.sample !== undefined ? 1 : 0;
+    const wanted = this.last ? rows.length : 0;
+    assert(wanted <= this.slots, `the logits of ${wanted} rows are wanted, there is room for those of ${this.slots}`);
     const bound = this.#bind({ firstSlot: run.slot, count: 1, tokens, wanted });
     for (let index = 0; index < tokens; index++) bound.ids[2 * index] = run.tokens[index] ?? 0;
     bound.seqlensK[0] = run.past + tokens - 1;
     bound.totalLength[0] = run.past + tokens;
-    if (wanted === 1) bound.rows[0] = BigInt(run.sample?.row ?? 0);
+    for (let index = 0; index < wanted; index++) bound.rows[index] = BigInt(rows[index] ?? 0);
     bound.binding.run();
     return bound.output;
   }

@@ -1,7 +1,7 @@
 /** Takes in what gateways submit, over the bus or over their link, each exactly once, and starts its answer. */
 import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
-import { FRAME_BYTES_MAX, type Link, type LinkStream } from "../core/link/link.ts";
+import type { Link, LinkStream } from "../core/link/link.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
 import type { GenerationSubmit, RefusalReason, Submit, TextBundleRequest } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
@@ -9,14 +9,12 @@ import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts"
 import type { Logger } from "../core/telemetry/logger.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import type { Models } from "./models/models.ts";
+import { sendWhole } from "./whole-answer.ts";
 
 interface Session {
   readonly link: Link;
   readonly window: SubmitWindow;
 }
-
-/** Room for an answer frame's head. */
-const BUNDLE_PART_BYTES = FRAME_BYTES_MAX - 64;
 
 export class SubmitDesk {
   readonly #models: Models;
@@ -76,6 +74,10 @@ export class SubmitDesk {
       case "text-bundle":
         this.#sendTextBundle(stream, submit.body);
         return;
+      case "infer":
+      case "statistics":
+        this.#refuse(stream, "not-here", "no whole models here");
+        return;
     }
   }
 
@@ -103,17 +105,7 @@ export class SubmitDesk {
       return;
     }
     stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
-    let sent = 0;
-    const sendOn = () => {
-      while (stream.credit > 0 && sent < bytes.byteLength) {
-        const part = bytes.subarray(sent, sent + BUNDLE_PART_BYTES);
-        stream.write(encodeAnswer({ kind: "bundle", bytes: part }));
-        sent += part.byteLength;
-        if (sent === bytes.byteLength) stream.end();
-      }
-    };
-    stream.listen({ frame: () => stream.consumed(1), ended: () => {}, writable: sendOn });
-    sendOn();
+    sendWhole(stream, bytes);
   }
 
   #refuse(stream: LinkStream, reason: RefusalReason, message: string): void {

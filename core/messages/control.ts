@@ -10,7 +10,13 @@ export const LoadShard = Type.Object({
   stage: Type.Integer({ minimum: 0 }),
   stages: Type.Integer({ minimum: 1 }),
   /** `auto`: native for quantized checkpoints, int8 for others. */
-  quantization: Type.Union([Type.Literal("auto"), Type.Literal("native"), Type.Literal("int8"), Type.Literal("int4"), Type.Literal("fp32")]),
+  quantization: Type.Union([
+    Type.Literal("auto"),
+    Type.Literal("native"),
+    Type.Literal("int8"),
+    Type.Literal("int4"),
+    Type.Literal("fp32"),
+  ]),
   slots: Type.Integer({ minimum: 1 }),
   /** 0: all that the model has. */
   contextLength: Type.Integer({ minimum: 0 }),

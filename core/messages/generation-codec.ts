@@ -10,10 +10,7 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import type { AnswerFrame, ChoiceToken, FinishReason, RefusalReason } from "./generation.ts";
 
-const KIND = { accepted: 1, refused: 2, tokens: 3, finished: 4, failed: 5, bundle: 6 } as const satisfies Record<
-  AnswerFrame["kind"],
-  number
->;
+const KIND = { accepted: 1, refused: 2, tokens: 3, finished: 4, failed: 5, part: 6 } as const satisfies Record<AnswerFrame["kind"], number>;
 const REFUSALS = ["draining", "full", "not-here", "not-ready"] as const satisfies readonly RefusalReason[];
 const REASONS = ["stop", "length"] as const satisfies readonly FinishReason[];
 const HAS_LOGPROB = 1;
@@ -28,7 +25,7 @@ export function encodeAnswer(frame: AnswerFrame): Uint8Array {
 }
 
 function encodeRare(frame: AnswerFrame): Uint8Array {
-  const writer = new ByteWriter(frame.kind === "bundle" ? frame.bytes.byteLength + 1 : 64);
+  const writer = new ByteWriter(frame.kind === "part" ? frame.bytes.byteLength + 1 : 64);
   writer.u8(KIND[frame.kind]);
   switch (frame.kind) {
     case "tokens":
@@ -48,22 +45,22 @@ function encodeRare(frame: AnswerFrame): Uint8Array {
       writer.u8(ERROR_CODES.indexOf(frame.code));
       writer.text(frame.message.slice(0, MESSAGE_CHARACTERS_MAX));
       break;
-    case "bundle":
+    case "part":
       writer.bytes(frame.bytes);
       break;
   }
   return writer.finish();
 }
 
-/** The frames that carry `frame`, each within the link's limit: long runs of tokens and bundles are cut. */
+/** The frames that carry `frame`, each within the link's limit: long runs of tokens and large answers are cut. */
 export function answerFrames(frame: AnswerFrame): readonly Uint8Array[] {
   switch (frame.kind) {
     case "tokens":
       return cutTokens(frame.tokens).map(encodeTokens);
-    case "bundle": {
+    case "part": {
       const parts: Uint8Array[] = [];
       for (let offset = 0; offset < frame.bytes.byteLength; offset += FRAME_BYTES_MAX - 1) {
-        parts.push(encodeAnswer({ kind: "bundle", bytes: frame.bytes.subarray(offset, offset + FRAME_BYTES_MAX - 1) }));
+        parts.push(encodeAnswer({ kind: "part", bytes: frame.bytes.subarray(offset, offset + FRAME_BYTES_MAX - 1) }));
       }
       return parts;
     }
@@ -75,7 +72,7 @@ export function answerFrames(frame: AnswerFrame): readonly Uint8Array[] {
   }
 }
 
-/** `bytes` of a bundle are a view of `frame`. @throws ServingError INVALID_ARGUMENT */
+/** `bytes` of a part are a view of `frame`. @throws ServingError INVALID_ARGUMENT */
 export function decodeAnswer(frame: Uint8Array): AnswerFrame {
   if (frame[0] === KIND.tokens) return { kind: "tokens", tokens: decodeTokens(frame) };
   const reader = new ByteReader("an answer frame", frame);
@@ -95,8 +92,8 @@ function readAnswer(reader: ByteReader): AnswerFrame {
       return { kind: "finished", choice: reader.u8(), reason: oneOf(reader, REASONS) };
     case KIND.failed:
       return { kind: "failed", code: oneOf(reader, ERROR_CODES), message: reader.text() };
-    case KIND.bundle:
-      return { kind: "bundle", bytes: reader.rest() };
+    case KIND.part:
+      return { kind: "part", bytes: reader.rest() };
     default:
       return reader.fail(`is of the unknown kind ${kind}`);
   }

@@ -5,6 +5,7 @@
 import type { ErrorCode } from "../errors.ts";
 import type { GenerationId } from "../ids.ts";
 import type { SampledToken, SamplingParameters } from "../model/sampling-parameters.ts";
+import type { InferSubmit, StatisticsRequest } from "./infer.ts";
 
 export interface GenerationSubmit {
   readonly kind: "generate";
@@ -25,14 +26,14 @@ export interface GenerationSubmit {
   readonly sampling: SamplingParameters;
 }
 
-/** Asks the agent for a model's text bundle; answered by `bundle` frames and the stream's end. */
+/** Asks the agent for a model's text bundle; answered by `part` frames and the stream's end. */
 export interface TextBundleRequest {
   readonly kind: "text-bundle";
   readonly digest: string;
 }
 
 /** What a gateway can start a stream with, over the bus or as the stream's first frame. */
-export type SubmitBody = GenerationSubmit | TextBundleRequest;
+export type SubmitBody = GenerationSubmit | TextBundleRequest | InferSubmit | StatisticsRequest;
 
 /** A submit on the bus says to which stream of which link session its answer goes. */
 export interface Submit {
@@ -58,7 +59,8 @@ export type AnswerFrame =
   | { readonly kind: "tokens"; readonly tokens: readonly ChoiceToken[] }
   | { readonly kind: "finished"; readonly choice: number; readonly reason: FinishReason }
   | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
-  | { readonly kind: "bundle"; readonly bytes: Uint8Array };
+  /** The next bytes of an answer that is one whole: a text bundle, an inference's result, statistics. The stream's end ends it. */
+  | { readonly kind: "part"; readonly bytes: Uint8Array };
 
 /** Gateway → agent, on a running stream. */
 export interface CancelChoice {

@@ -1,9 +1,8 @@
 /**
- * An inference on its way: the submit that a gateway sends to the agent that hosts an instance of the model, and the frames that
- * come back. Checked against the model's signature by the gateway already. The codec is in `infer-codec.ts`. Pure.
+ * An inference on its way: the submit that a gateway sends to the agent that hosts an instance of the model, and the result that
+ * comes back. Checked against the model's signature by the gateway already. The codec is in `infer-codec.ts`. Pure.
  */
-import type { ErrorCode } from "../errors.ts";
-import type { Tensor, TensorHead } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** Parameters that clients send along; integers keep all their digits. */
 export type ParameterValue = string | boolean | number | bigint;
@@ -37,8 +36,15 @@ export interface InferTimes {
   readonly computeOutputUs: number;
 }
 
-/** Agent → gateway, after `accepted`: a head, then its tensors' bytes in order, cut into frames; then the stream's end. */
-export type InferAnswer =
-  | { readonly kind: "outputs"; readonly heads: readonly TensorHead[]; readonly byteSizes: readonly number[]; readonly times: InferTimes }
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string };
+/** What comes back: the answer's parts together are these bytes (`infer-codec.ts`). */
+export interface InferResult {
+  readonly outputs: readonly Tensor[];
+  readonly times: InferTimes;
+}
+
+/** Asks an agent for the statistics of the model versions that it hosts; answered as JSON. */
+export interface StatisticsRequest {
+  readonly kind: "statistics";
+  /** Empty: of all models. */
+  readonly model: string;
+}

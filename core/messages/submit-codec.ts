@@ -6,24 +6,25 @@
  */
 import { assert, ServingError } from "../errors.ts";
 import { generationId } from "../ids.ts";
-import { FRAME_BYTES_MAX, STREAM_CREDIT } from "../link/link.ts";
+import { FRAME_BYTES_MAX } from "../link/link.ts";
 import type { SamplingParameters } from "../model/sampling-parameters.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import type { CancelChoice, GenerationSubmit, Submit, TextBundleRequest } from "./generation.ts";
+import type { CancelChoice, GenerationSubmit, Submit, SubmitBody } from "./generation.ts";
+import { inferBytes, readInfer, writeInfer } from "./infer-codec.ts";
 
 const FORM = 1;
-const BODY = { generate: 1, textBundle: 2 } as const;
+const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4 } as const;
 const FRAME = { more: 1, last: 2, cancelChoice: 3 } as const;
 /** On the wire: no deadline, no log probabilities. */
 const NONE = -1;
 
-/** What a submit may take on a link: with credit to spare, so that a writer who has sent nothing else never waits. */
-export const SUBMIT_BYTES_MAX = (STREAM_CREDIT.tokens - 1) * (FRAME_BYTES_MAX - 1);
+/** The largest body that a door takes, and room for names and shapes. */
+export const SUBMIT_BYTES_MAX = 72 * 1024 * 1024;
 
-/** @throws ServingError RESOURCE_EXHAUSTED when the prompt is too long for any link. */
+/** @throws ServingError RESOURCE_EXHAUSTED when the body is too large for any link. */
 export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
-  const writer = new ByteWriter(body.kind === "generate" ? 384 + body.promptIds.byteLength : 192);
+  const writer = new ByteWriter(expectedBytes(body));
   writer.u8(FORM);
   writer.text(session);
   writer.u32(number);
@@ -35,6 +36,14 @@ export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
     case "text-bundle":
       writer.u8(BODY.textBundle);
       writer.text(body.digest);
+      break;
+    case "infer":
+      writer.u8(BODY.infer);
+      writeInfer(writer, body);
+      break;
+    case "statistics":
+      writer.u8(BODY.statistics);
+      writer.text(body.model);
       break;
   }
   const bytes = writer.finish();
@@ -149,10 +158,24 @@ function writeSampling(writer: ByteWriter, sampling: SamplingParameters): void {
   }
 }
 
-function readBody(reader: ByteReader): GenerationSubmit | TextBundleRequest {
+function expectedBytes(body: SubmitBody): number {
+  switch (body.kind) {
+    case "generate":
+      return 384 + body.promptIds.byteLength;
+    case "infer":
+      return 384 + inferBytes(body);
+    case "text-bundle":
+    case "statistics":
+      return 192;
+  }
+}
+
+function readBody(reader: ByteReader): SubmitBody {
   const kind = reader.u8();
   if (kind === BODY.generate) return readGeneration(reader);
   if (kind === BODY.textBundle) return { kind: "text-bundle", digest: reader.text() };
+  if (kind === BODY.infer) return readInfer(reader);
+  if (kind === BODY.statistics) return { kind: "statistics", model: reader.text() };
   return reader.fail(`is of the unknown kind ${kind}`);
 }
 

@@ -20,6 +20,8 @@ export class AnswerStream implements Disposable {
   readonly #onAbort: () => void;
   /** Bounded by the stream's credit. */
   #frames: Uint8Array[] = [];
+  /** Frames that wait for credit. */
+  #toWrite: Uint8Array[] = [];
   /** No frames follow those that are here. */
   #ended = false;
   /** Why not, if that is not as it should be; thrown after the last frame. */
@@ -52,7 +54,14 @@ export class AnswerStream implements Disposable {
         this.#failure ??= failureOf(end, this.#node);
         this.#wake();
       },
+      writable: () => this.#writeOn(),
     });
+  }
+
+  /** Writes frames one after another, as fast as the agent takes them. */
+  write(frames: readonly Uint8Array[]): void {
+    this.#toWrite.push(...frames);
+    this.#writeOn();
   }
 
   /**
@@ -105,6 +114,16 @@ export class AnswerStream implements Disposable {
   [Symbol.dispose](): void {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.reset("canceled");
+  }
+
+  #writeOn(): void {
+    let written = 0;
+    while (this.#stream.credit > 0 && written < this.#toWrite.length) {
+      const frame = this.#toWrite[written];
+      if (frame !== undefined) this.#stream.write(frame);
+      written += 1;
+    }
+    this.#toWrite.splice(0, written);
   }
 
   async #ready(): Promise<void> {

@@ -66,7 +66,7 @@ export class ChoiceFold {
           throw new ServingError(frame.code, frame.message);
         case "accepted":
         case "refused":
-        case "bundle":
+        case "part":
           throw new ServingError("INTERNAL", `a running generation was answered with ${frame.kind}`);
       }
     }

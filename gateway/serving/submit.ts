@@ -5,7 +5,6 @@
 import type { Bus } from "../../core/bus/bus.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { LinkStream } from "../../core/link/link.ts";
 import type { AnswerFrame, RefusalReason, SubmitBody } from "../../core/messages/generation.ts";
 import { SUBJECTS } from "../../core/messages/subjects.ts";
 import { encodeSubmit, submitFrames } from "../../core/messages/submit-codec.ts";
@@ -65,7 +64,7 @@ export class Submitter implements Disposable {
     const takeBackSilence = this.#silences.add(() =>
       answers.fail(new ServingError("UNAVAILABLE", `node ${target.node} did not answer within ${SILENT_AGENT_MS} ms: try again`)),
     );
-    const takeBackAck = this.#send(submit, stream, target);
+    const takeBackAck = this.#send(submit, answers, target);
     let first: AnswerFrame | undefined;
     try {
       first = await answers.next();
@@ -87,11 +86,9 @@ export class Submitter implements Disposable {
   }
 
   /** @returns what takes the second way back. */
-  #send(submit: Uint8Array, stream: LinkStream, { node }: NodeTarget): () => void {
+  #send(submit: Uint8Array, answers: AnswerStream, { node }: NodeTarget): () => void {
     const { bus, metrics } = this.#deps;
-    const overLink = () => {
-      for (const frame of submitFrames(submit)) stream.write(frame);
-    };
+    const overLink = () => answers.write(submitFrames(submit));
     if (!bus.connected || submit.byteLength > Math.min(BUS_SUBMIT_BYTES_MAX, bus.payloadBytesMax)) {
       overLink();
       return () => {};
@@ -114,7 +111,7 @@ function answered(first: AnswerFrame | undefined, answers: AnswerStream, { node 
       throw new ServingError(first.code, first.message);
     case "tokens":
     case "finished":
-    case "bundle":
+    case "part":
     case undefined:
       throw new ServingError("INTERNAL", `node ${node} answered with ${first?.kind ?? "nothing"} before it accepted`);
   }

@@ -3,9 +3,9 @@ import { deadlineSignal, untilAborted } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { textBundleDigest } from "../../core/model/text-bundle-codec.ts";
-import type { AnswerStream } from "./answer-stream.ts";
 import type { NodeTarget } from "./link-pool.ts";
 import type { Submitter } from "./submit.ts";
+import { wholeAnswer } from "./whole-answer.ts";
 
 const FETCH_MS_MAX = 30_000;
 /** Bundles of known tokenizers reach 35 MB. */
@@ -62,7 +62,7 @@ export class TextBundles<Model> {
     if (submission.kind === "unreachable") throw submission.error;
     if (submission.kind === "refused") throw new ServingError("UNAVAILABLE", submission.message);
     using answers = submission.answers;
-    const bytes = await received(answers, target);
+    const bytes = await wholeAnswer(answers, { what: "a text bundle", bytesMax: BUNDLE_BYTES_MAX });
     if (textBundleDigest(bytes) !== digest) {
       throw new ServingError("DATA_LOSS", `node ${target.node} sent another text bundle than ${digest}`);
     }
@@ -80,28 +80,4 @@ export class TextBundles<Model> {
       this.#keptBytes -= bytes;
     }
   }
-}
-
-/** All bytes of a bundle. */
-async function received(answers: AnswerStream, { node }: NodeTarget): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  answers.doneWriting();
-  for (let frames = await answers.pull(); frames.length > 0; frames = await answers.pull()) {
-    for (const frame of frames) {
-      if (frame.kind === "failed") throw new ServingError(frame.code, frame.message);
-      if (frame.kind !== "bundle") throw new ServingError("INTERNAL", `node ${node} answered with ${frame.kind} instead of a text bundle`);
-      parts.push(frame.bytes);
-      length += frame.bytes.byteLength;
-    }
-    if (length > BUNDLE_BYTES_MAX)
-      throw new ServingError("RESOURCE_EXHAUSTED", `a text bundle is over the limit of ${BUNDLE_BYTES_MAX} bytes`);
-  }
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
 }

@@ -41,7 +41,7 @@ const answer: fc.Arbitrary<AnswerFrame> = fc.oneof(
   fc.record({ kind: fc.constant("tokens" as const), tokens: fc.array(token, { maxLength: 20 }) }),
   fc.record({ kind: fc.constant("finished" as const), choice: fc.nat(255), reason: fc.constantFrom("stop" as const, "length" as const) }),
   fc.record({ kind: fc.constant("failed" as const), code: fc.constantFrom(...ERROR_CODES), message: fc.string({ unit: "grapheme" }) }),
-  fc.record({ kind: fc.constant("bundle" as const), bytes: fc.uint8Array().map((bytes) => Uint8Array.from(bytes)) }),
+  fc.record({ kind: fc.constant("part" as const), bytes: fc.uint8Array().map((bytes) => Uint8Array.from(bytes)) }),
 );
 
 const generation: fc.Arbitrary<GenerationSubmit> = fc.record({
@@ -123,10 +123,10 @@ describe("answers", () => {
     const tokens = Array.from({ length: 3_000 }, (_, position) => ({ choice: 0, position, id: position, logprob: -1, topLogprobs: top }));
     const bytes = Uint8Array.from({ length: 200_000 }, (_, index) => index % 251);
     const tokenFrames = answerFrames({ kind: "tokens", tokens });
-    const bundleFrames = answerFrames({ kind: "bundle", bytes });
+    const bundleFrames = answerFrames({ kind: "part", bytes });
     for (const frame of [...tokenFrames, ...bundleFrames]) expect(frame.byteLength).toBeLessThanOrEqual(FRAME_BYTES_MAX);
     expect(tokenFrames.map(decodeAnswer).flatMap((frame) => (frame.kind === "tokens" ? frame.tokens : []))).toEqual(tokens);
-    expect(Buffer.concat(bundleFrames.map(decodeAnswer).map((frame) => (frame.kind === "bundle" ? frame.bytes : bytes)))).toEqual(
+    expect(Buffer.concat(bundleFrames.map(decodeAnswer).map((frame) => (frame.kind === "part" ? frame.bytes : bytes)))).toEqual(
       Buffer.from(bytes),
     );
   });
@@ -174,7 +174,7 @@ describe("submits", () => {
     const assembler = new SubmitAssembler();
     const more = Uint8Array.from({ length: FRAME_BYTES_MAX }, (_, index) => (index === 0 ? 1 : 0));
     expect(() => {
-      for (let frame = 0; frame < 100; frame++) assembler.push(more);
+      for (let bytes = 0; bytes <= SUBMIT_BYTES_MAX + FRAME_BYTES_MAX; bytes += FRAME_BYTES_MAX - 1) assembler.push(more);
     }).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
   });
 

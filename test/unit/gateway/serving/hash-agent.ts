@@ -141,7 +141,7 @@ export class HashAgent {
       this.dropped++;
       return;
     }
-    if (body.kind === "text-bundle") {
+    if (body.kind !== "generate") {
       this.#sendBundle(stream);
       return;
     }
@@ -163,7 +163,7 @@ export class HashAgent {
   #sendBundle(stream: LinkStream): void {
     this.bundlesSent++;
     stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
-    const frames = [...answerFrames({ kind: "bundle", bytes: this.#bundleBytes })];
+    const frames = [...answerFrames({ kind: "part", bytes: this.#bundleBytes })];
     const sendOn = () => {
       while (stream.credit > 0 && frames.length > 0) stream.write(frames.shift() ?? new Uint8Array(0));
       if (frames.length === 0) stream.end();

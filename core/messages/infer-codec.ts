@@ -1,0 +1,139 @@
+/**
+ * Inferences as bytes. Names and shapes first, then the tensors' bytes one after another: they are never re-encoded, and a reader
+ * takes views of them. Integers are little-endian. Pure.
+ */
+import { ServingError } from "../errors.ts";
+import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
+import { byteSize, type Tensor } from "../tensor/tensor.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import type { InferResult, InferSubmit, ParameterValue } from "./infer.ts";
+
+const NO_DEADLINE = -1;
+const PARAMETER = { text: 0, yesNo: 1, number: 2, integer: 3 } as const;
+const DTYPE_NAMES = Object.keys(DTYPES).filter(isDtype);
+/** A tensor's head takes at least name, dtype, rank and length. */
+const TENSOR_BYTES_MIN = 10;
+
+/** What the tensors and their heads take, about. */
+export function inferBytes({ inputs }: Pick<InferSubmit, "inputs">): number {
+  return inputs.reduce((sum, { data }) => sum + 96 + data.byteLength, 0);
+}
+
+export function writeInfer(writer: ByteWriter, submit: InferSubmit): void {
+  writer.text(submit.replica);
+  writer.text(submit.tenant);
+  writer.text(submit.id);
+  writer.text(submit.traceparent);
+  writer.f64(submit.remainingMs ?? NO_DEADLINE);
+  writer.u32(submit.priority);
+  writer.f64(submit.queueTimeoutUs);
+  writer.u16(submit.parameters.size);
+  for (const [name, value] of submit.parameters) writeParameter(writer, name, value);
+  writer.u16(submit.outputs.length);
+  for (const name of submit.outputs) writer.text(name);
+  writeTensors(writer, submit.inputs);
+}
+
+export function readInfer(reader: ByteReader): InferSubmit {
+  const replica = reader.text();
+  const tenant = reader.text();
+  const id = reader.text();
+  const traceparent = reader.text();
+  const remainingMs = reader.f64();
+  const priority = reader.u32();
+  const queueTimeoutUs = reader.f64();
+  const parameters = new Map(Array.from({ length: reader.count(reader.u16(), 6) }, () => readParameter(reader)));
+  const outputs = Array.from({ length: reader.count(reader.u16(), 4) }, () => reader.text());
+  return {
+    kind: "infer",
+    replica,
+    tenant,
+    id,
+    remainingMs: remainingMs === NO_DEADLINE ? undefined : remainingMs,
+    traceparent,
+    priority,
+    queueTimeoutUs,
+    parameters,
+    inputs: readTensors(reader),
+    outputs,
+  };
+}
+
+export function encodeInferResult({ outputs, times }: InferResult): Uint8Array {
+  const writer = new ByteWriter(64 + inferBytes({ inputs: outputs }));
+  writer.f64(times.queueUs);
+  writer.f64(times.computeInputUs);
+  writer.f64(times.computeInferUs);
+  writer.f64(times.computeOutputUs);
+  writeTensors(writer, outputs);
+  return writer.finish();
+}
+
+/** The tensors' data are views of `bytes`. @throws ServingError INVALID_ARGUMENT */
+export function decodeInferResult(bytes: Uint8Array): InferResult {
+  const reader = new ByteReader("an inference's result", bytes);
+  const times = { queueUs: reader.f64(), computeInputUs: reader.f64(), computeInferUs: reader.f64(), computeOutputUs: reader.f64() };
+  const outputs = readTensors(reader);
+  reader.end();
+  return { outputs, times };
+}
+
+function writeTensors(writer: ByteWriter, tensors: readonly Tensor[]): void {
+  writer.u16(tensors.length);
+  for (const { name, dtype, shape, data } of tensors) {
+    writer.text(name);
+    writer.u8(DTYPE_NAMES.indexOf(dtype));
+    writer.u8(shape.length);
+    for (const size of shape) writer.f64(size);
+    writer.u32(data.byteLength);
+  }
+  for (const { data } of tensors) writer.bytes(data);
+}
+
+function readTensors(reader: ByteReader): readonly Tensor[] {
+  const heads = Array.from({ length: reader.count(reader.u16(), TENSOR_BYTES_MIN) }, () => readHead(reader));
+  return heads.map(({ byteLength, ...head }) => ({ ...head, data: reader.bytes(byteLength) }));
+}
+
+function readHead(reader: ByteReader) {
+  const name = reader.text();
+  const dtype: Dtype = DTYPE_NAMES[reader.u8()] ?? reader.fail("has an unknown datatype");
+  const shape = Array.from({ length: reader.count(reader.u8(), 8) }, () => reader.f64());
+  const byteLength = reader.u32();
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) reader.fail("has a shape that is none");
+  const expected = byteSize(dtype, shape);
+  if (expected !== undefined && expected !== byteLength) {
+    throw new ServingError("INVALID_ARGUMENT", `tensor ${name} has ${byteLength} bytes, its shape [${shape.join(",")}] takes ${expected}`);
+  }
+  return { name, dtype, shape, byteLength };
+}
+
+function writeParameter(writer: ByteWriter, name: string, value: ParameterValue): void {
+  writer.text(name);
+  if (typeof value === "string") {
+    writer.u8(PARAMETER.text);
+    writer.text(value);
+  } else if (typeof value === "boolean") {
+    writer.u8(PARAMETER.yesNo);
+    writer.u8(value ? 1 : 0);
+  } else if (typeof value === "number") {
+    writer.u8(PARAMETER.number);
+    writer.f64(value);
+  } else {
+    writer.u8(PARAMETER.integer);
+    writer.u64(BigInt.asUintN(64, value));
+    writer.u8(value < 0n ? 1 : 0);
+  }
+}
+
+function readParameter(reader: ByteReader): readonly [string, ParameterValue] {
+  const name = reader.text();
+  const kind = reader.u8();
+  if (kind === PARAMETER.text) return [name, reader.text()];
+  if (kind === PARAMETER.yesNo) return [name, reader.u8() === 1];
+  if (kind === PARAMETER.number) return [name, reader.f64()];
+  if (kind !== PARAMETER.integer) reader.fail(`has a parameter of the unknown kind ${kind}`);
+  const bits = reader.u64();
+  return [name, reader.u8() === 1 ? BigInt.asIntN(64, bits) : bits];
+}

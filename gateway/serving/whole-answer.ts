@@ -1,0 +1,34 @@
+/** An answer that is one whole, put together from its parts: a text bundle, an inference's result, statistics. */
+import { ServingError } from "../../core/errors.ts";
+import type { AnswerStream } from "./answer-stream.ts";
+
+export interface WholeAnswerOptions {
+  /** Names the answer in errors. */
+  readonly what: string;
+  readonly bytesMax: number;
+}
+
+/** @throws what the agent failed with; ServingError RESOURCE_EXHAUSTED when there is more than `bytesMax`, INTERNAL for anything but parts. */
+export async function wholeAnswer(answers: AnswerStream, { what, bytesMax }: WholeAnswerOptions): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  answers.doneWriting();
+  for (let frames = await answers.pull(); frames.length > 0; frames = await answers.pull()) {
+    for (const frame of frames) {
+      if (frame.kind === "failed") throw new ServingError(frame.code, frame.message);
+      if (frame.kind !== "part") throw new ServingError("INTERNAL", `a node answered with ${frame.kind} instead of ${what}`);
+      parts.push(frame.bytes);
+      length += frame.bytes.byteLength;
+    }
+    if (length > bytesMax) throw new ServingError("RESOURCE_EXHAUSTED", `${what} is over the limit of ${bytesMax} bytes`);
+  }
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.byteLength;
+  }
+  return bytes;
+}

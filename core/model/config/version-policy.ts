@@ -1,0 +1,40 @@
+/** Which versions of a model are there, and which of them are served. Pure. */
+import { ServingError } from "../../errors.ts";
+
+export type VersionPolicy =
+  | { readonly kind: "latest"; readonly count: number }
+  | { readonly kind: "all" }
+  | { readonly kind: "specific"; readonly versions: readonly number[] };
+
+export interface ChosenVersions {
+  /** To be served, highest first. */
+  readonly served: readonly number[];
+  /** Asked for by number, but not there: worth a line in the log. */
+  readonly missing: readonly number[];
+}
+
+const VERSION_FOLDER = /^[1-9]\d{0,15}$/;
+
+/**
+ * The versions in a model's folder, highest first: folders named by a number without leading zeros.
+ * @param files relative to the model's folder, `1/model.onnx`
+ */
+export function versionsOf(files: readonly string[]): readonly number[] {
+  const folders = files.filter((name) => name.includes("/")).map((name) => name.slice(0, name.indexOf("/")));
+  const versions = [...new Set(folders)].filter((name) => VERSION_FOLDER.test(name)).map(Number);
+  return versions.filter(Number.isSafeInteger).sort((a, b) => b - a);
+}
+
+/** @throws ServingError INVALID_ARGUMENT when the policy leaves none */
+export function chooseVersions(model: string, policy: VersionPolicy, available: readonly number[]): ChosenVersions {
+  const descending = available.toSorted((a, b) => b - a);
+  const wanted = policy.kind === "specific" ? new Set(policy.versions) : undefined;
+  const served =
+    wanted !== undefined
+      ? descending.filter((version) => wanted.has(version))
+      : descending.slice(0, policy.kind === "latest" ? policy.count : undefined);
+  if (served.length === 0) {
+    throw new ServingError("INVALID_ARGUMENT", `at least one version must be available under the version policy of model '${model}'`);
+  }
+  return { served, missing: [...(wanted ?? [])].filter((version) => !descending.includes(version)) };
+}

@@ -7,7 +7,7 @@ const PROGRAMS = ["gateway", "node-agent", "partitioner"];
 
 /** What each part may import besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  core: [],
+  core: ["protos"],
   protos: [],
   gateway: ["core", "protos"],
   "node-agent": ["core", "protos"],
@@ -27,6 +27,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/tokenizers": ["gateway/text/"],
   "@huggingface/jinja": ["gateway/text/"],
   "@huggingface/gguf": ["partitioner/sources/"],
+  "@bufbuild/protobuf": ["core/model/config/", "gateway/grpc/"],
   commander: ["cli/"],
   picocolors: ["cli/"],
   typebox: ["core/messages/", "core/model/", "gateway/"],
@@ -34,7 +35,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "node:http2": ["gateway/grpc/"],
   "node:net": ["core/link/", "core/wire/", "node-agent/runners/"],
   "node:worker_threads": ["gateway/http/", "gateway/text/", "node-agent/"],
-  "node:child_process": ["node-agent/", "cli/"],
+  "node:child_process": ["node-agent/", "cli/", "protos/generate.mjs"],
 };
 
 /** Adapters of core's ports: only what composes a program may choose one. */

@@ -19,7 +19,7 @@ const PURE_FOLDERS = [
 ];
 
 /** Libraries that only compute. */
-const PURE_LIBRARIES = ["@huggingface/jinja", "@huggingface/tokenizers", "typebox"];
+const PURE_LIBRARIES = ["@bufbuild/protobuf", "@huggingface/jinja", "@huggingface/tokenizers", "typebox"];
 /** Of Node: what computes, whatever it is called with. */
 const PURE_NODE: Readonly<Record<string, readonly string[]>> = {
   "node:crypto": ["createHash", "hash"],
@@ -62,7 +62,8 @@ function isPureInFact(name: string): boolean {
 }
 
 function isPureImport({ typeOnly, file, library = "", names }: Import): boolean {
-  if (typeOnly || (file !== undefined && isPureInFact(file)) || PURE_LIBRARIES.includes(library)) return true;
+  const isGenerated = file?.startsWith("protos/gen/") === true;
+  if (typeOnly || isGenerated || (file !== undefined && isPureInFact(file)) || PURE_LIBRARIES.includes(library)) return true;
   const allowed = PURE_NODE[library] ?? pureFunctions(file);
   return allowed !== undefined && names.length > 0 && names.every((name) => allowed.includes(name));
 }

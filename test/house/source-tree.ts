@@ -114,7 +114,7 @@ function importsOf(from: string, syntax: ts.SourceFile): Import[] {
 function clauseOf(clause: ts.ImportClause | undefined): { typeOnly: boolean; names: readonly string[] } {
   const bindings = clause?.namedBindings;
   const elements = bindings !== undefined && ts.isNamedImports(bindings) ? bindings.elements : undefined;
-  const names = (elements ?? []).map((element) => (element.propertyName ?? element.name).text);
+  const names = (elements ?? []).filter((element) => !element.isTypeOnly).map((element) => (element.propertyName ?? element.name).text);
   const allTypes =
     elements !== undefined && elements.length > 0 && elements.every((element) => element.isTypeOnly) && clause?.name === undefined;
   return { typeOnly: clause?.phaseModifier === ts.SyntaxKind.TypeKeyword || allTypes, names };

@@ -76,13 +76,29 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   );
   const runners = processRunners({ logger: hooks.logger });
   const cutter = partitionerCutter(options);
+  const agents: Agent[] = [];
   for (let index = 1; index <= options.nodes; index++) {
     const wire = stack.use(await socketWire({}));
     const bus = stack.use(broker.connect());
     const node = nodeId(`node-${index}`);
     const logger = hooks.logger.child({ node });
-    stack.use(await Agent.start({ ...shared, logger, node, bus, links, wire, runners, cutter, cpu: cpuName(), memory }));
+    const agent = await Agent.start({
+      ...shared,
+      logger,
+      node,
+      bus,
+      links,
+      wire,
+      runners,
+      cutter,
+      cpu: cpuName(),
+      memory: () => memoryShare(options.nodes),
+    });
+    agents.push(stack.use(agent));
   }
+  stack.defer(() => {
+    for (const agent of agents) agent.retire();
+  });
   const model = await untilReady(gateway, desired, hooks);
   const running = stack.move();
   return {
@@ -110,7 +126,8 @@ function desiredReplica(options: ClusterOptions): DesiredReplica {
 }
 
 const cpuName = (): string => cpus()[0]?.model.trim() ?? process.arch;
-const memory = () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() });
+/** Each node of the one machine may take its share: two must not promise the same bytes. */
+const memoryShare = (nodes: number) => ({ totalBytes: totalmem() / nodes, freeBytes: process.availableMemory() / nodes });
 
 /** @throws ServingError with the reason when a shard cannot be loaded; the signal's reason when it aborts. */
 function untilReady(gateway: Gateway, desired: DesiredReplica, hooks: ClusterHooks): Promise<ServedModel> {

@@ -74,6 +74,7 @@ export class Agent implements AsyncDisposable {
       memoryTotalBytes: totalBytes,
       memoryFreeBytes: freeBytes,
       ...this.#models.report(),
+      models: [],
     };
   }
 
@@ -97,6 +98,11 @@ export class Agent implements AsyncDisposable {
         this.#models.unload(command.replica);
         return;
     }
+  }
+
+  /** The cluster is about to stop: nothing is answered any more. */
+  retire(): void {
+    this.#models.retire();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

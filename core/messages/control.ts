@@ -34,11 +34,24 @@ export const ConnectReplica = Type.Object({
   lead: Type.String(),
 });
 
-/** Give the shard's memory back. */
+/** Host a version of a whole model: open its instances and warm them up. Answered by the model's state in the heartbeat. */
+export const LoadModel = Type.Object({
+  kind: Type.Literal("load-model"),
+  replica: Type.String(),
+  model: Type.String(),
+  version: Type.String(),
+  /** Empty: the repository's files; else the digest of the files that a load call brought along. */
+  source: Type.String(),
+  /** A whole configuration as JSON instead of the file's; empty: the file's. */
+  config: Type.String(),
+});
+
+/** Give the memory of a shard or a whole model back, once what runs there has ended. */
 export const UnloadReplica = Type.Object({ kind: Type.Literal("unload"), replica: Type.String() });
 
-export const Control = Type.Union([LoadShard, ConnectReplica, UnloadReplica]);
+export const Control = Type.Union([LoadShard, ConnectReplica, LoadModel, UnloadReplica]);
 
 export type LoadShard = Static<typeof LoadShard>;
+export type LoadModel = Static<typeof LoadModel>;
 export type ConnectReplica = Static<typeof ConnectReplica>;
 export type Control = Static<typeof Control>;

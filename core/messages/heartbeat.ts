@@ -46,6 +46,23 @@ export const ReplicaReport = Type.Object({
   textDigest: Type.String(),
 });
 
+/** A version of a whole model that this node hosts. */
+export const ModelReport = Type.Object({
+  replica: Type.String(),
+  model: Type.String(),
+  version: Type.String(),
+  state: Type.Union([
+    Type.Object({ kind: Type.Literal("loading") }),
+    /** Ready: every instance is open and warm. `view` is the digest of what clients may know of it, to be fetched over the link. */
+    Type.Object({ kind: Type.Literal("ready"), view: Type.String() }),
+    Type.Object({ kind: Type.Literal("failed"), reason: Type.String() }),
+    /** What runs is finished, nothing new is taken. */
+    Type.Object({ kind: Type.Literal("draining") }),
+  ]),
+  inFlight: Type.Integer(),
+  queued: Type.Integer(),
+});
+
 export const Heartbeat = Type.Object({
   node: Type.String(),
   /** Differs for every start of the agent. */
@@ -61,9 +78,11 @@ export const Heartbeat = Type.Object({
   memoryFreeBytes: Type.Number(),
   shards: Type.Array(ShardReport),
   replicas: Type.Array(ReplicaReport),
+  models: Type.Array(ModelReport),
 });
 
 export type ShardState = Static<typeof ShardState>;
 export type ShardReport = Static<typeof ShardReport>;
 export type ReplicaReport = Static<typeof ReplicaReport>;
+export type ModelReport = Static<typeof ModelReport>;
 export type Heartbeat = Static<typeof Heartbeat>;

@@ -1,6 +1,6 @@
 /** What a gateway knows of nodes and replicas, folded from heartbeats. Pure: the caller says what time it is. */
 import { type NodeId, nodeId } from "../../core/ids.ts";
-import type { Heartbeat, ReplicaReport, ShardReport } from "../../core/messages/heartbeat.ts";
+import type { Heartbeat, ModelReport, ReplicaReport, ShardReport } from "../../core/messages/heartbeat.ts";
 
 /** A node whose last heartbeat is older than this is taken for dead. */
 export const NODE_SILENCE_MS = 3_000;
@@ -20,6 +20,12 @@ export interface ShardView extends ShardReport {
 export interface ReplicaView extends ReplicaReport {
   readonly node: NodeId;
   /** The lead's link address. */
+  readonly link: string;
+}
+
+/** A version of a whole model, and where to send its requests. */
+export interface ModelOnNode extends ModelReport {
+  readonly node: NodeId;
   readonly link: string;
 }
 
@@ -49,6 +55,10 @@ export class Fleet {
 
   shards(): readonly ShardView[] {
     return this.nodes().flatMap(({ node, heartbeat }) => heartbeat.shards.map((shard) => ({ ...shard, node })));
+  }
+
+  models(): readonly ModelOnNode[] {
+    return this.nodes().flatMap(({ node, heartbeat }) => heartbeat.models.map((model) => ({ ...model, node, link: heartbeat.link })));
   }
 
   replicas(): readonly ReplicaView[] {

@@ -17,3 +17,14 @@ export interface DesiredReplica {
   /** Nodes to wait for before stages are assigned, so that a cluster that is starting is not filled from one side. */
   readonly nodesMin: number;
 }
+
+/** A version of a whole model that somebody wants. A reload is another replica with a higher number. */
+export interface DesiredModel {
+  readonly replica: ReplicaId;
+  readonly model: ModelName;
+  readonly version: string;
+  /** Empty: the repository's files; else the digest of the files that a load call brought along. */
+  readonly source: string;
+  /** A whole configuration as JSON instead of the file's; empty: the file's. */
+  readonly config: string;
+}

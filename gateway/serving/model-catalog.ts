@@ -1,33 +1,12 @@
 /** What the KServe doors know of models, language models and whole ones alike: the port between protocols and the fleet. */
-import type { Dtype } from "../../core/tensor/dtype.ts";
+import type { PublishedModel, TensorSpec } from "../../core/model/published-model.ts";
 
-/** An input or output as clients see it. */
-export interface TensorSpec {
-  readonly name: string;
-  readonly dtype: Dtype;
-  /** With the batch dimension in front (-1) where the model batches; -1 is any size. */
-  readonly shape: readonly number[];
-  /** Of inputs: a request may leave it out. */
-  readonly optional: boolean;
-  /** Of outputs: class labels, one per class; empty where there are none. */
-  readonly labels: readonly string[];
-}
+export type { TensorSpec };
 
-/** A version of a model that is ready to serve. */
-export interface ModelView {
-  readonly name: string;
-  readonly version: string;
+/** A version of a model that is ready to serve, language models included. */
+export interface ModelView extends PublishedModel {
   /** All ready versions, ascending. */
   readonly versions: readonly string[];
-  /** Such as `onnxruntime_onnx`. */
-  readonly platform: string;
-  /** 0: no batch dimension. */
-  readonly maxBatchSize: number;
-  readonly decoupled: boolean;
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-  /** The normalized configuration as Triton's JSON. */
-  readonly configJson: string;
 }
 
 export interface ModelCatalog {

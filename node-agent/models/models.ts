@@ -145,6 +145,11 @@ export class Models implements AsyncDisposable {
     task.catch((thrown: unknown) => this.#deps.logger.error({ err: ServingError.from(thrown) }, "connecting a replica failed"));
   }
 
+  /** What is led here ends with a clear error, before stages go one by one. */
+  retire(): void {
+    for (const lead of this.#leads.values()) lead[Symbol.dispose]();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const host of [...this.#hosts.values()]) this.unload(host.load.replica);
     await Promise.all(this.#unloading);

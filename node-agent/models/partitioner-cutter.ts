@@ -1,6 +1,7 @@
 /** The cutter of a real node: runs the partitioner as a process of its own, so that its memory goes back when it is done. */
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -17,15 +18,38 @@ export interface PartitionerCutterOptions {
   readonly cacheFolder: string;
 }
 
+class Turns {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free -= 1;
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    }
+  }
+}
+
 interface Outcome {
   readonly folder: string;
   readonly text: string;
 }
 
+/** At most one cut a core at a time: each keeps one busy. Others wait their turn. */
 export function partitionerCutter(options: PartitionerCutterOptions): Cutter {
+  const turns = new Turns(availableParallelism());
   return {
     async cut(request, onProgress, signal): Promise<CutShard> {
-      const outcome = await runPartitioner(options, request, onProgress, signal);
+      const outcome = await turns.take(() => runPartitioner(options, request, onProgress, signal));
       const description = parseShardDescription(await readFile(path.join(outcome.folder, "shard.json"), "utf8"));
       return { folder: outcome.folder, description, text: await readFile(outcome.text) };
     },

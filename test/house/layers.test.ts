@@ -26,7 +26,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["core/telemetry/"],
   "@huggingface/tokenizers": ["gateway/text/"],
   "@huggingface/jinja": ["gateway/text/"],
-  "@huggingface/gguf": ["partitioner/sources/"],
   "@bufbuild/protobuf": ["core/model/config/", "gateway/grpc/"],
   commander: ["cli/"],
   picocolors: ["cli/"],

@@ -13,6 +13,7 @@ const heartbeat = (sequence: number, incarnation = "a"): Heartbeat => ({
   memoryFreeBytes: 1,
   shards: [],
   replicas: [],
+  models: [],
 });
 
 describe("Fleet", () => {

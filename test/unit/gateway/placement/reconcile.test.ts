@@ -106,6 +106,7 @@ class World {
         memoryFreeBytes: 50,
         shards: of(this.#shards.values()),
         replicas: of(this.#leads.values()),
+        models: [],
       };
       this.fleet.hear(heartbeat, nowMs);
     }

@@ -116,6 +116,7 @@ function heartbeat(agent: HashAgent, replicas: Heartbeat["replicas"], sequence: 
     memoryFreeBytes: 0,
     shards: [],
     replicas,
+    models: [],
   };
 }
 

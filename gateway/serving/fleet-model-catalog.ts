@@ -1,0 +1,64 @@
+/** The model catalog of the KServe doors over the fleet: whole models by their published views. */
+import { ServingError } from "../../core/errors.ts";
+import type { ModelCatalog, ModelView } from "./model-catalog.ts";
+import type { ModelViews, ServedVersion } from "./model-views.ts";
+import type { ModelDirectory } from "./text-generation.ts";
+
+export interface FleetModelCatalogDeps {
+  readonly views: Pick<ModelViews, "served">;
+  /** Language models, which are part of the server's readiness. */
+  readonly directory: ModelDirectory;
+  /** Whole models that should be ready. */
+  readonly wanted: () => readonly { readonly model: string; readonly version: string }[];
+  /** Versions that are known and not ready, for a truer refusal. */
+  readonly known: () => readonly { readonly model: string; readonly version: string }[];
+}
+
+export class FleetModelCatalog implements ModelCatalog {
+  readonly #deps: FleetModelCatalogDeps;
+
+  constructor(deps: FleetModelCatalogDeps) {
+    this.#deps = deps;
+  }
+
+  view(name: string, version: number | undefined): ModelView {
+    const served = this.#versionsOf(name);
+    const chosen = version === undefined ? served.at(-1) : served.find(({ model }) => model.version === String(version));
+    if (chosen === undefined) throw this.#unknown(name, version);
+    return { ...chosen.model, versions: served.map(({ model }) => model.version) };
+  }
+
+  isReady(name: string, version: number | undefined): boolean {
+    return this.#versionsOf(name).some(({ model }) => version === undefined || model.version === String(version));
+  }
+
+  allReady(): boolean {
+    const ready = new Set(this.#deps.views.served().map(({ model }) => `${model.name}/${model.version}`));
+    return (
+      this.#deps.wanted().every(({ model, version }) => ready.has(`${model}/${version}`)) &&
+      this.#deps.directory.list().every(({ readiness }) => readiness.kind === "ready")
+    );
+  }
+
+  /** Ready versions of a model, each once, ascending. */
+  #versionsOf(name: string): readonly ServedVersion[] {
+    const byVersion = new Map<string, ServedVersion>();
+    for (const served of this.#deps.views.served()) if (served.model.name === name) byVersion.set(served.model.version, served);
+    return [...byVersion.values()].toSorted((a, b) => Number(a.model.version) - Number(b.model.version));
+  }
+
+  /** Triton's texts (kserve-http.md section 3.5). */
+  #unknown(name: string, version: number | undefined): ServingError {
+    const known = this.#deps.known().filter(({ model }) => model === name);
+    const prefix = `Request for unknown model: '${name}'`;
+    if (version === undefined) {
+      const text = known.length === 0 ? `${prefix} is not found` : `${prefix} has no available versions`;
+      return new ServingError("NOT_FOUND", text, { reason: "model_not_found" });
+    }
+    if (known.some((one) => one.version === String(version))) {
+      return new ServingError("UNAVAILABLE", `${prefix} version ${version} is not at ready state`, { reason: "not_ready" });
+    }
+    const text = known.length === 0 ? `${prefix} is not found` : `${prefix} version ${version} is not found`;
+    return new ServingError("NOT_FOUND", text, { reason: "model_not_found" });
+  }
+}

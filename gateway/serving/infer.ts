@@ -1,0 +1,88 @@
+/** The use case behind every door that takes tensors: check, route, submit, wait for the result. */
+import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { InferSubmit } from "../../core/messages/infer.ts";
+import { decodeInferResult } from "../../core/messages/infer-codec.ts";
+import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
+import type { Random } from "../../core/random.ts";
+import type { ModelOnNode } from "../control/fleet.ts";
+import type { InFlight } from "../routing/in-flight.ts";
+import { checkInferRequest } from "./check-inputs.ts";
+import type { Inference, InferRequest, InferResponse } from "./inference.ts";
+import type { ModelCatalog, ModelView } from "./model-catalog.ts";
+import type { ModelViews } from "./model-views.ts";
+import type { Submitter } from "./submit.ts";
+import { wholeAnswer } from "./whole-answer.ts";
+
+export interface InferenceDeps {
+  readonly catalog: ModelCatalog;
+  readonly views: Pick<ModelViews, "served">;
+  readonly submitter: Submitter;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Nodes that are tried when one refuses: it has not executed anything. */
+const ATTEMPTS_MAX = 4;
+
+export function createInference(deps: InferenceDeps): Inference {
+  return {
+    async infer(request, signal) {
+      const view = deps.catalog.view(request.model, request.version);
+      if (view.decoupled) {
+        throw new ServingError("UNIMPLEMENTED", `model '${view.name}' answers a request any number of times: ask for a stream`, {
+          reason: "decoupled",
+        });
+      }
+      checkInferRequest(request, view);
+      using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
+      return await place(request, view, deps, scope.signal);
+    },
+  };
+}
+
+async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<InferResponse> {
+  const arrivedMs = deps.clock.now();
+  const refused = new Set<string>();
+  let refusal: ServingError | undefined;
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const hosted = chooseNode(view, refused, deps);
+    if (hosted === undefined) break;
+    refused.add(hosted.replica);
+    using _count = deps.inFlight.begin(hosted.replica);
+    const remainingMs = request.deadlineMs === undefined ? undefined : Math.max(0, request.deadlineMs - (deps.clock.now() - arrivedMs));
+    const submission = await deps.submitter.submit(toSubmit(request, hosted.replica, remainingMs), hosted, signal);
+    if (submission.kind === "accepted") {
+      using answers = submission.answers;
+      const { outputs } = decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
+      return { model: view.name, version: view.version, parameters: new Map(), outputs };
+    }
+    refusal =
+      submission.kind === "refused" ? new ServingError("UNAVAILABLE", submission.message, { reason: submission.reason }) : submission.error;
+  }
+  throw (
+    refusal ?? new ServingError("UNAVAILABLE", `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`)
+  );
+}
+
+/** The replica with the least under way, by its own word and by what this gateway has sent since. */
+function chooseNode(view: ModelView, refused: ReadonlySet<string>, deps: InferenceDeps): ModelOnNode | undefined {
+  let best: ModelOnNode | undefined;
+  let bestLoad = Number.POSITIVE_INFINITY;
+  for (const { hosted, model } of deps.views.served()) {
+    if (model.name !== view.name || model.version !== view.version || refused.has(hosted.replica)) continue;
+    const load = Math.max(hosted.inFlight + hosted.queued, deps.inFlight.count(hosted.replica));
+    if (load < bestLoad) {
+      best = hosted;
+      bestLoad = load;
+    }
+  }
+  return best;
+}
+
+function toSubmit(request: InferRequest, replica: string, remainingMs: number | undefined): InferSubmit {
+  const { tenant, id, traceparent, priority, timeoutUs, parameters, inputs, outputs } = request;
+  return { kind: "infer", replica, tenant, id, remainingMs, traceparent, priority, queueTimeoutUs: timeoutUs, parameters, inputs, outputs };
+}

@@ -27,4 +27,6 @@ export function nodeId(text: string): NodeId {
 }
 
 export const replicaId = (model: ModelName, version: string, number: number): ReplicaId => `${model}/${version}/${number}` as ReplicaId;
+/** The number in a replica's id: a reload has a higher one than what it replaces. */
+export const replicaNumber = (replica: string): number => Number(replica.slice(replica.lastIndexOf("/") + 1));
 export const generationId = (text: string): GenerationId => text as GenerationId;

@@ -1,5 +1,6 @@
 /** What this gateway knows of the whole models in the fleet: fetched from their nodes by digest, kept while somebody serves them. */
 import { ServingError } from "../../core/errors.ts";
+import { replicaNumber } from "../../core/ids.ts";
 import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
@@ -33,12 +34,18 @@ export class ModelViews {
     this.#changed = listener;
   }
 
-  /** All that can serve now. */
+  /** All that serves now. Of a version that is being reloaded the old replicas serve, until they are told to drain. */
   served(): readonly ServedVersion[] {
-    return this.#deps.fleet.models().flatMap((hosted) => {
+    const ready = this.#deps.fleet.models().flatMap((hosted) => {
       const model = hosted.state.kind === "ready" ? this.#views.get(hosted.state.view) : undefined;
-      return model === undefined ? [] : [{ hosted, model }];
+      return model === undefined ? [] : [{ hosted, model, number: replicaNumber(hosted.replica) }];
     });
+    const oldest = new Map<string, number>();
+    for (const { hosted, number } of ready) {
+      const version = `${hosted.model}/${hosted.version}`;
+      oldest.set(version, Math.min(number, oldest.get(version) ?? number));
+    }
+    return ready.filter(({ hosted, number }) => oldest.get(`${hosted.model}/${hosted.version}`) === number);
   }
 
   /** To be called when the fleet changes: fetches what is missing, forgets what nobody serves. */

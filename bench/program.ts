@@ -22,8 +22,7 @@ let watching = false;
 /** Runs a tool to its end. @returns its standard output. @throws ServingError with its last words when it fails; the signal's reason. */
 export async function runTool(program: string, args: readonly string[], options: ProgramOptions): Promise<string> {
   await using running = startProgram(program, args, options.cwd);
-  using limit = deadlineSignal(systemClock, options.limitMs, options.signal);
-  const { code } = await running.ended(limit.signal);
+  const { code } = await within(options, running, (signal) => running.ended(signal));
   if (code === 0) return running.output;
   throw running.failure(`ended with code ${code}`);
 }
@@ -37,8 +36,7 @@ export async function startServer(
 ): Promise<{ readonly program: Program; readonly match: RegExpExecArray }> {
   await using stack = new AsyncDisposableStack();
   const running = stack.use(startProgram(program, args, options.cwd));
-  using limit = deadlineSignal(systemClock, options.limitMs, options.signal);
-  const match = await running.printed(ready, limit.signal);
+  const match = await within(options, running, (signal) => running.printed(ready, signal));
   stack.move();
   return { program: running, match };
 }
@@ -127,6 +125,17 @@ export class Program implements AsyncDisposable {
   #hear(text: string): void {
     this.#words = (this.#words + text).slice(-OUTPUT_CHARACTERS_MAX);
     this.#heard();
+  }
+}
+
+/** @throws ServingError with the program's last words when the limit has passed. */
+async function within<T>(options: ProgramOptions, running: Program, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  using limit = deadlineSignal(systemClock, options.limitMs, options.signal);
+  try {
+    return await act(limit.signal);
+  } catch (thrown) {
+    const late = limit.signal.aborted && !options.signal.aborted;
+    throw late ? running.failure(`was not done after ${options.limitMs / 1_000} s`) : thrown;
   }
 }
 

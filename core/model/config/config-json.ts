@@ -48,7 +48,9 @@ function fieldJson(message: ReflectMessage, field: DescField): string {
 function valueJson(value: unknown, field: DescField): string {
   if (isReflectMessage(value)) return messageJson(value);
   if (field.enum !== undefined) {
-    return typeof value === "number" && field.enum.value[value] !== undefined ? JSON.stringify(field.enum.value[value].name) : String(value);
+    return typeof value === "number" && field.enum.value[value] !== undefined
+      ? JSON.stringify(field.enum.value[value].name)
+      : String(value);
   }
   if (typeof value === "bigint") {
     return TEXT_INTEGERS.has(`${field.parent?.typeName ?? ""}.${field.name}`) ? `"${value}"` : String(value);

@@ -84,10 +84,7 @@ export interface BatchOutputConfiguration {
 
 export type SchedulerConfiguration =
   /** Each request is a batch of its own. */
-  | { readonly kind: "default" }
-  | DynamicBatching
-  | SequenceBatching
-  | EnsembleScheduling;
+  { readonly kind: "default" } | DynamicBatching | SequenceBatching | EnsembleScheduling;
 
 export interface DynamicBatching {
   readonly kind: "dynamic";

@@ -1,10 +1,10 @@
 /** Fills in the defaults that Triton's core fills in, so that answers and schedulers see every value. Pure. */
 import { clone, create } from "@bufbuild/protobuf";
 import {
+  ModelInstanceGroup_Kind as Kind,
   type ModelConfig,
   ModelConfigSchema,
   type ModelInstanceGroup,
-  ModelInstanceGroup_Kind as Kind,
   ModelInstanceGroupSchema,
   ModelOptimizationPolicy_PinnedMemoryBufferSchema,
   ModelOptimizationPolicySchema,

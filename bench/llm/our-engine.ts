@@ -33,11 +33,28 @@ export async function decodeSpeed(
   { sequences, tokens }: { readonly sequences: number; readonly tokens: number },
   signal: AbortSignal,
 ): Promise<number> {
+  return jointTokenRate(await generateTogether(replica, { sequences, tokens, promptTokens: 16 }, signal));
+}
+
+/** Lets `sequences` run at once. @returns when each of their tokens came, as of `performance.now()` */
+export async function generateTogether(
+  replica: Replica,
+  { sequences, tokens, promptTokens }: { readonly sequences: number; readonly tokens: number; readonly promptTokens: number },
+  signal: AbortSignal,
+): Promise<readonly (readonly number[])[]> {
+  using run = linkedSignal(signal);
   const times: number[][] = Array.from({ length: sequences }, () => []);
-  await together(signal, times, (own, runSignal) =>
-    replica.generate({ promptIds: nextPrompt(16), tokensMax: tokens, onToken: () => own.push(performance.now()) }, runSignal),
+  const running = times.map((own) =>
+    replica.generate({ promptIds: nextPrompt(promptTokens), tokensMax: tokens, onToken: () => own.push(performance.now()) }, run.signal),
   );
-  return jointTokenRate(times);
+  try {
+    await Promise.all(running);
+  } catch (thrown) {
+    run.abort(thrown);
+    await Promise.allSettled(running);
+    throw thrown;
+  }
+  return times;
 }
 
 /** Milliseconds from the submit to the first output token. */
@@ -54,21 +71,4 @@ let prompts = 0;
 function nextPrompt(length: number): number[] {
   prompts += 1;
   return Array.from({ length }, (_, index) => 1_000 + ((index * 7 + prompts * 131) % 20_000));
-}
-
-/** Starts one for each item; when one fails the others are stopped before that is thrown. */
-async function together<T>(
-  signal: AbortSignal,
-  items: readonly T[],
-  start: (item: T, signal: AbortSignal) => Promise<unknown>,
-): Promise<void> {
-  using run = linkedSignal(signal);
-  const running = items.map((item) => start(item, run.signal));
-  try {
-    await Promise.all(running);
-  } catch (thrown) {
-    run.abort(thrown);
-    await Promise.allSettled(running);
-    throw thrown;
-  }
 }

@@ -1,0 +1,56 @@
+/** What the system says of processes: their families, memory and time on a core. Linux's /proc. */
+import { readdirSync, readFileSync } from "node:fs";
+
+/** The process and all that it has started, directly or not, and that lives. */
+export function familyOf(pid: number): readonly number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync("/proc")) {
+    const parent = /^\d+$/.test(name) ? parentOf(name) : undefined;
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const family = [pid];
+  for (const member of family) family.push(...(children.get(member) ?? []));
+  return family;
+}
+
+/** Resident bytes; 0 when the process is gone. */
+export function residentBytes(pid: number): number {
+  return statusBytes(pid, "VmRSS");
+}
+
+/** The most that were ever resident; 0 when the process is gone. */
+export function residentBytesMost(pid: number): number {
+  return statusBytes(pid, "VmHWM");
+}
+
+/** Microseconds that the process's living threads have spent on a core. Its children's are their own. */
+export function cpuMicroseconds(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    nanoseconds += Number(textOf(`/proc/${pid}/task/${thread}/schedstat`)?.split(" ")[0] ?? 0);
+  }
+  return nanoseconds / 1_000;
+}
+
+/** Words of the command line; undefined when the process is gone. */
+export function commandLine(pid: number): readonly string[] | undefined {
+  return textOf(`/proc/${pid}/cmdline`)?.split("\0");
+}
+
+function statusBytes(pid: number, field: "VmRSS" | "VmHWM"): number {
+  const kibibytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(textOf(`/proc/${pid}/status`) ?? "")?.[1];
+  return Number(kibibytes ?? 0) * 1_024;
+}
+
+function parentOf(pid: string): number | undefined {
+  const parent = /^\d+ \(.*\) \S (\d+)/s.exec(textOf(`/proc/${pid}/stat`) ?? "")?.[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined; // the process has ended meanwhile
+  }
+}

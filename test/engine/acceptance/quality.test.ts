@@ -17,7 +17,7 @@ const CHUNK = 64;
 const THREADS = 2;
 
 const runtime = OrtRuntime.open();
-let prose: readonly number[];
+let prose: Int32Array;
 let fp32: number;
 
 beforeAll(async () => {
@@ -56,7 +56,7 @@ async function meanNegativeLogLikelihood(quantization: Quantization): Promise<nu
   const { vocabSize } = description;
   let sum = 0;
   for (let past = 0; past < prose.length - 1; past += CHUNK) {
-    const tokens = Int32Array.from(prose.slice(past, past + CHUNK));
+    const tokens = prose.slice(past, past + CHUNK);
     const rows = Array.from(tokens.keys());
     const { logits } = session.prefill({ kind: "prefill", slot: 0, past, tokens, sample: undefined }, rows);
     for (const row of rows) {

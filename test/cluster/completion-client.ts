@@ -1,0 +1,80 @@
+/** Asks a running server for completions, whole and streamed, and keeps what a client would see. */
+import { eventData } from "../../cli/chat/server-sent-events.ts";
+import { MODEL } from "../support/cluster.ts";
+
+/** Fields of POST /v1/completions but the model. */
+export interface CompletionFields {
+  readonly prompt: string | readonly number[];
+  readonly max_tokens: number;
+  readonly temperature?: number;
+  readonly [name: string]: unknown;
+}
+
+export interface Completion {
+  readonly text: string;
+  readonly finishReason: string;
+}
+
+export interface StreamedAnswer {
+  readonly text: string;
+  /** undefined when the stream ended before it was told. */
+  readonly finishReason: string | undefined;
+  /** The message of an error frame. */
+  readonly error: string | undefined;
+  /** `[DONE]` was the last frame. */
+  readonly done: boolean;
+}
+
+export interface StreamOptions {
+  /** Called when a piece of text has come, with how many there were until now. */
+  readonly onPiece?: (pieces: number) => void;
+  /** Aborting it hangs up. */
+  readonly signal?: AbortSignal;
+}
+
+/** Keeps a greedy continuation from ending before `max_tokens`: SmolLM2's end tokens become impossible. */
+export const WITHOUT_END = { temperature: 0, logit_bias: { 0: -100, 2: -100 } } as const;
+
+export function post(url: string, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  return fetch(url + path, { method: "POST", body: JSON.stringify(body), ...(signal !== undefined && { signal }) });
+}
+
+interface Choice {
+  readonly text: string;
+  readonly finish_reason: string | null;
+}
+
+/** @throws Error with the answer when it is none with choices */
+export async function complete(url: string, fields: CompletionFields): Promise<Completion> {
+  const response = await post(url, "/v1/completions", { model: MODEL, ...fields });
+  const answer: { readonly choices?: readonly Choice[] } = JSON.parse(await response.text());
+  const choice = answer.choices?.[0];
+  if (choice === undefined) throw new Error(JSON.stringify(answer));
+  return { text: choice.text, finishReason: choice.finish_reason ?? "" };
+}
+
+interface Frame {
+  readonly choices?: readonly Choice[];
+  readonly error?: { readonly message: string };
+}
+
+/** @throws what fetch does when it is refused or hung up */
+export async function streamCompletion(url: string, fields: CompletionFields, options: StreamOptions = {}): Promise<StreamedAnswer> {
+  const response = await post(url, "/v1/completions", { model: MODEL, stream: true, ...fields }, options.signal);
+  if (response.status !== 200 || response.body === null) throw new Error(`${response.status} ${await response.text()}`);
+  let [text, pieces, done] = ["", 0, false];
+  let finishReason: string | undefined;
+  let error: string | undefined;
+  for await (const data of eventData(response.body)) {
+    done = data === "[DONE]";
+    const frame: Frame = done ? {} : JSON.parse(data);
+    const choice = frame.choices?.[0];
+    error = frame.error?.message ?? error;
+    finishReason = choice?.finish_reason ?? finishReason;
+    if (choice === undefined || choice.text === "") continue;
+    text += choice.text;
+    pieces += 1;
+    options.onPiece?.(pieces);
+  }
+  return { text, finishReason, error, done };
+}

@@ -1,0 +1,76 @@
+/** `nereid up` with the real model, in a process of its own and on free ports: what people run. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { familyOf, MAIN, start } from "../engine/cli/command.ts";
+import { realModelFolder } from "./real-model.ts";
+import type { ShardCache } from "./replica.ts";
+
+export const MODEL = path.basename(realModelFolder());
+
+export interface RunningCluster extends AsyncDisposable {
+  /** `http://HOST:PORT`. */
+  readonly url: string;
+  /** The sum over nodes and models of a metric without buckets; 0 when it was never set. */
+  metric(name: string): Promise<number>;
+  /** Of GET /v2/health/ready. */
+  readyStatus(): Promise<number>;
+  /** Linux. */
+  runnerPids(): readonly number[];
+  /** The state of each stage's shard, the first stage's first. */
+  stageStates(): Promise<readonly string[]>;
+}
+
+export interface ClusterFlags {
+  /** A stage on each; 2 unless said. */
+  readonly nodes?: number;
+  readonly slots?: number;
+}
+
+/** Resolves when the model is ready. Shards are cut into `cache`, or taken from there. */
+export async function startRealCluster(cache: ShardCache, { nodes = 2, slots = 8 }: ClusterFlags = {}): Promise<RunningCluster> {
+  const flags = {
+    "--port": "0",
+    "--metrics-port": "0",
+    "--models": path.dirname(realModelFolder()),
+    "--cache": cache.folder,
+    "--nodes": String(nodes),
+    "--slots": String(slots),
+    "--threads": "1",
+    "--log-level": "silent",
+  };
+  const command = start([MAIN, "up", ...Object.entries(flags).flat()]);
+  const said = await command.printed("Ctrl-C\n");
+  const address = (label: string): string => new RegExp(`${label} +(http://[^ /]+)`).exec(said)?.[1] ?? "";
+  const url = address("HTTP");
+  const metricsUrl = address("metrics");
+  return {
+    url,
+    metric: async (name) => sumOf(await (await fetch(`${metricsUrl}/metrics`)).text(), name),
+    readyStatus: async () => (await fetch(`${url}/v2/health/ready`)).status,
+    runnerPids: () => runnersBelow(command.child.pid),
+    stageStates: async () => statesOf(JSON.parse(await (await fetch(`${url}/console/state`)).text())),
+    [Symbol.asyncDispose]: () => command[Symbol.asyncDispose](),
+  };
+}
+
+/** @param text in Prometheus's form */
+function sumOf(text: string, name: string): number {
+  const samples = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"));
+  return [...samples].reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+/** What we read of the console's state. */
+interface ClusterState {
+  readonly models: readonly { readonly shards: readonly { readonly stage: number; readonly state: string }[] }[];
+}
+
+function statesOf({ models }: ClusterState): readonly string[] {
+  const shards = models.flatMap((model) => model.shards);
+  return shards.toSorted((a, b) => a.stage - b.stage).map(({ state }) => state);
+}
+
+/** Children that run a shard; the partitioner is another program. */
+function runnersBelow(pid: number | undefined): readonly number[] {
+  if (pid === undefined) return [];
+  return familyOf(pid).filter((id) => readFileSync(`/proc/${id}/cmdline`, "utf8").includes("runners/shard/main.ts"));
+}

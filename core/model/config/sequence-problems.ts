@@ -7,7 +7,7 @@ import {
   ModelSequenceBatching_Control_KindSchema,
   type ModelSequenceBatching_State as State,
 } from "../../../protos/gen/model_config_pb.ts";
-import { dataTypeName } from "./data-type.ts";
+import { dataTypeName, dtypeOf } from "./data-type.ts";
 import type { ConfigPath, ConfigProblem } from "./problem.ts";
 
 const ROOT = "sequence_batching";
@@ -123,6 +123,10 @@ function* stateProblems({ state: states }: ModelSequenceBatching): Generator<Con
   for (const [index, state] of states.entries()) {
     const path = [ROOT, "state", index];
     const name = state.inputName;
+    if (dtypeOf(state.dataType) === undefined) {
+      yield { message: `sequence batching state '${name}' must specify 'data_type'`, path, fix: "add data_type, such as TYPE_FP32" };
+      continue;
+    }
     if (state.initialState.length > 1) {
       const message = `initial_state field for state input '${name}' must contain exactly one or zero element. Found '${state.initialState.length}' elements.`;
       yield { message, path: [...path, "initial_state", 1], fix: "keep one" };

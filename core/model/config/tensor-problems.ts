@@ -9,6 +9,7 @@ import {
   type ModelInput,
   type ModelOutput,
 } from "../../../protos/gen/model_config_pb.ts";
+import { dtypeOf } from "./data-type.ts";
 import type { ConfigPath, ConfigProblem } from "./problem.ts";
 
 const TENSORRT_PLATFORM = "tensorrt_plan";
@@ -67,7 +68,7 @@ function* shapeProblems(config: ModelConfig, tensor: ModelInput | ModelOutput, p
     return;
   }
   const named = `${prefix}'${tensor.name}' `;
-  if (tensor.dataType === DataType.TYPE_INVALID) {
+  if (dtypeOf(tensor.dataType) === undefined) {
     yield { message: `${named}must specify 'data_type'`, path, fix: "add data_type, such as TYPE_FP32" };
     return;
   }

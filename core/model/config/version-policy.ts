@@ -1,5 +1,5 @@
 /** Which versions of a model are there, and which of them are served. Pure. */
-import { ServingError } from "../../errors.ts";
+import type { ConfigProblem } from "./problem.ts";
 
 export type VersionPolicy =
   | { readonly kind: "latest"; readonly count: number }
@@ -25,16 +25,22 @@ export function versionsOf(files: readonly string[]): readonly number[] {
   return versions.filter(Number.isSafeInteger).sort((a, b) => b - a);
 }
 
-/** @throws ServingError INVALID_ARGUMENT when the policy leaves none */
-export function chooseVersions(model: string, policy: VersionPolicy, available: readonly number[]): ChosenVersions {
+/** None served is an error: `noVersionProblem`. */
+export function chooseVersions(policy: VersionPolicy, available: readonly number[]): ChosenVersions {
   const descending = available.toSorted((a, b) => b - a);
-  const wanted = policy.kind === "specific" ? new Set(policy.versions) : undefined;
-  const served =
-    wanted !== undefined
-      ? descending.filter((version) => wanted.has(version))
-      : descending.slice(0, policy.kind === "latest" ? policy.count : undefined);
-  if (served.length === 0) {
-    throw new ServingError("INVALID_ARGUMENT", `at least one version must be available under the version policy of model '${model}'`);
+  if (policy.kind === "specific") {
+    return {
+      served: descending.filter((version) => policy.versions.includes(version)),
+      missing: policy.versions.filter((version) => !descending.includes(version)),
+    };
   }
-  return { served, missing: [...(wanted ?? [])].filter((version) => !descending.includes(version)) };
+  return { served: descending.slice(0, policy.kind === "latest" ? policy.count : undefined), missing: [] };
+}
+
+export function noVersionProblem(model: string): ConfigProblem {
+  return {
+    message: `at least one version must be available under the version policy of model '${model}'`,
+    path: ["version_policy"],
+    fix: "put the model into a folder named by its version, such as 1/, that the policy allows",
+  };
 }

@@ -1,0 +1,111 @@
+/**
+ * From a model's folder and the configuration that is given for it to one that can be served. The draft needs no model file; it is
+ * finished for each version with what that version's file says of itself. Pure.
+ */
+import { clone, create } from "@bufbuild/protobuf";
+import { type ModelConfig, ModelConfigSchema, ModelTransactionPolicySchema } from "../../../protos/gen/model_config_pb.ts";
+import type { ModelSignature } from "../../wire/model-runner.ts";
+import { completeBackend, type ModelFolder } from "./backend-fields.ts";
+import { completeFromOnnx, DEFAULT_MAX_BATCH_SIZE } from "./complete-onnx.ts";
+import { configProblems, instanceGroupProblems } from "./config-problems.ts";
+import type { ModelConfiguration } from "./configuration.ts";
+import { composeEnsemble } from "./ensemble-models.ts";
+import { normalizeConfig, normalizeInstanceGroups } from "./normalize.ts";
+import { onnxProblems } from "./onnx-problems.ts";
+import { parseModelConfigJson } from "./parse-json.ts";
+import { parseModelConfig } from "./parse-text.ts";
+import type { ConfigProblem } from "./problem.ts";
+import { tensorProblems } from "./tensor-problems.ts";
+import type { TextPositions } from "./text-positions.ts";
+import { toConfiguration, toVersionPolicy } from "./to-configuration.ts";
+import { type ChosenVersions, chooseVersions, noVersionProblem, versionsOf } from "./version-policy.ts";
+import { warmupProblems } from "./warmup-problems.ts";
+
+export type ConfigSource =
+  | { readonly kind: "none" }
+  | { readonly kind: "file"; readonly name: string; readonly text: string }
+  /** A client's, which replaces the file's. */
+  | { readonly kind: "override"; readonly json: string };
+
+export interface DraftConfig {
+  /** With backend, version policy and scheduler defaults filled in. */
+  readonly config: ModelConfig;
+  readonly versions: ChosenVersions;
+  /** Where the fields stand in the file; undefined: there is none. */
+  readonly positions: TextPositions | undefined;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** @throws ServingError INVALID_ARGUMENT when what is given cannot be read */
+export function draftConfig(folder: ModelFolder, source: ConfigSource): DraftConfig {
+  const { given, positions } = readSource(source);
+  const completed = completeBackend(given, folder);
+  const config = normalizeConfig(completed.config);
+  const isEnsemble = config.schedulingChoice.case === "ensembleScheduling";
+  const available = versionsOf(folder.files);
+  // An ensemble's version folder is empty, and a list of files shows no empty folders.
+  const versions = chooseVersions(toVersionPolicy(config), isEnsemble && available.length === 0 ? [1] : available);
+  const problems = [...completed.problems];
+  if (config.name !== folder.name) {
+    const message = `unexpected directory name '${folder.name}' for model '${config.name}', directory name must equal model name`;
+    problems.push({ message, path: ["name"], fix: `write name: "${folder.name}", or remove name` });
+  }
+  if (problems.length === 0) problems.push(...configProblems(config));
+  if (versions.served.length === 0) problems.push(noVersionProblem(folder.name));
+  return { config, versions, positions, problems };
+}
+
+function readSource(source: ConfigSource): { readonly given: ModelConfig; readonly positions: TextPositions | undefined } {
+  if (source.kind === "none") return { given: create(ModelConfigSchema), positions: undefined };
+  if (source.kind === "override") return { given: parseModelConfigJson(source.json), positions: undefined };
+  const { config, positions } = parseModelConfig(source.text, source.name);
+  return { given: config, positions };
+}
+
+/** Whether the draft is finished with the signature of its model file. */
+export const needsOnnxSignature = ({ config, problems }: DraftConfig): boolean => config.backend === "onnxruntime" && problems.length === 0;
+
+export interface FinishOptions {
+  /** What the version's model file says of itself; undefined for backends that say nothing. */
+  readonly signature: ModelSignature | undefined;
+  /** False: the configuration must be complete. */
+  readonly autoComplete?: boolean;
+  readonly defaultMaxBatchSize?: number;
+  /** For ensembles: the models that are there, complete, by name; undefined: not looked at yet. */
+  readonly composing?: ReadonlyMap<string, ModelConfiguration>;
+}
+
+export interface FinishedConfig {
+  /** Complete as far as it goes; `configJson(config)` is what clients are told. */
+  readonly config: ModelConfig;
+  /** undefined when there are problems. */
+  readonly configuration: ModelConfiguration | undefined;
+  readonly problems: readonly ConfigProblem[];
+}
+
+export function finishConfig(draft: DraftConfig, options: FinishOptions): FinishedConfig {
+  if (draft.problems.length > 0) return { config: draft.config, configuration: undefined, problems: draft.problems };
+  const { signature, autoComplete = true, defaultMaxBatchSize = DEFAULT_MAX_BATCH_SIZE } = options;
+  const completed =
+    signature === undefined || !autoComplete
+      ? { config: draft.config, problems: [] }
+      : completeFromOnnx(draft.config, signature, { defaultMaxBatchSize });
+  const config = normalizeInstanceGroups(normalizeConfig(completed.config));
+  const problems = [...completed.problems];
+  if (problems.length === 0)
+    problems.push(...configProblems(config), ...tensorProblems(config), ...instanceGroupProblems(config), ...warmupProblems(config));
+  if (problems.length === 0 && signature !== undefined) problems.push(...onnxProblems(config, signature));
+  if (problems.length > 0) return { config, configuration: undefined, problems };
+  const configuration = toConfiguration(config);
+  return options.composing === undefined ? { config, configuration, problems } : compose(config, configuration, options.composing);
+}
+
+/** An ensemble is decoupled when a step of it is, whatever its own configuration says. */
+function compose(config: ModelConfig, configuration: ModelConfiguration, models: ReadonlyMap<string, ModelConfiguration>): FinishedConfig {
+  if (configuration.scheduler.kind !== "ensemble") return { config, configuration, problems: [] };
+  const { decoupled, problems } = composeEnsemble(configuration, configuration.scheduler, models);
+  if (problems.length > 0) return { config, configuration: undefined, problems };
+  const composed = clone(ModelConfigSchema, config);
+  composed.modelTransactionPolicy = create(ModelTransactionPolicySchema, { decoupled });
+  return { config: composed, configuration: { ...configuration, decoupled }, problems };
+}

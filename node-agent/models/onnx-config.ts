@@ -1,0 +1,90 @@
+/**
+ * Reads the configuration of a model in a repository: its file or a client's override, completed and checked for every version that
+ * is to be served, without the runtime.
+ */
+import { ServingError } from "../../core/errors.ts";
+import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
+import { CONFIG_CHARACTERS_MAX } from "../../core/model/config/parse-text.ts";
+import {
+  type ConfigSource,
+  type DraftConfig,
+  draftConfig,
+  type FinishedConfig,
+  finishConfig,
+  needsOnnxSignature,
+} from "../../core/model/config/prepare.ts";
+import { readOnnxSignature } from "../../core/model/onnx-signature.ts";
+import type { FileInfo, ModelFiles } from "../../core/repository/repository.ts";
+import type { ModelSignature } from "../../core/wire/model-runner.ts";
+
+export interface ReadConfigOptions {
+  /** The folder's name. */
+  readonly model: string;
+  /** A client's configuration in JSON, which replaces the file's. */
+  readonly override?: string;
+  /** Take `configs/NAME.pbtxt` where the model has it. */
+  readonly configName?: string;
+  /** False: the configuration must be complete. */
+  readonly autoComplete?: boolean;
+  readonly defaultMaxBatchSize?: number;
+  /** For ensembles: the models that are there, by name. */
+  readonly composing?: ReadonlyMap<string, ModelConfiguration>;
+}
+
+export interface ReadConfig {
+  readonly draft: DraftConfig;
+  /** The file that it came from; undefined when there is none, or an override. */
+  readonly file: string | undefined;
+  /** By version, highest first; empty when the draft has problems. */
+  readonly versions: ReadonlyMap<number, FinishedConfig>;
+}
+
+/**
+ * @throws ServingError INVALID_ARGUMENT when the configuration cannot be read; DATA_LOSS, UNIMPLEMENTED and NOT_FOUND for model files
+ * that are damaged, of another kind, or not there
+ */
+export async function readModelConfig(files: ModelFiles, options: ReadConfigOptions): Promise<ReadConfig> {
+  const list = await files.list();
+  const file = options.override === undefined ? configFile(list, options.configName) : undefined;
+  const source: ConfigSource =
+    options.override !== undefined
+      ? { kind: "override", json: options.override }
+      : file === undefined
+        ? { kind: "none" }
+        : { kind: "file", name: file.name, text: await readText(files, file) };
+  const draft = draftConfig({ name: options.model, files: list.map(({ name }) => name) }, source);
+  const versions = new Map<number, FinishedConfig>();
+  for (const version of draft.problems.length > 0 ? [] : draft.versions.served) {
+    const signature = needsOnnxSignature(draft) ? await readSignature(files, modelFile(draft, version, list)) : undefined;
+    versions.set(version, finishConfig(draft, { ...options, signature }));
+  }
+  return { draft, file: file?.name, versions };
+}
+
+function configFile(list: readonly FileInfo[], configName: string | undefined): FileInfo | undefined {
+  const wanted = [...(configName === undefined ? [] : [`configs/${configName}.pbtxt`]), "config.pbtxt"];
+  return wanted.map((name) => list.find((file) => file.name === name)).find((file) => file !== undefined);
+}
+
+async function readText(files: ModelFiles, { name, bytes }: FileInfo): Promise<string> {
+  if (bytes > 4 * CONFIG_CHARACTERS_MAX) {
+    throw new ServingError("INVALID_ARGUMENT", `${name} has ${bytes} bytes, a configuration at most ${CONFIG_CHARACTERS_MAX}: is it one?`);
+  }
+  return new TextDecoder().decode(await files.readRange(name, 0, bytes));
+}
+
+/** The model's file of a version: a file, or a folder with a model.onnx in it. @throws ServingError NOT_FOUND */
+export function modelFile({ config }: DraftConfig, version: number, list: readonly FileInfo[]): FileInfo {
+  const wanted = `${version}/${config.defaultModelFilename}`;
+  const file = list.find(({ name }) => name === wanted) ?? list.find(({ name }) => name === `${wanted}/model.onnx`);
+  if (file !== undefined) return file;
+  throw new ServingError("NOT_FOUND", `unable to find '${wanted}' for model '${config.name}'`, { reason: "model_file_not_found" });
+}
+
+/** Reads only what it needs. @throws ServingError DATA_LOSS, UNIMPLEMENTED */
+async function readSignature(files: ModelFiles, { name, bytes }: FileInfo): Promise<ModelSignature> {
+  const reader = readOnnxSignature(bytes);
+  let step = reader.next();
+  while (step.done !== true) step = reader.next(await files.readRange(name, step.value.offset, step.value.length));
+  return step.value;
+}

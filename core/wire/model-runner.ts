@@ -28,13 +28,26 @@ export interface OpenModel {
   readonly interThreads: number;
   /** ONNX Runtime's graph optimization level: 0, 1, 2 or 99. */
   readonly optimization: 0 | 1 | 2 | 99;
+  /** Operators one after another, or those that can side by side. */
+  readonly execution: "sequential" | "parallel";
+  /** Keep freed memory for the next run. */
+  readonly memoryArena: boolean;
+  /** Plan memory once for each set of input shapes. */
+  readonly memoryPattern: boolean;
   /** Session configuration entries, by ONNX Runtime's names. */
   readonly configEntries: Readonly<Record<string, string>>;
 }
 
-/** A batch: for every input the tensors of its requests in order, to be joined along the first dimension, or a single one as it is. */
+/** An input of a batch: the tensors of its requests in order, to be joined along the first dimension, or a single one as it is. */
+export interface BatchInput {
+  readonly head: TensorHead;
+  /** Joined they are the head's bytes. They must not change until the batch is executed. */
+  readonly parts: readonly Uint8Array[];
+}
+
 export interface Batch {
-  readonly inputs: readonly { readonly head: TensorHead /** Joined they are the head's bytes. */; readonly parts: readonly Uint8Array[] }[];
+  readonly inputs: readonly BatchInput[];
+  /** In the order in which they are wanted, at least one. */
   readonly outputs: readonly string[];
 }
 
@@ -51,8 +64,10 @@ export interface ModelRunnerHandle {
   /** @throws ServingError with the runtime's message when the model cannot be opened, UNAVAILABLE when the runner dies on it. */
   open(model: OpenModel, signal: AbortSignal): Promise<ModelSignature>;
   /**
-   * One batch at a time. An abort terminates a run that is under way.
-   * @throws ServingError with the runtime's message; UNAVAILABLE when the runner dies; CANCELLED.
+   * One batch at a time: it settles when the runner is free again. An abort terminates a run that is under way, between two
+   * operators.
+   * @throws ServingError with the runtime's message; INVALID_ARGUMENT when the batch does not fit the signature; UNAVAILABLE with
+   * reason `runner_died` when the runner dies; CANCELLED after an abort; FAILED_PRECONDITION before it is open or while it executes.
    */
   execute(batch: Batch, signal: AbortSignal): Promise<BatchResult>;
   readonly exited: Promise<RunnerExit>;

@@ -7,13 +7,13 @@ import type { Pointer } from "./c-api.ts";
 import type { RunOptions } from "./run-options.ts";
 import type { Handle } from "./runtime.ts";
 import type { Session } from "./session.ts";
-import type { Value } from "./value.ts";
+import type { BoundValue } from "./value.ts";
 
 export class Binding implements Disposable {
   readonly #session: Session;
   readonly #handle: Handle;
   /** Bound values must outlive the binding. */
-  readonly #bound = new Set<Value>();
+  readonly #bound = new Set<BoundValue>();
   #running = 0;
   #disposed = false;
 
@@ -23,7 +23,7 @@ export class Binding implements Disposable {
   }
 
   /** @throws ServingError INTERNAL when the graph has no such input. */
-  input(name: string, value: Value): this {
+  input(name: string, value: BoundValue): this {
     this.#bound.add(value);
     const { runtime } = this.#session;
     runtime.check(runtime.api.calls.BindInput(this.#handle.pointer, name, value.pointer));
@@ -31,11 +31,33 @@ export class Binding implements Disposable {
   }
 
   /** @throws ServingError INTERNAL when the graph has no such output. */
-  output(name: string, value: Value): this {
+  output(name: string, value: BoundValue): this {
     this.#bound.add(value);
     const { runtime } = this.#session;
     runtime.check(runtime.api.calls.BindOutput(this.#handle.pointer, name, value.pointer));
     return this;
+  }
+
+  /**
+   * An output that the runtime makes, for shapes that are not known before. To be bound again before every run: the binding keeps
+   * what the last one made.
+   */
+  freeOutput(name: string): this {
+    const { runtime } = this.#session;
+    runtime.check(runtime.api.calls.BindOutputToDevice(this.#handle.pointer, name, runtime.cpuMemory));
+    return this;
+  }
+
+  /** All outputs after a run, in the order in which they were bound first; the caller disposes them. */
+  outputValues(): readonly Handle[] {
+    const { runtime } = this.#session;
+    const { calls, memory } = runtime.api;
+    const count = new BigUint64Array(1);
+    const array: [Pointer] = [null];
+    runtime.check(calls.GetBoundOutputValues(this.#handle.pointer, runtime.allocator, array, count));
+    const pointers = memory.pointers(array[0], Number(count[0]));
+    if (array[0] !== null) runtime.check(calls.AllocatorFree(runtime.allocator, array[0]));
+    return pointers.map((pointer) => runtime.own("value", pointer));
   }
 
   /** Runs on this thread, which is blocked until the end. @throws ServingError INTERNAL with the runtime's text. */

@@ -19,21 +19,47 @@ const CALLS = {
   CreateEnv: [3, ["int", "const char*", "out"]],
   CreateSession: [7, ["void*", "const char*", "void*", "out"]],
   CreateSessionOptions: [10, ["out"]],
+  SetSessionExecutionMode: [13, ["void*", "int"]],
   DisableMemPattern: [17, ["void*"]],
+  DisableCpuMemArena: [19, ["void*"]],
   SetSessionLogSeverityLevel: [22, ["void*", "int"]],
   SetSessionGraphOptimizationLevel: [23, ["void*", "int"]],
   SetIntraOpNumThreads: [24, ["void*", "int"]],
   SetInterOpNumThreads: [25, ["void*", "int"]],
+  SessionGetInputCount: [30, ["void*", "void*"]],
+  SessionGetOutputCount: [31, ["void*", "void*"]],
+  SessionGetOverridableInitializerCount: [32, ["void*", "void*"]],
+  SessionGetInputTypeInfo: [33, ["void*", "size_t", "out"]],
+  SessionGetOutputTypeInfo: [34, ["void*", "size_t", "out"]],
+  SessionGetOverridableInitializerTypeInfo: [35, ["void*", "size_t", "out"]],
+  SessionGetInputName: [36, ["void*", "size_t", "void*", "out"]],
+  SessionGetOutputName: [37, ["void*", "size_t", "void*", "out"]],
+  SessionGetOverridableInitializerName: [38, ["void*", "size_t", "void*", "out"]],
   CreateRunOptions: [39, ["out"]],
   RunOptionsSetTerminate: [46, ["void*"]],
   RunOptionsUnsetTerminate: [47, ["void*"]],
+  CreateTensorAsOrtValue: [48, ["void*", "int64_t*", "size_t", "int", "out"]],
   CreateTensorWithDataAsOrtValue: [49, ["void*", "void*", "size_t", "int64_t*", "size_t", "int", "out"]],
+  GetTensorMutableData: [51, ["void*", "out"]],
+  GetStringTensorDataLength: [53, ["void*", "void*"]],
+  GetStringTensorContent: [54, ["void*", "void*", "size_t", "void*", "size_t"]],
+  CastTypeInfoToTensorInfo: [55, ["void*", "out"]],
+  GetTensorElementType: [60, ["void*", "void*"]],
+  GetDimensionsCount: [61, ["void*", "void*"]],
+  GetDimensions: [62, ["void*", "void*", "size_t"]],
+  GetSymbolicDimensions: [63, ["void*", "void*", "size_t"]],
+  GetTensorTypeAndShape: [65, ["void*", "out"]],
   CreateCpuMemoryInfo: [69, ["int", "int", "out"]],
+  AllocatorFree: [76, ["void*", "void*"]],
+  GetAllocatorWithDefaultOptions: [78, ["out"]],
   AddSessionConfigEntry: [130, ["void*", "const char*", "const char*"]],
   RunWithBinding: [133, ["void*", "void*", "void*"]],
   CreateIoBinding: [134, ["void*", "out"]],
   BindInput: [136, ["void*", "const char*", "void*"]],
   BindOutput: [137, ["void*", "const char*", "void*"]],
+  BindOutputToDevice: [138, ["void*", "const char*", "void*"]],
+  GetBoundOutputValues: [140, ["void*", "void*", "out", "void*"]],
+  GetResizedStringTensorElementBuffer: [252, ["void*", "size_t", "size_t", "out"]],
 } as const satisfies Record<string, readonly [slot: number, signature: Signature]>;
 
 /** Calls that free a handle and return nothing. */
@@ -42,6 +68,8 @@ const RELEASES = {
   ReleaseSession: 95,
   ReleaseValue: 96,
   ReleaseRunOptions: 97,
+  ReleaseTypeInfo: 98,
+  ReleaseTensorTypeAndShapeInfo: 99,
   ReleaseSessionOptions: 100,
   ReleaseIoBinding: 135,
 } as const satisfies Record<string, number>;
@@ -61,6 +89,18 @@ export interface CApi {
   readonly calls: Readonly<Record<keyof typeof CALLS, NativeCall>>;
   readonly releases: Readonly<Record<keyof typeof RELEASES, (handle: Pointer) => void>>;
   errorMessage(status: Pointer): string;
+  readonly memory: NativeBytes;
+}
+
+/** Reading and writing memory that belongs to the runtime. */
+export interface NativeBytes {
+  /** A copy. */
+  read(at: Pointer, byteLength: number): Uint8Array;
+  write(at: Pointer, bytes: Uint8Array): void;
+  /** Until its zero byte. */
+  text(at: Pointer): string;
+  /** Of a C array of pointers. */
+  pointers(at: Pointer, count: number): readonly Pointer[];
 }
 
 /**
@@ -103,8 +143,16 @@ function readTable(table: Pointer, version: string): CApi {
     calls: calls as CApi["calls"], // the entries of CALLS and RELEASES, name by name
     releases: releases as CApi["releases"],
     errorMessage: (status) => errorMessage(status),
+    memory: nativeBytes,
   };
 }
+
+const nativeBytes: NativeBytes = {
+  read: (at, byteLength) => (byteLength === 0 ? new Uint8Array() : koffi.decode(at, "uint8_t", byteLength)),
+  write: (at, bytes) => koffi.encode(at, "uint8_t", bytes, bytes.byteLength),
+  text: (at) => koffi.decode(at, "char", -1),
+  pointers: (at, count) => (count === 0 ? [] : koffi.decode(at, "void*", count)),
+};
 
 function openLibrary(file: string): LibraryHandle {
   try {

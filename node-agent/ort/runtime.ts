@@ -26,12 +26,15 @@ export class OrtRuntime {
   readonly api: CApi;
   readonly environment: Pointer;
   readonly cpuMemory: Pointer;
+  /** Of the runtime itself; lives as long as the process. */
+  readonly allocator: Pointer;
   readonly #live = new Map<HandleKind, number>();
 
   private constructor(api: CApi) {
     this.api = api;
     this.environment = this.make(api.calls.CreateEnv, LOG_SEVERITY_ERROR, "nereid");
     this.cpuMemory = this.make(api.calls.CreateCpuMemoryInfo, ARENA_ALLOCATOR, DEFAULT_MEMORY);
+    this.allocator = this.make(api.calls.GetAllocatorWithDefaultOptions);
   }
 
   /**
@@ -65,6 +68,13 @@ export class OrtRuntime {
     const out: [Pointer] = [null];
     this.check(call(...given, out));
     return out[0];
+  }
+
+  /** Makes a call that writes a size_t to the place it is given. */
+  number(call: (out: BigUint64Array) => Pointer): number {
+    const out = new BigUint64Array(1);
+    this.check(call(out));
+    return Number(out[0]);
   }
 
   own(kind: HandleKind, pointer: Pointer): Handle {

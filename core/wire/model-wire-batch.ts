@@ -1,0 +1,160 @@
+/**
+ * Batches and their results as heads and payloads of frames. Inputs and outputs travel by their place in the model's signature,
+ * which both ends know. Pure.
+ */
+import { assert, ServingError } from "../errors.ts";
+import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
+import type { Tensor, TensorHead } from "../tensor/tensor.ts";
+import { byteSize } from "../tensor/tensor.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { Batch, BatchResult, ModelPort, ModelSignature } from "./model-runner.ts";
+import { MODEL_PAYLOAD_BYTES_MAX } from "./model-wire.ts";
+
+/** A head, and the parts of its payload in order. */
+export interface EncodedTensors {
+  readonly head: Uint8Array;
+  readonly parts: readonly Uint8Array[];
+  readonly payloadBytes: number;
+}
+
+/** A tensor that is announced: its bytes are in the payload. */
+export interface AnnouncedTensor extends TensorHead {
+  /** Its place in the signature. */
+  readonly port: number;
+  readonly byteLength: number;
+}
+
+export interface AnnouncedBatch {
+  readonly inputs: readonly AnnouncedTensor[];
+  /** Places in the signature, in the order in which they are wanted. */
+  readonly outputs: readonly number[];
+}
+
+const DTYPE_CODES: readonly Dtype[] = Object.keys(DTYPES).filter(isDtype);
+/** A tensor's fields without its dimensions. */
+const TENSOR_BYTES_MIN = 8;
+
+/** The agent's end: knows the signature, and keeps its buffer. */
+export class BatchCodec {
+  readonly #signature: ModelSignature;
+  readonly #inputs: ReadonlyMap<string, number>;
+  readonly #outputs: ReadonlyMap<string, number>;
+  readonly #writer = new ByteWriter();
+
+  constructor(signature: ModelSignature) {
+    this.#signature = signature;
+    this.#inputs = new Map(signature.inputs.map(({ name }, place) => [name, place]));
+    this.#outputs = new Map(signature.outputs.map(({ name }, place) => [name, place]));
+  }
+
+  /** @throws ServingError INVALID_ARGUMENT when an input or output is not the model's, or its bytes are not those of its shape. */
+  encodeBatch({ inputs, outputs }: Batch): EncodedTensors {
+    const writer = this.#writer.reset();
+    const parts: Uint8Array[] = [];
+    let payloadBytes = 0;
+    writer.u16(inputs.length);
+    for (const { head, parts: own } of inputs) {
+      let byteLength = 0;
+      for (const part of own) {
+        parts.push(part);
+        byteLength += part.byteLength;
+      }
+      const port = this.#port("input", head.name);
+      checkInput(head, this.#signature.inputs[port], byteLength);
+      writeTensor(writer, port, head, byteLength);
+      payloadBytes += byteLength;
+    }
+    writer.u16(outputs.length);
+    for (const name of outputs) writer.u16(this.#port("output", name));
+    checkPayload(payloadBytes);
+    return { head: writer.take(), parts, payloadBytes };
+  }
+
+  /** @param payload the outputs' data are views of it. @throws ServingError INVALID_ARGUMENT when the bytes are no result. */
+  decodeResult(head: Uint8Array, payload: Uint8Array): BatchResult {
+    const reader = new ByteReader(head, "a batch's result");
+    const [inputUs, inferUs, outputUs] = [reader.f64(), reader.f64(), reader.f64()];
+    let offset = 0;
+    const outputs = readTensors(reader, this.#signature.outputs).map(({ name, dtype, shape, byteLength }): Tensor => {
+      offset += byteLength;
+      return { name, dtype, shape, data: payload.subarray(offset - byteLength, offset) };
+    });
+    reader.end();
+    if (offset !== payload.byteLength) reader.fail(`has ${payload.byteLength} bytes of tensors and announces ${offset}`);
+    return { outputs, inputUs, inferUs, outputUs };
+  }
+
+  #port(kind: "input" | "output", name: string): number {
+    const place = (kind === "input" ? this.#inputs : this.#outputs).get(name);
+    if (place !== undefined) return place;
+    const allowed = this.#signature[`${kind}s`].map((port) => port.name).join(", ");
+    throw new ServingError("INVALID_ARGUMENT", `unexpected inference ${kind} '${name}', allowed ${kind}s are: ${allowed}`);
+  }
+}
+
+/** The runner's end. @throws ServingError INVALID_ARGUMENT when the bytes are no batch for this signature. */
+export function decodeBatch(head: Uint8Array, signature: ModelSignature): AnnouncedBatch {
+  const reader = new ByteReader(head, "a batch");
+  const inputs = readTensors(reader, signature.inputs);
+  const outputs = Array.from({ length: reader.count(reader.u16(), 2) }, () => {
+    const port = reader.u16();
+    return port < signature.outputs.length ? port : reader.fail(`wants output ${port} of ${signature.outputs.length}`);
+  });
+  reader.end();
+  return { inputs, outputs };
+}
+
+/** A tensor that goes back: its place in the signature's outputs, and its bytes. */
+export interface OutputTensor {
+  readonly port: number;
+  readonly head: TensorHead;
+  readonly data: Uint8Array;
+}
+
+/** The runner's end. @throws ServingError RESOURCE_EXHAUSTED when the outputs are too large to travel. */
+export function encodeResult(outputs: readonly OutputTensor[], times: Omit<BatchResult, "outputs">): EncodedTensors {
+  const writer = new ByteWriter().f64(times.inputUs).f64(times.inferUs).f64(times.outputUs).u16(outputs.length);
+  let payloadBytes = 0;
+  for (const { port, head, data } of outputs) {
+    writeTensor(writer, port, head, data.byteLength);
+    payloadBytes += data.byteLength;
+  }
+  checkPayload(payloadBytes);
+  return { head: writer.take(), parts: outputs.map(({ data }) => data), payloadBytes };
+}
+
+function writeTensor(writer: ByteWriter, port: number, { dtype, shape }: TensorHead, byteLength: number): void {
+  writer.u16(port).u8(DTYPE_CODES.indexOf(dtype)).u8(shape.length).u32(byteLength);
+  for (const size of shape) writer.f64(size);
+}
+
+function readTensors(reader: ByteReader, ports: readonly ModelPort[]): AnnouncedTensor[] {
+  return Array.from({ length: reader.count(reader.u16(), TENSOR_BYTES_MIN) }, () => {
+    const port = reader.u16();
+    const name = ports[port]?.name ?? reader.fail(`has tensor ${port} of ${ports.length}`);
+    const code = reader.u8();
+    const dtype = DTYPE_CODES[code] ?? reader.fail(`has a tensor of unknown datatype ${code}`);
+    const rank = reader.u8();
+    const byteLength = reader.u32();
+    return { port, name, dtype, shape: Array.from({ length: rank }, () => reader.f64()), byteLength };
+  });
+}
+
+function checkInput({ name, dtype, shape }: TensorHead, port: ModelPort | undefined, byteLength: number): void {
+  assert(port !== undefined, "an input that has a place has a port");
+  if (dtype !== port.dtype) refuse(`input '${name}' has datatype ${dtype}, the model takes ${port.dtype}`);
+  if (shape.length > 255) refuse(`input '${name}' has ${shape.length} dimensions, at most 255 are possible`);
+  const wanted = byteSize(dtype, shape);
+  if (wanted !== undefined && wanted !== byteLength)
+    refuse(`input '${name}' of shape [${shape.join(",")}] and datatype ${dtype} has ${wanted} bytes, got ${byteLength}`);
+}
+
+function checkPayload(payloadBytes: number): void {
+  if (payloadBytes <= MODEL_PAYLOAD_BYTES_MAX) return;
+  const message = `a batch's tensors have ${payloadBytes} bytes, at most ${MODEL_PAYLOAD_BYTES_MAX} can travel: use a smaller max_batch_size`;
+  throw new ServingError("RESOURCE_EXHAUSTED", message);
+}
+
+function refuse(message: string): never {
+  throw new ServingError("INVALID_ARGUMENT", message);
+}

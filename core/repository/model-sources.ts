@@ -1,0 +1,95 @@
+/**
+ * Where a model's files are: in the repository, or in what a load call brought along (`file:` overrides), which is kept under the
+ * digest of its content so that every node of a machine finds it.
+ */
+import { createHash } from "node:crypto";
+import { access, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { ServingError } from "../errors.ts";
+import type { ModelName } from "../ids.ts";
+import type { Random } from "../random.ts";
+import { folderModelFiles, folderRepository } from "./folder.ts";
+import type { ModelFiles } from "./repository.ts";
+
+export interface ModelSourcesOptions {
+  /** Holds one folder per model. */
+  readonly repositoryFolder: string;
+  /** Where uploaded models are kept. */
+  readonly uploadsFolder: string;
+  readonly random: Random;
+}
+
+const NAME_BYTES_MAX = 200;
+const FILES_MAX = 256;
+
+export class ModelSources {
+  readonly #options: ModelSourcesOptions;
+
+  constructor(options: ModelSourcesOptions) {
+    this.#options = options;
+  }
+
+  /** Names of the repository's models, sorted. */
+  names(): Promise<readonly string[]> {
+    return folderRepository(this.#options.repositoryFolder).models();
+  }
+
+  /** The model's folder on this machine; it may not be there. */
+  folder(model: ModelName, source: string): string {
+    return source === "" ? path.join(this.#options.repositoryFolder, model) : path.join(this.#options.uploadsFolder, source, model);
+  }
+
+  /** @throws ServingError NOT_FOUND when there is no such model. */
+  async files(model: ModelName, source: string): Promise<ModelFiles> {
+    const folder = this.folder(model, source);
+    await access(folder).catch((cause: unknown) => {
+      throw new ServingError("NOT_FOUND", `there is no model '${model}' in the repository`, { cause, reason: "model_not_found" });
+    });
+    return folderModelFiles(folder);
+  }
+
+  /**
+   * Keeps uploaded files; the same files are kept once.
+   * @param files by path in the model's folder, `1/model.onnx`
+   * @returns the source to find them under
+   * @throws ServingError INVALID_ARGUMENT when a path leaves the model's folder, or there are too many files.
+   */
+  async save(model: ModelName, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
+    if (files.size > FILES_MAX)
+      throw new ServingError("INVALID_ARGUMENT", `${files.size} files are uploaded, at most ${FILES_MAX} are taken`);
+    const hash = createHash("sha256").update(model);
+    for (const [name, bytes] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      hash.update(`\0${checkedPath(name)}\0${bytes.byteLength}\0`).update(bytes);
+    const source = hash.digest("hex").slice(0, 32);
+    const target = path.join(this.#options.uploadsFolder, source);
+    const unfinished = `${target}.${this.#options.random.id()}`;
+    try {
+      for (const [name, bytes] of files) {
+        const file = path.join(unfinished, model, name);
+        await mkdir(path.dirname(file), { recursive: true });
+        await writeFile(file, bytes);
+      }
+      await rename(unfinished, target);
+    } catch (thrown) {
+      await rm(unfinished, { recursive: true, force: true });
+      const isThere = await access(path.join(target, model)).then(
+        () => true,
+        () => false,
+      );
+      if (!isThere) throw thrown;
+    }
+    return source;
+  }
+}
+
+function checkedPath(name: string): string {
+  const parts = name.split("/");
+  const bad = parts.some((part) => part === "" || part === "." || part === ".." || part.includes("\\") || part.includes("\0"));
+  if (bad || Buffer.byteLength(name) > NAME_BYTES_MAX || parts.length < 2) {
+    throw new ServingError(
+      "INVALID_ARGUMENT",
+      `uploaded file ${JSON.stringify(name.slice(0, NAME_BYTES_MAX))}: give VERSION/PATH inside the model's folder`,
+    );
+  }
+  return name;
+}

@@ -17,7 +17,7 @@ export function probeDecodeRowsMin(session: ShardSession): number {
   const decode = (rows: DecodeRun["rows"]) => firstRow(session, session.decode({ kind: "decode", firstSlot: 0, rows }));
   const alone = decode([row]);
   if (session.slots < 2) return 1; // no other row can ever be beside it
-  const together = decode([row, { token: 0, past: 0, position: undefined }]);
+  const together = decode([row, { token: 0, past: 0, position: 0 }]); // two rows of the head as well
   return alone.every((bits, index) => bits === together[index]) ? 1 : 2;
 }
 

@@ -93,6 +93,7 @@ class ShardRunner {
     const session = new ShardSession(OrtRuntime.open(this.#options.libraryFile), { ...shard, description });
     session.prepare();
     const decodeRowsMin = probeDecodeRowsMin(session);
+    session.headRowsMin = decodeRowsMin;
     session.releaseAll();
     return { session, decodeRowsMin };
   }

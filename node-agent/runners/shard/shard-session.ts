@@ -62,6 +62,8 @@ export class ShardSession implements Disposable {
   readonly description: ShardDescription;
   readonly slots: number;
   readonly contextLength: number;
+  /** The head computes at least so many rows of a decode run: fewer give other bits on some CPUs. At most as many as there are slots. */
+  headRowsMin = 1;
   readonly #runtime: OrtRuntime;
   readonly #resources = new DisposableStack();
   readonly #session: Session;
@@ -130,7 +132,8 @@ export class ShardSession implements Disposable {
   /** Runs one token for each of a range of slots. Later stages take their input from `hiddenIn` and `addendIn`. */
   decode(run: DecodeRun): RunOutput {
     const count = run.rows.length;
-    const wanted = this.last ? run.rows.reduce((sum, row) => sum + (row.position === undefined ? 0 : 1), 0) : 0;
+    const sampled = this.last ? run.rows.reduce((sum, row) => sum + (row.position === undefined ? 0 : 1), 0) : 0;
+    const wanted = sampled === 0 ? 0 : Math.max(sampled, this.headRowsMin);
     const bound = this.#bind({ firstSlot: run.firstSlot, count, tokens: 1, wanted });
     let longest = 0;
     let want = 0;
@@ -142,6 +145,7 @@ export class ShardSession implements Disposable {
       longest = Math.max(longest, row.past);
       if (this.last && row.position !== undefined) bound.rows[want++] = BigInt(index);
     }
+    for (; want < wanted; want++) bound.rows[want] = bound.rows[0] ?? 0n; // a row again, for its company
     bound.totalLength[0] = longest + 1;
     bound.binding.run();
     return bound.output;

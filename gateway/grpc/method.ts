@@ -1,0 +1,40 @@
+/** What a gRPC door exports: its methods as data, without a library's types, so that any server can mount them. */
+import type { AccessClass } from "../http/route.ts";
+
+/** What a handler knows of a call besides its messages. */
+export interface GrpcCall {
+  /** From the credential alone, never from what the request says. */
+  readonly tenant: string;
+  /** Aborts in the tick in which the client resets the stream or its time is up. The reason is a ServingError. */
+  readonly signal: AbortSignal;
+  /** What the client allows in all, milliseconds; undefined: no limit. */
+  readonly deadlineMs: number | undefined;
+  /** Metadata by lower-case name; repeated values come joined by ", ". */
+  header(name: string): string | undefined;
+}
+
+/** A message in the pieces in which it was made: joined only where that is cheaper than several writes. */
+export type Message = readonly Uint8Array[];
+
+interface MethodName {
+  /** Such as `inference.GRPCInferenceService`. */
+  readonly service: string;
+  /** Such as `ModelInfer`. */
+  readonly method: string;
+  readonly access: AccessClass;
+}
+
+/** One message in, one message out. */
+export interface UnaryMethod extends MethodName {
+  readonly kind: "unary";
+  /** What it throws becomes the call's status. The request's bytes belong to the handler. */
+  handle(request: Uint8Array, call: GrpcCall): Message | Promise<Message>;
+}
+
+/** Any number of messages either way; requests are read as they are pulled, answers written as fast as the client reads. */
+export interface StreamingMethod extends MethodName {
+  readonly kind: "streaming";
+  handle(requests: AsyncIterable<Uint8Array>, call: GrpcCall): AsyncIterable<Message>;
+}
+
+export type GrpcMethod = UnaryMethod | StreamingMethod;

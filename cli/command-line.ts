@@ -31,6 +31,14 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .description("cut a model's shards ahead of time")
     .action(async (model: string, options: Options) => (await import("./partition.ts")).partition(model, settingsSource(options)));
 
+  program
+    .command("models")
+    .description("look at model folders")
+    .command("validate")
+    .argument("<folders...>", "folders of models, as they lie in a repository")
+    .description("check configurations, also against ONNX files; shows what is filled in and what is wrong")
+    .action(async (folders: readonly string[]) => (await import("./models.ts")).validateModels(folders, process.stdout));
+
   try {
     await program.parseAsync(argv);
   } catch (thrown) {

@@ -35,7 +35,7 @@ export interface ReadConfig {
   readonly draft: DraftConfig;
   /** The file that it came from; undefined when there is none, or an override. */
   readonly file: string | undefined;
-  /** By version, highest first; empty when the draft has problems. */
+  /** By version, highest first; empty when the policy leaves none. */
   readonly versions: ReadonlyMap<number, FinishedConfig>;
 }
 
@@ -54,7 +54,7 @@ export async function readModelConfig(files: ModelFiles, options: ReadConfigOpti
         : { kind: "file", name: file.name, text: await readText(files, file) };
   const draft = draftConfig({ name: options.model, files: list.map(({ name }) => name) }, source);
   const versions = new Map<number, FinishedConfig>();
-  for (const version of draft.problems.length > 0 ? [] : draft.versions.served) {
+  for (const version of draft.versions.served) {
     const signature = needsOnnxSignature(draft) ? await readSignature(files, modelFile(draft, version, list)) : undefined;
     versions.set(version, finishConfig(draft, { ...options, signature }));
   }
@@ -84,7 +84,12 @@ export function modelFile({ config }: DraftConfig, version: number, list: readon
 /** Reads only what it needs. @throws ServingError DATA_LOSS, UNIMPLEMENTED */
 async function readSignature(files: ModelFiles, { name, bytes }: FileInfo): Promise<ModelSignature> {
   const reader = readOnnxSignature(bytes);
-  let step = reader.next();
-  while (step.done !== true) step = reader.next(await files.readRange(name, step.value.offset, step.value.length));
-  return step.value;
+  try {
+    let step = reader.next();
+    while (step.done !== true) step = reader.next(await files.readRange(name, step.value.offset, step.value.length));
+    return step.value;
+  } catch (thrown) {
+    const { code, message, reason } = ServingError.from(thrown);
+    throw new ServingError(code, `${name}: ${message}`, { cause: thrown, ...(reason === undefined ? {} : { reason }) });
+  }
 }

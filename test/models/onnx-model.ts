@@ -49,12 +49,28 @@ class Message {
   }
 }
 
-const DTYPES = { f32: 1, i32: 6, i64: 7 } as const;
+/** TensorProto.DataType. */
+const DTYPES = {
+  f32: 1,
+  u8: 2,
+  i8: 3,
+  u16: 4,
+  i16: 5,
+  i32: 6,
+  i64: 7,
+  string: 8,
+  bool: 9,
+  f16: 10,
+  f64: 11,
+  u32: 12,
+  u64: 13,
+  bf16: 16,
+} as const;
 export type ModelDtype = keyof typeof DTYPES;
 /** Numbers, or names of dimensions that differ from run to run. */
 export type ModelShape = readonly (number | string)[];
-/** `{ float }` is a float attribute, a number an integer one. */
-export type ModelAttribute = number | { readonly float: number };
+/** `{ float }` is a float attribute, `{ text }` a string one, a number an integer one. */
+export type ModelAttribute = number | { readonly float: number } | { readonly text: string };
 
 export interface ModelNode {
   readonly op: string;
@@ -79,10 +95,10 @@ export class OnnxModel {
     return this;
   }
 
-  constant(name: string, shape: readonly number[], data: Float32Array | BigInt64Array): this {
+  constant(name: string, shape: readonly number[], data: Float32Array | BigInt64Array | Int32Array): this {
     const tensor = new Message();
     for (const size of shape) tensor.int(1, size);
-    tensor.int(2, data instanceof Float32Array ? DTYPES.f32 : DTYPES.i64);
+    tensor.int(2, data instanceof Float32Array ? DTYPES.f32 : data instanceof Int32Array ? DTYPES.i32 : DTYPES.i64);
     tensor.bytes(8, name).bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     this.#graph.bytes(5, tensor);
     return this;
@@ -96,6 +112,7 @@ export class OnnxModel {
     for (const [name, value] of Object.entries(node.attributes ?? {})) {
       const attribute = new Message().bytes(1, name);
       if (typeof value === "number") attribute.int(3, value).int(20, 2);
+      else if ("text" in value) attribute.bytes(4, value.text).int(20, 3);
       else attribute.float(2, value.float).int(20, 1);
       message.bytes(5, attribute);
     }
@@ -104,8 +121,9 @@ export class OnnxModel {
     return this;
   }
 
-  finish(): Uint8Array {
-    const model = new Message().int(1, 10).bytes(2, "test").bytes(7, this.#graph.bytes(2, "test"));
+  /** @param format version of the file's format */
+  finish(format = 10): Uint8Array {
+    const model = new Message().int(1, format).bytes(2, "test").bytes(7, this.#graph.bytes(2, "test"));
     model.bytes(8, new Message().int(2, 21));
     model.bytes(8, new Message().bytes(1, "com.microsoft").int(2, 1));
     return model.finish();

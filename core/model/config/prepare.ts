@@ -28,6 +28,8 @@ export type ConfigSource =
   | { readonly kind: "override"; readonly json: string };
 
 export interface DraftConfig {
+  /** As it was given. */
+  readonly given: ModelConfig;
   /** With backend, version policy and scheduler defaults filled in. */
   readonly config: ModelConfig;
   readonly versions: ChosenVersions;
@@ -50,10 +52,13 @@ export function draftConfig(folder: ModelFolder, source: ConfigSource): DraftCon
     const message = `unexpected directory name '${folder.name}' for model '${config.name}', directory name must equal model name`;
     problems.push({ message, path: ["name"], fix: `write name: "${folder.name}", or remove name` });
   }
-  if (problems.length === 0) problems.push(...configProblems(config));
+  if (hasBackend(config)) problems.push(...configProblems(config));
   if (versions.served.length === 0) problems.push(noVersionProblem(folder.name));
-  return { config, versions, positions, problems };
+  return { given, config, versions, positions, problems };
 }
+
+/** Without one nothing else can be said. */
+const hasBackend = ({ backend, platform }: ModelConfig): boolean => backend !== "" || platform !== "";
 
 function readSource(source: ConfigSource): { readonly given: ModelConfig; readonly positions: TextPositions | undefined } {
   if (source.kind === "none") return { given: create(ModelConfigSchema), positions: undefined };
@@ -63,7 +68,7 @@ function readSource(source: ConfigSource): { readonly given: ModelConfig; readon
 }
 
 /** Whether the draft is finished with the signature of its model file. */
-export const needsOnnxSignature = ({ config, problems }: DraftConfig): boolean => config.backend === "onnxruntime" && problems.length === 0;
+export const needsOnnxSignature = ({ config }: DraftConfig): boolean => config.backend === "onnxruntime";
 
 export interface FinishOptions {
   /** What the version's model file says of itself; undefined for backends that say nothing. */
@@ -83,21 +88,31 @@ export interface FinishedConfig {
   readonly problems: readonly ConfigProblem[];
 }
 
+/** Tells all problems that do not follow from others; the first is the one that Triton tells. */
 export function finishConfig(draft: DraftConfig, options: FinishOptions): FinishedConfig {
-  if (draft.problems.length > 0) return { config: draft.config, configuration: undefined, problems: draft.problems };
+  if (!hasBackend(draft.config)) return { config: draft.config, configuration: undefined, problems: draft.problems };
   const { signature, autoComplete = true, defaultMaxBatchSize = DEFAULT_MAX_BATCH_SIZE } = options;
   const completed =
     signature === undefined || !autoComplete
       ? { config: draft.config, problems: [] }
       : completeFromOnnx(draft.config, signature, { defaultMaxBatchSize });
   const config = normalizeInstanceGroups(normalizeConfig(completed.config));
-  const problems = [...completed.problems];
-  if (problems.length === 0)
-    problems.push(...configProblems(config), ...tensorProblems(config), ...instanceGroupProblems(config), ...warmupProblems(config));
-  if (problems.length === 0 && signature !== undefined) problems.push(...onnxProblems(config, signature));
+  const problems = [...draft.problems, ...completed.problems];
+  if (completed.problems.length === 0) {
+    const ofTensors = [...tensorProblems(config)];
+    const ofOthers = [...instanceGroupProblems(config), ...warmupProblems(config)];
+    const ofModel = signature === undefined || ofTensors.length > 0 ? [] : onnxProblems(config, signature);
+    problems.push(...newProblems(draft, configProblems(config)), ...ofTensors, ...ofOthers, ...ofModel);
+  }
   if (problems.length > 0) return { config, configuration: undefined, problems };
   const configuration = toConfiguration(config);
   return options.composing === undefined ? { config, configuration, problems } : compose(config, configuration, options.composing);
+}
+
+/** What completing brought about, such as a preferred size above the maximum that was filled in. */
+function newProblems({ problems }: DraftConfig, found: Iterable<ConfigProblem>): readonly ConfigProblem[] {
+  const known = new Set(problems.map(({ message }) => message));
+  return [...found].filter(({ message }) => !known.has(message));
 }
 
 /** An ensemble is decoupled when a step of it is, whatever its own configuration says. */

@@ -77,7 +77,7 @@ export class BatchCodec {
     let offset = 0;
     const outputs = readTensors(reader, this.#signature.outputs).map(({ name, dtype, shape, byteLength }): Tensor => {
       offset += byteLength;
-      return { name, dtype, shape, data: payload.subarray(offset - byteLength, offset) };
+      return { name, dtype, shape, data: new Uint8Array(payload.buffer, payload.byteOffset + offset - byteLength, byteLength) };
     });
     reader.end();
     if (offset !== payload.byteLength) reader.fail(`has ${payload.byteLength} bytes of tensors and announces ${offset}`);

@@ -6,7 +6,7 @@ import { type ModelFrameKind, type ModelFrameListener, ModelFrameParser, modelFr
 import type { EncodedTensors } from "./model-wire-batch.ts";
 
 export interface ModelSocketListener extends ModelFrameListener {
-  /** Nothing comes any more: the other end is gone, or sent nonsense. Called once. */
+  /** Nothing comes any more: UNAVAILABLE when the other end is gone, DATA_LOSS when it sent nonsense. Called once. */
   gone(why: ServingError): void;
 }
 
@@ -26,8 +26,8 @@ export class ModelSocket {
     this.#socket = socket;
     this.#listener = listener;
     this.#parser = new ModelFrameParser(listener);
-    socket.on("error", (error) => this.#end(`broke: ${error.message}`));
-    socket.on("close", () => this.#end("is closed"));
+    socket.on("error", (error) => this.#end(new ServingError("UNAVAILABLE", `a runner's connection broke: ${error.message}`)));
+    socket.on("close", () => this.#end(new ServingError("UNAVAILABLE", "a runner's connection is closed")));
   }
 
   /** The agent's end. Every chunk has memory of its own: what is given to the listener stays as it is. */
@@ -79,15 +79,16 @@ export class ModelSocket {
     if (this.#over) return;
     try {
       this.#parser.push(chunk);
-    } catch (thrown) {
-      this.#end(ServingError.from(thrown).message);
+    } catch (cause) {
+      const { message } = ServingError.from(cause);
+      this.#end(new ServingError("DATA_LOSS", `a runner's connection carries nonsense: ${message}`, { cause }));
       this.#socket.destroy();
     }
   }
 
-  #end(how: string): void {
+  #end(why: ServingError): void {
     if (this.#over) return;
     this.#over = true;
-    this.#listener.gone(new ServingError("UNAVAILABLE", `the connection between an agent and a runner ${how}`, { reason: "runner_died" }));
+    this.#listener.gone(why);
   }
 }

@@ -1,5 +1,6 @@
 /** Tensors of strings: the runtime owns them, so they are filled and read by copying. Any bytes, zeros too. */
 
+import { ServingError } from "../../core/errors.ts";
 import type { Pointer } from "./c-api.ts";
 import type { OrtRuntime } from "./runtime.ts";
 import { type BoundValue, ELEMENT_CODE_STRING } from "./value.ts";
@@ -11,6 +12,7 @@ export class StringValue implements BoundValue, Disposable {
   readonly pointer: Pointer;
   readonly #runtime: OrtRuntime;
   readonly #release: Disposable;
+  readonly #shape: readonly number[];
 
   constructor(runtime: OrtRuntime, shape: readonly number[]) {
     const dims = BigInt64Array.from(shape, BigInt);
@@ -18,11 +20,18 @@ export class StringValue implements BoundValue, Disposable {
     const handle = runtime.own("value", runtime.make(CreateTensorAsOrtValue, runtime.allocator, dims, shape.length, ELEMENT_CODE_STRING));
     this.#runtime = runtime;
     this.#release = handle;
+    this.#shape = shape;
     this.pointer = handle.pointer;
   }
 
-  /** @param elements as many as the shape has */
+  /** @throws ServingError INVALID_ARGUMENT when there are not as many as the shape says */
   fill(elements: readonly Uint8Array[]): void {
+    const count = this.#shape.reduce((product, size) => product * size, 1);
+    if (elements.length !== count)
+      throw new ServingError(
+        "INVALID_ARGUMENT",
+        `a tensor of shape [${this.#shape.join(",")}] has ${count} strings, got ${elements.length}`,
+      );
     const { calls, memory } = this.#runtime.api;
     for (const [index, bytes] of elements.entries()) {
       const buffer = this.#runtime.make(calls.GetResizedStringTensorElementBuffer, this.pointer, index, bytes.byteLength);

@@ -1,0 +1,172 @@
+/** Runners of whole models as child processes, one per instance. */
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Batch, BatchResult, ModelRunnerFactory, ModelRunnerHandle, ModelSignature, OpenModel } from "../../core/wire/model-runner.ts";
+import type { ModelFrameHead } from "../../core/wire/model-wire.ts";
+import { BatchCodec } from "../../core/wire/model-wire-batch.ts";
+import { decodeFailure, decodeSignature, encodeOpen } from "../../core/wire/model-wire-open.ts";
+import { ModelSocket, type ModelSocketListener } from "../../core/wire/model-wire-socket.ts";
+import type { RunnerExit } from "../../core/wire/runner-handle.ts";
+import { RunnerChild, runnerDeath } from "./runner-child.ts";
+
+export interface ModelProcessesOptions {
+  /** Gets what runners write to their standard output and error. */
+  readonly logger: Logger;
+  /** Another ONNX Runtime than the one that is installed. */
+  readonly libraryFile?: string;
+  /** Of the runners; the agent's own unless said. */
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+const PROGRAM = fileURLToPath(new URL("./onnx/main.ts", import.meta.url));
+
+export function modelProcesses(options: ModelProcessesOptions): ModelRunnerFactory {
+  return { start: () => new ModelProcess(options) };
+}
+
+/** What the runner is asked for at the moment. */
+type Asked =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "open"; readonly number: number; readonly file: string; readonly answer: PromiseWithResolvers<ModelSignature> }
+  | { readonly kind: "execute"; readonly number: number; readonly answer: PromiseWithResolvers<BatchResult> };
+
+const NOTHING: Asked = { kind: "nothing" };
+
+class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
+  readonly #options: ModelProcessesOptions;
+  readonly #child: RunnerChild;
+  readonly #socket: ModelSocket;
+  #codec: BatchCodec | undefined;
+  #asked: Asked = NOTHING;
+  #requests = 0;
+  #gone: ServingError | undefined;
+  /** The signal that is listened to: the same one serves many executions. */
+  #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.#abort();
+
+  constructor(options: ModelProcessesOptions) {
+    this.#options = options;
+    this.#child = new RunnerChild({
+      ...options,
+      program: PROGRAM,
+      environment: options.environment ?? process.env,
+      ended: (exit) => this.#ended(exit),
+    });
+    this.#socket = ModelSocket.over(this.#child.channel, this);
+  }
+
+  get incarnation(): string {
+    return this.#child.incarnation;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get exited(): Promise<RunnerExit> {
+    return this.#child.exited;
+  }
+
+  async open(model: OpenModel, signal: AbortSignal): Promise<ModelSignature> {
+    const number = this.#begin(signal);
+    const answer = Promise.withResolvers<ModelSignature>();
+    this.#asked = { kind: "open", number, file: model.file, answer };
+    const onAbort = () => {
+      answer.reject(signal.reason);
+      this.kill(); // it loads on, and nobody wants it
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#socket.send("open", number, { head: encodeOpen(model), parts: [], payloadBytes: 0 });
+    try {
+      const signature = await answer.promise;
+      this.#codec = new BatchCodec(signature);
+      return signature;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async execute(batch: Batch, signal: AbortSignal): Promise<BatchResult> {
+    if (signal.aborted) throw canceled();
+    const number = this.#begin(signal);
+    if (this.#codec === undefined) throw new ServingError("FAILED_PRECONDITION", "a runner executes after it has opened its model");
+    const encoded = this.#codec.encodeBatch(batch);
+    this.#listenTo(signal);
+    const answer = Promise.withResolvers<BatchResult>();
+    this.#asked = { kind: "execute", number, answer };
+    this.#socket.send("execute", number, encoded);
+    return answer.promise;
+  }
+
+  async close(): Promise<void> {
+    await this.#child.close();
+  }
+
+  kill(): void {
+    this.#child.kill();
+  }
+
+  room(): undefined {
+    return undefined;
+  }
+
+  frame(frame: ModelFrameHead, payload: Uint8Array): void {
+    const asked = this.#asked;
+    if (asked.kind === "nothing" || frame.number !== asked.number) {
+      this.#nonsense(`a runner answered '${frame.kind}' to a question that nobody asked`);
+      return;
+    }
+    this.#asked = NOTHING;
+    if (frame.kind === "failed") asked.answer.reject(decodeFailure(frame.head));
+    else if (frame.kind === "opened" && asked.kind === "open") asked.answer.resolve(decodeSignature(frame.head));
+    else if (frame.kind === "result" && asked.kind === "execute" && this.#codec !== undefined) {
+      if (this.#signal?.aborted === true) asked.answer.reject(canceled());
+      else asked.answer.resolve(this.#codec.decodeResult(frame.head, payload));
+    } else this.#nonsense(`a runner answered '${frame.kind}' to another question`);
+  }
+
+  gone(why: ServingError): void {
+    if (why.code === "DATA_LOSS") this.#nonsense(why.message);
+    this.#gone ??= new ServingError("UNAVAILABLE", "the runner is ending", { reason: "runner_died", cause: why });
+  }
+
+  #begin(signal: AbortSignal): number {
+    if (this.#gone !== undefined) throw this.#gone;
+    if (signal.aborted) throw signal.reason;
+    if (this.#asked.kind !== "nothing") throw new ServingError("FAILED_PRECONDITION", "a runner does one thing at a time");
+    this.#requests = (this.#requests + 1) % 2 ** 32;
+    return this.#requests;
+  }
+
+  #listenTo(signal: AbortSignal): void {
+    if (this.#signal === signal) return;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  #abort(): void {
+    if (this.#asked.kind === "execute") this.#socket.send("cancel", this.#asked.number);
+  }
+
+  #nonsense(message: string): void {
+    this.#options.logger.error({ pid: this.pid }, `${message}: it is killed`);
+    this.kill();
+  }
+
+  async #ended(exit: RunnerExit): Promise<void> {
+    const asked = this.#asked;
+    const during = asked.kind === "open" ? ` while it loaded ${asked.file}` : "";
+    this.#gone = runnerDeath(exit, { during, remedy: "use fewer instances or a smaller max_batch_size" });
+    this.#asked = NOTHING;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    if (asked.kind !== "nothing") asked.answer.reject(this.#gone);
+  }
+}
+
+const canceled = (): ServingError => new ServingError("CANCELLED", "the batch was canceled");

@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** The process and all that it has started, directly or not, and that lives. */
 export function familyOf(pid: number): readonly number[] {
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync("/proc")) {
-    const parent = /^\d+$/.test(name) ? parentOf(name) : undefined;
-    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-  }
   const family = [pid];
-  for (const member of family) family.push(...(children.get(member) ?? []));
+  for (const member of family) {
+    for (const thread of threadsOf(member)) {
+      const children = textOf(`/proc/${member}/task/${thread}/children`)?.trim() ?? "";
+      if (children !== "") family.push(...children.split(" ").map(Number));
+    }
+  }
   return family;
 }
 
@@ -26,7 +26,7 @@ export function residentBytesMost(pid: number): number {
 /** Microseconds that the process's living threads have spent on a core. Its children's are their own. */
 export function cpuMicroseconds(pid: number): number {
   let nanoseconds = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+  for (const thread of threadsOf(pid)) {
     nanoseconds += Number(textOf(`/proc/${pid}/task/${thread}/schedstat`)?.split(" ")[0] ?? 0);
   }
   return nanoseconds / 1_000;
@@ -42,9 +42,12 @@ function statusBytes(pid: number, field: "VmRSS" | "VmHWM"): number {
   return Number(kibibytes ?? 0) * 1_024;
 }
 
-function parentOf(pid: string): number | undefined {
-  const parent = /^\d+ \(.*\) \S (\d+)/s.exec(textOf(`/proc/${pid}/stat`) ?? "")?.[1];
-  return parent === undefined ? undefined : Number(parent);
+function threadsOf(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return []; // it has ended meanwhile
+  }
 }
 
 function textOf(file: string): string | undefined {

@@ -82,6 +82,11 @@ export class Program implements AsyncDisposable {
     return pid;
   }
 
+  /** It has ended, and so has what it wrote. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** All of its standard output. */
   get output(): string {
     return this.#output;

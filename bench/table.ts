@@ -42,7 +42,7 @@ export function goalIsMet(row: Row): boolean | undefined {
   }
 }
 
-const NAME_WIDTH = 46;
+const NAME_WIDTH = 50;
 const FIGURE_WIDTH = 24;
 const RATIO_WIDTH = 20;
 

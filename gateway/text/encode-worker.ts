@@ -2,6 +2,7 @@
 import { parentPort } from "node:worker_threads";
 import { assert, ServingError } from "../../core/errors.ts";
 import { parseTextBundle } from "../../core/model/text-bundle-codec.ts";
+import { giveWay } from "../../core/thread-priority.ts";
 import type { EncodeAnswer, EncodeJob } from "./encode-job.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
 
@@ -26,6 +27,7 @@ function answerTo(job: EncodeJob): EncodeAnswer {
   }
 }
 
+giveWay();
 const port = parentPort;
 assert(port !== null, "encode-worker.ts runs as a worker thread only");
 port.on("message", (job: EncodeJob) => {

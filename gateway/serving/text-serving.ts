@@ -34,6 +34,9 @@ export interface TextServingDeps {
 /** Disposing it closes the links: end the doors first. */
 export interface TextServing extends AsyncDisposable {
   readonly generation: TextGeneration;
+  /** For whatever else this gateway submits over the same links. */
+  readonly submitter: Submitter;
+  readonly inFlight: InFlight;
   readonly models: ModelDirectory;
   /**
    * Dials the nodes that lead ready replicas, and opens their models' text sides, so that no request waits for it. To be called
@@ -67,6 +70,8 @@ export function createTextServing(deps: TextServingDeps): TextServing {
   return {
     generation: createTextGeneration({ fleet, directory: models, submitter, bundles, encodePool, inFlight, clock, random, metrics }),
     models,
+    submitter,
+    inFlight,
     warm() {
       for (const replica of fleet.replicas()) {
         if (!replica.ready || warmed.has(replica.textDigest)) continue;

@@ -1,0 +1,56 @@
+/** Puts the serving core for whole models together from its parts: what a gateway's composition needs to know of it. */
+import type { Clock } from "../../core/clock.ts";
+import { parsePublishedModel } from "../../core/model/published-model.ts";
+import type { Random } from "../../core/random.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Fleet } from "../control/fleet.ts";
+import type { InFlight } from "../routing/in-flight.ts";
+import { FleetModelCatalog } from "./fleet-model-catalog.ts";
+import { FleetStatistics } from "./fleet-statistics.ts";
+import { createInference } from "./infer.ts";
+import type { Inference } from "./inference.ts";
+import type { ModelCatalog, ModelStatisticsSource } from "./model-catalog.ts";
+import { ModelViews } from "./model-views.ts";
+import type { Submitter } from "./submit.ts";
+import { TextBundles } from "./text-bundles.ts";
+import type { ModelDirectory } from "./text-generation.ts";
+
+const VIEWS_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface ModelServingDeps {
+  readonly fleet: Fleet;
+  readonly directory: ModelDirectory;
+  readonly submitter: Submitter;
+  readonly inFlight: InFlight;
+  /** Whole models that should be ready, and all that somebody has asked for. */
+  readonly wanted: () => readonly { readonly model: string; readonly version: string }[];
+  readonly known: () => readonly { readonly model: string; readonly version: string }[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface ModelServing extends Disposable {
+  readonly inference: Inference;
+  readonly catalog: ModelCatalog;
+  readonly statistics: ModelStatisticsSource;
+  /** To be called when the fleet changes. */
+  refresh(): void;
+  /** Called when a model has become servable. */
+  onChange(listener: () => void): void;
+}
+
+export function createModelServing(deps: ModelServingDeps): ModelServing {
+  const { fleet, submitter, clock, logger } = deps;
+  const bundles = new TextBundles({ submitter, clock, bytesMax: VIEWS_BYTES_MAX, open: parsePublishedModel });
+  const views = new ModelViews({ fleet, bundles, logger });
+  const catalog = new FleetModelCatalog({ ...deps, views });
+  return {
+    inference: createInference({ ...deps, views, catalog }),
+    catalog,
+    statistics: new FleetStatistics({ ...deps, views }),
+    refresh: () => views.refresh(),
+    onChange: (listener) => views.onChange(listener),
+    [Symbol.dispose]: () => views[Symbol.dispose](),
+  };
+}

@@ -1,0 +1,96 @@
+/** From a model's configuration to what its engine and its runners must know. Pure. */
+
+import { ServingError } from "../../core/errors.ts";
+import type { DynamicBatching, ModelConfiguration, QueuePolicy } from "../../core/model/config/configuration.ts";
+import type { OpenModel } from "../../core/wire/model-runner.ts";
+import type { BatchPlan, PlannedInput, PlannedOutput, WarmUp } from "../engines/batch/batch-plan.ts";
+import type * as Scheduling from "../scheduling/batch-options.ts";
+
+export interface EnginePlanOptions {
+  readonly warmUps: readonly WarmUp[];
+  /** TRITONSERVER_DELAY_SCHEDULER; 0: none. */
+  readonly startAfter: number;
+}
+
+/** @throws ServingError UNIMPLEMENTED for what this version does not serve, with what is meant. */
+export function enginePlan(configuration: ModelConfiguration, { warmUps, startAfter }: EnginePlanOptions): BatchPlan {
+  const { backend, scheduler, maxBatchSize, instanceGroups, name } = configuration;
+  if (backend !== "onnxruntime") throw unserved(name, `backend '${backend}'`);
+  if (scheduler.kind !== "default" && scheduler.kind !== "dynamic") throw unserved(name, `${scheduler.kind} scheduling`);
+  const active = instanceGroups.filter(({ passive }) => !passive);
+  const gpu = active.find(({ kind }) => kind === "gpu");
+  if (gpu !== undefined) {
+    throw new ServingError(
+      "INVALID_ARGUMENT",
+      `instance group ${gpu.name} of model ${name} has kind KIND_GPU but server does not support GPUs`,
+    );
+  }
+  return {
+    maxBatchSize,
+    dynamic: scheduler.kind === "dynamic" ? dynamicOptions(scheduler, startAfter) : undefined,
+    instances: Math.max(
+      1,
+      active.reduce((sum, { count }) => sum + count, 0),
+    ),
+    inputs: configuration.inputs.map(
+      ({ name: input, dims, reshape, optional, ragged }): PlannedInput => ({ name: input, dims, reshape, optional, ragged }),
+    ),
+    outputs: configuration.outputs.map((output): PlannedOutput => {
+      const scatter = configuration.batchOutputs.find(({ targets }) => targets.includes(output.name));
+      return { name: output.name, dims: output.dims, reshape: output.reshape, shapedLike: scatter?.source };
+    }),
+    batchInputs: configuration.batchInputs,
+    warmUps,
+    rate: {
+      needs: active[0]?.resources ?? [],
+      priority: active[0]?.priority ?? 1,
+      device: 0,
+    },
+  };
+}
+
+/** What a runner opens, with the parameters of Triton's ONNX Runtime backend (backends.md section 3). */
+export function openModel(configuration: ModelConfiguration, file: string): OpenModel {
+  const number = (name: string, fallback: number): number => {
+    const text = configuration.parameters.get(name);
+    return text !== undefined && /^\d{1,4}$/.test(text) ? Number(text) : fallback;
+  };
+  return {
+    file,
+    intraThreads: number("intra_op_thread_count", 1),
+    interThreads: number("inter_op_thread_count", 1),
+    optimization: configuration.optimization.graphLevel,
+    execution: configuration.parameters.get("execution_mode") === "1" ? "parallel" : "sequential",
+    memoryArena: configuration.parameters.get("enable_mem_arena") !== "0",
+    memoryPattern: configuration.parameters.get("enable_mem_pattern") === "1",
+    configEntries: configEntries(configuration.parameters),
+  };
+}
+
+/** `session.…` parameters are the runtime's own configuration entries. */
+function configEntries(parameters: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
+  return Object.fromEntries([...parameters].filter(([name]) => name.startsWith("session.")));
+}
+
+function dynamicOptions(scheduler: DynamicBatching, startAfter: number): Scheduling.DynamicBatching {
+  return {
+    preferred: scheduler.preferredBatchSizes,
+    delayUs: scheduler.maxQueueDelayUs,
+    preserveOrdering: scheduler.preserveOrdering,
+    levels: scheduler.priorityLevels,
+    defaultLevel: scheduler.defaultPriorityLevel,
+    defaultPolicy: queuePolicy(scheduler.defaultQueuePolicy),
+    policies: new Map([...scheduler.priorityQueuePolicies].map(([level, policy]) => [level, queuePolicy(policy)])),
+    startAfter,
+  };
+}
+
+function queuePolicy({ timeoutAction, defaultTimeoutUs, allowTimeoutOverride, maxQueueSize }: QueuePolicy): Scheduling.QueuePolicy {
+  return { timeoutAction, defaultTimeoutUs, allowTimeoutOverride, queueMax: maxQueueSize };
+}
+
+function unserved(model: string, what: string): ServingError {
+  return new ServingError("UNIMPLEMENTED", `model '${model}' asks for ${what}, which this version does not serve`, {
+    reason: "not_served_yet",
+  });
+}

@@ -1,0 +1,41 @@
+/** Makes what clients may know of a model from its configuration and its label files. */
+
+import { ServingError } from "../../core/errors.ts";
+import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
+import { encodePublishedModel, type TensorSpec } from "../../core/model/published-model.ts";
+import type { ModelFiles } from "../../core/repository/repository.ts";
+
+const LABEL_BYTES_MAX = 4 * 1024 * 1024;
+
+/** @throws ServingError NOT_FOUND when a label file is not there. */
+export async function publishedView(
+  configuration: ModelConfiguration,
+  options: { readonly version: string; readonly configJson: string; readonly files: ModelFiles },
+): Promise<Uint8Array> {
+  const { name, platform, maxBatchSize, decoupled } = configuration;
+  const { version, configJson, files } = options;
+  const inputs = configuration.inputs.map(
+    (input): TensorSpec => ({ ...specOf(input), optional: input.optional, ragged: input.ragged, labels: [] }),
+  );
+  const outputs: TensorSpec[] = [];
+  for (const output of configuration.outputs) {
+    const labels = output.labelFile === undefined ? [] : await readLabels(files, output.labelFile);
+    outputs.push({ ...specOf(output), optional: false, ragged: false, labels });
+  }
+  return encodePublishedModel({ name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson });
+}
+
+const specOf = ({ name, dtype, shape }: Pick<TensorSpec, "name" | "dtype" | "shape">) => ({ name, dtype, shape });
+
+/** A label a line. */
+async function readLabels(files: ModelFiles, name: string): Promise<readonly string[]> {
+  const file = (await files.list()).find((one) => one.name === name);
+  if (file === undefined) throw new ServingError("NOT_FOUND", `label file '${name}' is not in the model's folder`);
+  if (file.bytes > LABEL_BYTES_MAX)
+    throw new ServingError("INVALID_ARGUMENT", `label file '${name}' has ${file.bytes} bytes, at most ${LABEL_BYTES_MAX} are read`);
+  const text = new TextDecoder().decode(await files.readRange(name, 0, file.bytes));
+  return text
+    .split("\n")
+    .map((line) => line.replace(/\r$/, ""))
+    .filter((line, index, lines) => line !== "" || index < lines.length - 1);
+}

@@ -62,7 +62,10 @@ function namedBackend(config: ModelConfig, name: string): ReturnType<typeof comp
   const dot = name.indexOf(".");
   if (dot === -1) {
     const message = `Invalid model name: Could not determine backend for model '${name}' with no backend in model configuration. Expected model name of the form 'model.<backend_name>'.`;
-    return { config, problems: [{ message, path: [], fix: `set backend in config.pbtxt, or put the model into ${name}/1/ as model.onnx or model.gguf` }] };
+    return {
+      config,
+      problems: [{ message, path: [], fix: `set backend in config.pbtxt, or put the model into ${name}/1/ as model.onnx or model.gguf` }],
+    };
   }
   config.backend = name.slice(dot + 1);
   config.defaultModelFilename = `model.${config.backend}`;

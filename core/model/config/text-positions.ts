@@ -7,8 +7,13 @@ interface Place {
   readonly at: Position;
   /** A scalar's text. */
   readonly text: string | undefined;
-  /** By field; repeated ones in order. */
-  readonly fields: Map<string, Place[]>;
+  readonly fields: Map<string, Field>;
+}
+
+/** Where a field is named first, and its values in order. */
+interface Field {
+  readonly at: Position;
+  readonly values: Place[];
 }
 
 export class TextPositions {
@@ -23,19 +28,26 @@ export class TextPositions {
   /** The field, or what is nearest around it. */
   positionOf(path: ConfigPath): Position {
     let place = this.#root;
+    let { at } = place;
     for (let depth = 0; depth < path.length; depth++) {
-      const places = place.fields.get(String(path[depth]));
-      if (places === undefined) break;
-      const next = path[depth + 1];
-      const index = typeof next === "number" ? next : places.findIndex(({ fields }) => fields.get("key")?.[0]?.text === next);
-      const isElement = typeof next === "number" || index !== -1;
-      const found = places[isElement ? index : 0];
-      if (found === undefined) break;
-      if (isElement) depth++;
-      place = isElement && typeof next === "string" ? (found.fields.get("value")?.[0] ?? found) : found;
+      const field = place.fields.get(String(path[depth]));
+      if (field === undefined) break;
+      const element = elementOf(field, path[depth + 1]);
+      if (element !== undefined) depth++;
+      const value = element ?? field.values[0];
+      at = element?.at ?? field.at;
+      if (value === undefined) break;
+      place = value;
     }
-    return place.at;
+    return at;
   }
+}
+
+/** The element of a repeated field by index, the value of a map's entry by key. */
+function elementOf({ values }: Field, key: string | number | undefined): Place | undefined {
+  if (typeof key === "number") return values[key];
+  const entry = values.find(({ fields }) => key !== undefined && fields.get("key")?.values[0]?.text === key);
+  return entry?.fields.get("value")?.values[0] ?? entry;
 }
 
 class TokenCursor {
@@ -66,16 +78,17 @@ function readFields(cursor: TokenCursor, parent: Place, closing: string | undefi
   for (let name = cursor.take(); name !== undefined; name = cursor.take()) {
     if (name.kind === "mark" && name.text === closing) return;
     if (name.kind !== "word") continue;
-    const places = parent.fields.get(name.text) ?? [];
-    parent.fields.set(name.text, places);
+    const { line, column } = name;
+    const { values, at } = parent.fields.get(name.text) ?? { values: [], at: { line, column } };
+    parent.fields.set(name.text, { values, at });
     cursor.takeMark(":");
     if (cursor.takeMark("[") === undefined) {
-      places.push(readValue(cursor, name));
+      values.push(readValue(cursor, name));
       continue;
     }
     while (cursor.peek() !== undefined && cursor.takeMark("]") === undefined) {
       if (cursor.takeMark(",") !== undefined) continue;
-      places.push(readValue(cursor, undefined));
+      values.push(readValue(cursor, undefined));
     }
   }
 }

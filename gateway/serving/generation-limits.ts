@@ -1,5 +1,6 @@
 /** Does a prompt, with what is asked for, fit the model's context. Pure. */
 import { ServingError } from "../../core/errors.ts";
+import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
 
 export interface GenerationSize {
   readonly promptTokens: number;
@@ -28,7 +29,18 @@ export function tokensPerChoice({ promptTokens, tokensMax, contextLength }: Gene
 
 /** @throws ServingError INVALID_ARGUMENT naming the id that the vocabulary does not have. */
 export function checkedIds(ids: readonly number[], vocabSize: number): Int32Array {
-  const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+  const wrong = ids.find((id) => !isTokenId(id, vocabSize));
   if (wrong === undefined) return Int32Array.from(ids);
   throw new ServingError("INVALID_ARGUMENT", `prompt has the token id ${wrong}; this model has 0 to ${vocabSize - 1}`, { param: "prompt" });
 }
+
+/** @throws ServingError INVALID_ARGUMENT naming the id that the vocabulary does not have. */
+export function checkBiases(biases: SamplingParameters["logitBias"], vocabSize: number): void {
+  const [wrong] = biases.find(([id]) => !isTokenId(id, vocabSize)) ?? [];
+  if (wrong === undefined) return;
+  throw new ServingError("INVALID_ARGUMENT", `logit_bias has the token id ${wrong}; this model has 0 to ${vocabSize - 1}`, {
+    param: "logit_bias",
+  });
+}
+
+const isTokenId = (id: number, vocabSize: number): boolean => Number.isInteger(id) && id >= 0 && id < vocabSize;

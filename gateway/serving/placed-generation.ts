@@ -11,7 +11,7 @@ import type { InFlight } from "../routing/in-flight.ts";
 import type { EncodePool } from "../text/encode-pool.ts";
 import type { TextModel } from "../text/text-model.ts";
 import type { AnswerStream } from "./answer-stream.ts";
-import { tokensPerChoice } from "./generation-limits.ts";
+import { checkBiases, tokensPerChoice } from "./generation-limits.ts";
 import { promptIds } from "./prompt-ids.ts";
 import type { Submission, Submitter } from "./submit.ts";
 import type { TextBundles } from "./text-bundles.ts";
@@ -83,6 +83,7 @@ interface Prepared {
 
 async function prepare(request: TextRequest, replica: ReplicaView, deps: PlacementDeps, signal: AbortSignal): Promise<Prepared> {
   const model = await deps.bundles.get(replica.textDigest, replica, signal);
+  checkBiases(request.sampling.logitBias, model.bundle.vocabSize);
   const ids = await promptIds(request.prompt, model, { pool: deps.encodePool, clock: deps.clock }, signal);
   const { contextLength } = replica;
   const tokensMax = tokensPerChoice({ promptTokens: ids.length, tokensMax: request.tokensMax, contextLength });

@@ -1,6 +1,7 @@
 /** A generation from request to text: folding, limits, stops, endings, pressure. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
+import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import { byteLevelBundle } from "../../../support/text-bundles.ts";
 import { hashedId } from "./hash-agent.ts";
@@ -74,6 +75,12 @@ describe("a generation", () => {
       const run = await started(rig, { prompt: { kind: "ids", ids: [1, id] } });
       expect(run.error).toMatchObject({ code: "INVALID_ARGUMENT", param: "prompt", message: expect.stringContaining(String(id)) });
     }
+  });
+
+  test("a bias for a token that the model does not have is refused by its field's name", async () => {
+    await using rig = await servingRig();
+    const run = await started(rig, { sampling: { ...GREEDY, logitBias: [[258, 1]] } });
+    expect(run.error).toMatchObject({ code: "INVALID_ARGUMENT", param: "logit_bias", message: expect.stringContaining("258") });
   });
 
   test("an empty prompt is refused", async () => {

@@ -1,0 +1,74 @@
+/** kill -9 of a shard's runner: what runs ends with a clear error, and the model comes back as it was. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { MODEL, type RunningCluster, startRealCluster } from "../support/cluster.ts";
+import { type ShardCache, shardCache } from "../support/replica.ts";
+import { type CompletionFields, complete, post, streamCompletion, WITHOUT_END } from "./completion-client.ts";
+
+const QUESTION: CompletionFields = { ...WITHOUT_END, prompt: "The capital of France is", max_tokens: 24 };
+const ENDLESS: CompletionFields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: 4_000 };
+const CLEAR = /model \S+ .*(was lost while generating|came apart); try again/;
+const SOON = { interval: 20, timeout: 60_000 };
+
+let cache: ShardCache;
+let cluster: RunningCluster;
+let expected: string;
+/** Stages whose runner has been killed. */
+const killed = new Set<number>();
+
+beforeAll(async () => {
+  cache = await shardCache();
+  cluster = await startRealCluster(cache);
+  ({ text: expected } = await complete(cluster.url, QUESTION));
+});
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+  await cache?.[Symbol.asyncDispose]();
+});
+
+describe("kill -9 of a runner", () => {
+  test("ends what runs with a clear error, the model is not ready until the runner is back, and answers as before", async () => {
+    const [first] = cluster.runnerPids();
+    await expectRecovery(first);
+  });
+
+  test("does the same for the other stage", async () => {
+    const [other] = cluster.runnerPids(); // the older one, which has not been killed
+    await expectRecovery(other);
+    expect([...killed].toSorted()).toEqual([0, 1]);
+  });
+
+  test("has been counted", async () => {
+    expect(await cluster.metric("nereid_runner_restarts_total")).toBe(2);
+  });
+});
+
+async function expectRecovery(pid: number | undefined): Promise<void> {
+  if (pid === undefined) throw new Error("no runner");
+  const begun = Promise.withResolvers<void>();
+  const streams = [0, 1].map(() => streamCompletion(cluster.url, ENDLESS, { onPiece: (pieces) => pieces === 3 && begun.resolve() }));
+  const whole = post(cluster.url, "/v1/completions", { model: MODEL, ...ENDLESS });
+  const generated = post(cluster.url, `/v2/models/${MODEL}/generate`, { text_input: "Once upon a time", max_tokens: 4_000 });
+  await begun.promise;
+  await expect.poll(() => cluster.metric("nereid_slots_busy"), SOON).toBe(4);
+  process.kill(pid, "SIGKILL");
+
+  await expect.poll(() => cluster.readyStatus(), SOON).toBe(400);
+  const states = await cluster.stageStates();
+  for (const [stage, state] of states.entries()) if (state !== "open") killed.add(stage);
+  const meanwhile = await answerOf(await post(cluster.url, "/v1/completions", { model: MODEL, ...QUESTION }));
+  expect(meanwhile).toMatchObject([503, { error: { type: "server_error" } }]);
+  for (const stream of await Promise.all(streams))
+    expect(stream).toMatchObject({ finishReason: undefined, error: expect.stringMatching(CLEAR), done: false });
+  expect(await answerOf(await whole)).toEqual([503, { error: expect.objectContaining({ message: expect.stringMatching(CLEAR) }) }]);
+  expect(await answerOf(await generated)).toEqual([503, { error: expect.stringMatching(CLEAR) }]);
+
+  await expect.poll(() => cluster.readyStatus(), SOON).toBe(200);
+  expect(cluster.runnerPids()).toHaveLength(2);
+  expect(cluster.runnerPids()).not.toContain(pid);
+  expect((await complete(cluster.url, QUESTION)).text).toBe(expected);
+  expect(await cluster.metric("nereid_slots_busy")).toBe(0);
+}
+
+async function answerOf(response: Response): Promise<readonly [number, unknown]> {
+  return [response.status, JSON.parse(await response.text())];
+}

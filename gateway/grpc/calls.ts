@@ -2,11 +2,11 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import { BodyBudget } from "../http/body.ts";
 import { type CompressionLevel, type Encoding, requestEncoding, responseEncoding } from "./compression.ts";
 import type { Connection } from "./connection.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { GrpcMethod } from "./method.ts";
+import { RequestBudget } from "./request-budget.ts";
 import { type ReadingLimits, RequestMessages } from "./request-messages.ts";
 import { type CallHost, RunningCall } from "./running-call.ts";
 import { runStreaming } from "./streaming.ts";
@@ -51,18 +51,16 @@ export class Calls {
     const { limits, compressionLevel, methods, report } = options;
     this.#options = options;
     this.#methods = new Map(methods.map((method) => [`/${method.service}/${method.method}`, method]));
+    const budget = new RequestBudget(limits.messagesBytesMax);
     this.#host = {
       limits,
+      budget,
       compressionLevel,
       failed: (error, path) => {
         if (REPORTED.includes(error.code)) report(error, path);
       },
     };
-    this.#reading = {
-      messageBytesMax: limits.messageBytesMax,
-      budget: new BodyBudget(limits.messagesBytesMax),
-      inflating: new Turns(INFLATING_AT_ONCE),
-    };
+    this.#reading = { budget, inflating: new Turns(INFLATING_AT_ONCE) };
   }
 
   begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, connection: Connection): void {
@@ -136,7 +134,9 @@ export class Calls {
       this.#running.delete(call);
       if (this.#running.size === 0) for (const resolve of this.#whenNone.splice(0)) resolve();
     };
-    const messages = new RequestMessages(this.#reading, encoding);
+    const { messageBytesMax } = this.#options.limits;
+    const bytesMax = method.kind === "unary" ? Math.min(method.requestBytesMax ?? messageBytesMax, messageBytesMax) : messageBytesMax;
+    const messages = new RequestMessages(this.#reading, bytesMax, encoding);
     if (method.kind === "unary") runUnary(method, call, messages, done);
     else void runStreaming(method, call, messages, done);
   }

@@ -9,8 +9,17 @@ export interface GrpcCall {
   readonly signal: AbortSignal;
   /** What the client allows in all, milliseconds; undefined: no limit. */
   readonly deadlineMs: number | undefined;
+  /** Whether the client is on this machine, as its address says. */
+  readonly fromLoopback: boolean;
   /** Metadata by lower-case name; repeated values come joined by ", ". */
   header(name: string): string | undefined;
+  /**
+   * Counts bytes of a streamed request that are kept after the next one is pulled, until it is disposed.
+   * @throws ServingError RESOURCE_EXHAUSTED when all calls together keep too much
+   */
+  retain(byteLength: number): Disposable;
+  /** All metadata; names are lower-case. */
+  headers(): readonly (readonly [name: string, value: string])[];
 }
 
 /** A message in the pieces in which it was made: joined only where that is cheaper than several writes. */
@@ -27,6 +36,8 @@ interface MethodName {
 /** One message in, one message out. */
 export interface UnaryMethod extends MethodName {
   readonly kind: "unary";
+  /** Where it is less than what the server takes in all; undefined: no less. */
+  readonly requestBytesMax?: number | undefined;
   /** What it throws becomes the call's status. The request's bytes belong to the handler. */
   handle(request: Uint8Array, call: GrpcCall): Message | Promise<Message>;
 }

@@ -1,27 +1,29 @@
 /** Takes a call's messages from its stream, within what all calls may hold together. */
-import { ServingError } from "../../core/errors.ts";
-import type { BodyBudget } from "../http/body.ts";
 import { type Encoding, inflated } from "./compression.ts";
 import { type Frame, MessageReader } from "./message-reader.ts";
+import type { RequestBudget } from "./request-budget.ts";
 import type { Turns } from "./turns.ts";
 
+/** What the calls of a server share. */
 export interface ReadingLimits {
-  readonly messageBytesMax: number;
-  readonly budget: BodyBudget;
+  readonly budget: RequestBudget;
   /** Inflating grows what it reads up to the limit: few do so at once. */
   readonly inflating: Turns;
 }
 
 export class RequestMessages {
   readonly #limits: ReadingLimits;
+  readonly #messageBytesMax: number;
   readonly #encoding: Encoding;
   readonly #reader: MessageReader;
   #held = 0;
 
-  constructor(limits: ReadingLimits, encoding: Encoding) {
+  /** @param messageBytesMax of one message, as sent and inflated */
+  constructor(limits: ReadingLimits, messageBytesMax: number, encoding: Encoding) {
     this.#limits = limits;
+    this.#messageBytesMax = messageBytesMax;
     this.#encoding = encoding;
-    this.#reader = new MessageReader(limits.messageBytesMax);
+    this.#reader = new MessageReader(messageBytesMax);
   }
 
   /** Whether a message has begun and not ended. */
@@ -38,8 +40,7 @@ export class RequestMessages {
   /** @throws ServingError RESOURCE_EXHAUSTED, or INTERNAL for bytes that are not compressed as the call says */
   async inflated(frame: Frame): Promise<Uint8Array> {
     if (!frame.compressed) return frame.bytes;
-    const { messageBytesMax, inflating } = this.#limits;
-    const bytes = await inflating.run(() => inflated(frame.bytes, this.#encoding, messageBytesMax));
+    const bytes = await this.#limits.inflating.run(() => inflated(frame.bytes, this.#encoding, this.#messageBytesMax));
     this.#take(bytes.byteLength);
     return bytes;
   }
@@ -51,9 +52,7 @@ export class RequestMessages {
   }
 
   #take(bytes: number): void {
-    if (!this.#limits.budget.take(bytes)) {
-      throw new ServingError("RESOURCE_EXHAUSTED", "too many large requests at once: try again", { reason: "requests_too_large_together" });
-    }
+    this.#limits.budget.take(bytes);
     this.#held += bytes;
   }
 }

@@ -2,10 +2,12 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { ServingError } from "../../core/errors.ts";
+import { isLoopbackHost } from "../http/host-check.ts";
 import { type CompressionLevel, compressed, type Encoding } from "./compression.ts";
 import type { Connection } from "./connection.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { GrpcCall, Message } from "./method.ts";
+import type { RequestBudget } from "./request-budget.ts";
 import { OK_TRAILERS, type StatusTrailers, statusTrailers } from "./status.ts";
 
 const PREFIX_BYTES = 5;
@@ -21,6 +23,8 @@ const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
 export interface CallHost {
   readonly limits: GrpcLimits;
   readonly compressionLevel: CompressionLevel;
+  /** What requests may hold together. */
+  readonly budget: RequestBudget;
   /** Told of every call that fails, once. `path` as the client wrote it. */
   failed(error: ServingError, path: string): void;
 }
@@ -79,9 +83,25 @@ export class RunningCall implements GrpcCall {
     return this.#ended;
   }
 
+  get fromLoopback(): boolean {
+    return isLoopbackHost(this.stream.session?.socket.remoteAddress ?? "");
+  }
+
   header(name: string): string | undefined {
     const value = this.#headers[name];
     return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  retain(byteLength: number): Disposable {
+    const { budget } = this.#options.host;
+    budget.take(byteLength);
+    return { [Symbol.dispose]: () => budget.giveBack(byteLength) };
+  }
+
+  headers(): readonly (readonly [name: string, value: string])[] {
+    return Object.keys(this.#headers)
+      .filter((name) => !name.startsWith(":"))
+      .map((name) => [name, this.header(name) ?? ""] as const);
   }
 
   /** Writes the whole answer of a unary call. @returns a promise where the client has to read first. */

@@ -1,0 +1,52 @@
+/** Makes methods of remote procedure calls as protobuf describes them: doors handle messages, servers bytes. */
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { ServingError } from "../../core/errors.ts";
+import type { AccessClass } from "../http/route.ts";
+import type { GrpcCall, Message, UnaryMethod } from "./method.ts";
+
+/** Questions and settings are short; many small parts in a long message would cost memory out of proportion. */
+const REQUEST_BYTES_MAX = 64 * 1024;
+
+export interface ProtobufMethodOptions {
+  readonly access: AccessClass;
+  /** 64 KiB unless said. */
+  readonly requestBytesMax?: number;
+}
+
+type Answer<O extends DescMessage> = MessageInitShape<O>;
+
+/** @throws ServingError INVALID_ARGUMENT for bytes that are no such message, when the method is called */
+export function protobufMethod<I extends DescMessage, O extends DescMessage>(
+  rpc: DescMethodUnary<I, O>,
+  { access, requestBytesMax = REQUEST_BYTES_MAX }: ProtobufMethodOptions,
+  handle: (request: MessageShape<I>, call: GrpcCall) => Answer<O> | Promise<Answer<O>>,
+): UnaryMethod {
+  const encode = (answer: Answer<O>): Message => [toBinary(rpc.output, create(rpc.output, answer))];
+  return {
+    kind: "unary",
+    service: rpc.parent.typeName,
+    method: rpc.name,
+    access,
+    requestBytesMax,
+    handle: (bytes, call) => {
+      const answer = handle(decode(rpc.input, bytes), call);
+      return answer instanceof Promise ? answer.then(encode) : encode(answer);
+    },
+  };
+}
+
+function decode<T extends DescMessage>(message: T, bytes: Uint8Array): MessageShape<T> {
+  try {
+    return fromBinary(message, bytes);
+  } catch (thrown) {
+    throw new ServingError("INVALID_ARGUMENT", `the message is no ${message.typeName}`, { cause: thrown });
+  }
+}

@@ -1,0 +1,27 @@
+/** What the KServe door over gRPC is made of: the ports of the serving core, and what it shares with the door over HTTP. */
+import type { Random } from "../../core/random.ts";
+import type { ServerIdentity } from "../kserve/metadata.ts";
+import type { TensorServing } from "../kserve/tensor-serving.ts";
+import type { InferRequest, InferResponse } from "../serving/inference.ts";
+import type { ModelDirectory, TextGeneration } from "../serving/text-generation.ts";
+
+/** Answers of models that give any number of them for a request. */
+export interface DecoupledInference {
+  /** Pulled. @throws ServingError with Triton's texts, as `Inference` does */
+  responses(request: InferRequest, signal: AbortSignal): AsyncIterable<InferResponse>;
+}
+
+export interface KserveGrpcDeps {
+  readonly identity: ServerIdentity;
+  readonly generation: TextGeneration;
+  /** Language models. One that the catalog knows too is a language model. */
+  readonly models: ModelDirectory;
+  /** The same as the door over HTTP has. */
+  readonly tensors: TensorServing;
+  /** undefined: no decoupled models but language models. */
+  readonly decoupled?: DecoupledInference | undefined;
+  /** Metadata whose name matches becomes request parameters (`headerPattern` of the door over HTTP); undefined: none. */
+  readonly forwardedHeaders?: RegExp | undefined;
+  /** For seeds that clients leave open. */
+  readonly random: Random;
+}

@@ -1,0 +1,71 @@
+/** A request for inference on its way through this door: found its model, made into what the serving core takes, its answers named. */
+import { ServingError } from "../../core/errors.ts";
+import type { GrpcCall } from "../grpc/method.ts";
+import { traceparentOf } from "../http/traceparent.ts";
+import { forwardHeaders } from "../kserve/request-parameters.ts";
+import type { SharedMemoryRegions } from "../kserve/shared-memory.ts";
+import type { InferRequest, InferResponse } from "../serving/inference.ts";
+import type { KserveGrpcDeps } from "./deps.ts";
+import { inputTensors } from "./input-tensors.ts";
+import { type FoundModel, findModel, parseVersion } from "./models.ts";
+import { OutputWishes } from "./output-wishes.ts";
+import type { WireInferRequest } from "./request-decoder.ts";
+import { readParameters } from "./request-parameters.ts";
+import type { InferAnswer } from "./response-encoder.ts";
+
+/** To be disposed when its last answer is made. */
+export interface InferCall extends Disposable {
+  readonly request: InferRequest;
+  readonly model: FoundModel;
+  /** Whether the end of its answers is told by a message of its own where no tensor comes with it. */
+  readonly emptyFinal: boolean;
+  /** @throws ServingError what cannot be had as the client wants it */
+  answer(response: InferResponse): InferAnswer;
+}
+
+/** @throws ServingError with Triton's text */
+export function modelOf(deps: KserveGrpcDeps, wire: WireInferRequest): FoundModel {
+  return findModel(deps, wire.model, parseVersion(wire.version));
+}
+
+/** @throws ServingError with Triton's text */
+export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: FoundModel, call: GrpcCall): InferCall {
+  const { values, priority, timeoutUs, emptyFinal } = readParameters(wire.parameters);
+  if (deps.forwardedHeaders !== undefined) forwardHeaders(call.headers(), deps.forwardedHeaders, values);
+  const regions = () => sharedMemoryFor(call, deps);
+  const inputs = inputTensors(wire, model.view, regions);
+  const wishes = new OutputWishes(wire.outputs, regions);
+  const { id } = wire;
+  return {
+    model,
+    emptyFinal,
+    request: {
+      model: wire.model,
+      version: wire.version === "" ? undefined : Number(wire.version),
+      id,
+      tenant: call.tenant,
+      parameters: values,
+      priority,
+      timeoutUs,
+      inputs,
+      outputs: wishes.names,
+      deadlineMs: call.deadlineMs,
+      traceparent: traceparentOf(call),
+    },
+    answer: ({ model: name, version, parameters, outputs }) => ({
+      model: name,
+      version,
+      id,
+      parameters,
+      outputs: wishes.fulfil(outputs, model.view),
+    }),
+    [Symbol.dispose]: () => wishes[Symbol.dispose](),
+  };
+}
+
+/** @throws ServingError UNIMPLEMENTED where it is off, PERMISSION_DENIED for clients on other machines: they share no memory with this one */
+export function sharedMemoryFor({ fromLoopback }: GrpcCall, { tensors: { sharedMemory } }: KserveGrpcDeps): SharedMemoryRegions {
+  sharedMemory.checkAllowed();
+  if (fromLoopback) return sharedMemory;
+  throw new ServingError("PERMISSION_DENIED", "shared memory is for clients on this machine: send the data in the request instead");
+}

@@ -1,0 +1,72 @@
+/** The models as this door sees them: whole ones from the catalog, and language models in the same form. */
+import { LANGUAGE_INPUTS, LANGUAGE_OUTPUTS, languageConfig } from "../kserve/language-signature.ts";
+import { areAllReady, availableVersions, isModelReady } from "../kserve/model-lookup.ts";
+import { invalid } from "../kserve/triton-error.ts";
+import type { ModelView } from "../serving/model-catalog.ts";
+import type { KserveGrpcDeps } from "./deps.ts";
+
+export interface FoundModel {
+  readonly kind: "language" | "tensors";
+  readonly view: ModelView;
+}
+
+type ModelDeps = Pick<KserveGrpcDeps, "models" | "tensors">;
+
+/** @throws ServingError NOT_FOUND or UNAVAILABLE with Triton's text */
+export function findModel(deps: ModelDeps, name: string, version: number | undefined): FoundModel {
+  if (!isLanguageModel(deps, name)) return { kind: "tensors", view: deps.tensors.catalog.view(name, version) };
+  return { kind: "language", view: languageView(deps, name, version) };
+}
+
+export function isReady(deps: ModelDeps, name: string, version: number | undefined): boolean {
+  return isLanguageModel(deps, name) ? isModelReady(deps.models.list(), name, version) : deps.tensors.catalog.isReady(name, version);
+}
+
+export function isServerReady({ models, tensors }: ModelDeps): boolean {
+  return areAllReady(models.list()) && tensors.catalog.allReady();
+}
+
+/** undefined for none asked for. @throws ServingError INVALID_ARGUMENT with Triton's text */
+export function parseVersion(text: string): number | undefined {
+  if (text === "") return undefined;
+  const expected = "version should be an integral value > 0";
+  const version = /^\s*[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(version)) {
+    throw invalid(`failed to get model version from specified version string '${text.slice(0, 100)}' (details: stol), ${expected}`);
+  }
+  if (version < 0) throw invalid(`invalid model version specified '${text}' , ${expected}`);
+  return version;
+}
+
+function isLanguageModel({ models }: ModelDeps, name: string): boolean {
+  return models.list().some((model) => model.name === name);
+}
+
+function languageView({ models }: ModelDeps, name: string, version: number | undefined): ModelView {
+  const versions = availableVersions(models.list(), name, version).map((model) => model.version);
+  return {
+    name,
+    version: versions.at(-1) ?? "1",
+    versions,
+    platform: "llm",
+    maxBatchSize: 0,
+    decoupled: true,
+    inputs: LANGUAGE_INPUTS.map(({ name: input, datatype, shape, optional }) => ({
+      name: input,
+      dtype: datatype,
+      shape,
+      optional,
+      ragged: false,
+      labels: [],
+    })),
+    outputs: LANGUAGE_OUTPUTS.map(({ name: output, datatype, shape }) => ({
+      name: output,
+      dtype: datatype,
+      shape,
+      optional: false,
+      ragged: false,
+      labels: [],
+    })),
+    configJson: JSON.stringify(languageConfig(name)),
+  };
+}

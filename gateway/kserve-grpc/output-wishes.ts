@@ -1,0 +1,77 @@
+/** How a client wants its outputs: as they are, as classes, or in its shared memory. */
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import { classify } from "../kserve/classification.ts";
+import type { RegionLease, SharedMemoryRegions } from "../kserve/shared-memory.ts";
+import { internal, invalid } from "../kserve/triton-error.ts";
+import type { ModelView } from "../serving/model-catalog.ts";
+import type { WireOutput } from "./request-decoder.ts";
+import { sharedRange } from "./shared-range.ts";
+
+type OutputWish =
+  | { readonly kind: "classes"; readonly classes: number }
+  | { readonly kind: "shared"; readonly bytes: number; readonly lease: RegionLease };
+
+/** Wishes of one request. Holds the shared memory that outputs go to until it is disposed, whatever is unregistered meanwhile. */
+export class OutputWishes implements Disposable {
+  readonly names: readonly string[];
+  readonly #wishes = new Map<string, OutputWish>();
+  readonly #leases = new DisposableStack();
+
+  /**
+   * @param regions to be called where an output goes to shared memory
+   * @throws ServingError INVALID_ARGUMENT with Triton's text; what `regions` throws
+   */
+  constructor(outputs: readonly WireOutput[], regions: () => SharedMemoryRegions) {
+    const names = new Set<string>();
+    try {
+      for (const output of outputs) {
+        if (names.has(output.name)) throw invalid(`output '${output.name}' already exists in request`);
+        names.add(output.name);
+        if (output.parameters.size > 0) this.#wish(output, regions);
+      }
+    } catch (thrown) {
+      this.#leases.dispose();
+      throw thrown;
+    }
+    this.names = [...names];
+  }
+
+  /** The outputs as they are to be sent. @throws ServingError what cannot be had as wished */
+  fulfil(outputs: readonly Tensor[], view: ModelView): readonly Tensor[] {
+    if (this.#wishes.size === 0) return outputs;
+    return outputs.map((output) => this.#fulfilled(output, view));
+  }
+
+  [Symbol.dispose](): void {
+    this.#leases.dispose();
+  }
+
+  #wish({ name, parameters }: WireOutput, regions: () => SharedMemoryRegions): void {
+    const range = sharedRange(parameters);
+    const classification = parameters.get("classification");
+    if (range !== undefined) {
+      if (classification !== undefined) throw invalid("Output can't set both 'shared_memory_region' and 'classification'");
+      this.#wishes.set(name, { kind: "shared", bytes: range.bytes, lease: this.#leases.use(regions().lease(range)) });
+    } else if (classification !== undefined) {
+      if (classification.kind !== "int64") throw invalid("invalid value type for 'classification' parameter, expected int64_param");
+      if (classification.value <= 0n) throw invalid("invalid value for 'classification' parameter, expected >= 0");
+      this.#wishes.set(name, { kind: "classes", classes: Number(classification.value) });
+    }
+  }
+
+  #fulfilled(output: Tensor, view: ModelView): Tensor {
+    const wish = this.#wishes.get(output.name);
+    if (wish === undefined) return output;
+    if (wish.kind === "classes") {
+      const labels = view.outputs.find(({ name }) => name === output.name)?.labels ?? [];
+      return classify(output, { classes: wish.classes, batched: view.maxBatchSize > 0, labels });
+    }
+    const { byteLength } = output.data;
+    if (byteLength > wish.bytes) {
+      const size = `shared memory size specified with the request for output '${output.name}' (${wish.bytes} bytes)`;
+      throw internal(`${size} should be at least ${byteLength} bytes to hold the results`);
+    }
+    wish.lease.write(output.data);
+    return { ...output, data: new Uint8Array() };
+  }
+}

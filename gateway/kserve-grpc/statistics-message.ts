@@ -1,0 +1,30 @@
+/** A version's statistics as protobuf has them. Pure. */
+import type { DurationName, ModelStatistics } from "../serving/model-catalog.ts";
+
+export function statisticsMessage({ durations, ...statistics }: ModelStatistics) {
+  const { name, version, lastInferenceMs, inferenceCount, executionCount, batches } = statistics;
+  const duration = (which: DurationName) => durations[which];
+  return {
+    name,
+    version,
+    lastInference: lastInferenceMs,
+    inferenceCount,
+    executionCount,
+    inferenceStats: {
+      success: duration("success"),
+      fail: duration("fail"),
+      queue: duration("queue"),
+      computeInput: duration("compute_input"),
+      computeInfer: duration("compute_infer"),
+      computeOutput: duration("compute_output"),
+      cacheHit: duration("cache_hit"),
+      cacheMiss: duration("cache_miss"),
+    },
+    batchStats: batches.map(({ batchSize, computeInput, computeInfer, computeOutput }) => ({
+      batchSize,
+      computeInput,
+      computeInfer,
+      computeOutput,
+    })),
+  };
+}

@@ -1,5 +1,5 @@
 /** What `nereid models validate` prints of a model. Pure. */
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { completedText } from "../../core/model/config/config-text.ts";
 import type { ConfigProblem } from "../../core/model/config/problem.ts";
 import type { ReadFolder } from "./read-folders.ts";
@@ -8,9 +8,8 @@ export interface ReportOutput {
   write(text: string): unknown;
 }
 
-/** @param base paths are shown relative to this folder */
-export function reportModel(model: ReadFolder, base: string, output: ReportOutput): "fine" | "wrong" {
-  const shown = relative(base, model.folder) || ".";
+/** @param shown the model's folder as people have written it */
+export function reportModel(model: ReadFolder, shown: string, output: ReportOutput): "fine" | "wrong" {
   const problems = problemsOf(model);
   if (model.failure !== undefined) {
     const file = join(shown, "config.pbtxt");

@@ -8,9 +8,9 @@ import { type Body, wholeBody } from "./body.ts";
 import type { ParsedBody, ParseJob } from "./body-parser-worker.ts";
 
 /** A parser that another thread can find again. What it returns must survive a structured clone. */
-export interface BodyParser<T> {
-  /** Throws ServingErrors. */
-  readonly parse: (bytes: Uint8Array) => T;
+export interface BodyParser<T, O = undefined> {
+  /** Throws ServingErrors. Options must survive a structured clone too. */
+  readonly parse: (bytes: Uint8Array, options: O) => T;
   /** The module that exports it, and its name there. */
   readonly module: URL;
   readonly name: string;
@@ -40,21 +40,26 @@ export class BodyParsers {
    * @throws ServingError what the parser throws; RESOURCE_EXHAUSTED when too many large bodies wait or one needs too much memory.
    */
   parse<T>(parser: BodyParser<T>, body: Body): T | Promise<T> {
-    if (body.byteLength <= INLINE_BYTES_MAX) return parser.parse(wholeBody(body));
-    return this.#parseElsewhere(parser, body);
+    return this.parseWith(parser, body, undefined);
+  }
+
+  /** As `parse`, for parsers that need to know more than the bytes. */
+  parseWith<T, O>(parser: BodyParser<T, O>, body: Body, options: O): T | Promise<T> {
+    if (body.byteLength <= INLINE_BYTES_MAX) return parser.parse(wholeBody(body), options);
+    return this.#parseElsewhere(parser, body, options);
   }
 
   async close(): Promise<void> {
     await this.#worker?.terminate();
   }
 
-  #parseElsewhere<T>(parser: BodyParser<T>, body: Body): Promise<T> {
+  #parseElsewhere<T, O>(parser: BodyParser<T, O>, body: Body, options: O): Promise<T> {
     if (this.#waiting.size >= WAITING_MAX) {
       throw new ServingError("RESOURCE_EXHAUSTED", `${WAITING_MAX} large requests are being read already; try again`);
     }
     const number = this.#jobs++;
     this.#worker ??= this.#start();
-    const job: ParseJob = { number, module: parser.module.href, name: parser.name, segments: body.segments };
+    const job: ParseJob = { number, module: parser.module.href, name: parser.name, options, segments: body.segments };
     this.#worker.postMessage(
       job,
       body.segments.map((segment) => segment.buffer),

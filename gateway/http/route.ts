@@ -22,8 +22,12 @@ export interface HttpRequest {
   readonly stopping: boolean;
   /** The part of the path that the route's pattern gives this name, percent-decoded. */
   param(name: string): string;
+  /** Whether the client is on this machine, as its address says. */
+  readonly fromLoopback: boolean;
   /** By lower-case name; repeated headers come joined by ", ". */
   header(name: string): string | undefined;
+  /** All of them, names as the client wrote them. */
+  headers(): readonly (readonly [name: string, value: string])[];
 }
 
 export interface WholeAnswer {

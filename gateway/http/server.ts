@@ -194,7 +194,11 @@ class Gateway implements HttpServer {
         tenant: PUBLIC_TENANT,
         signal,
         stopping: this.#stopping,
+        get fromLoopback() {
+          return isLoopbackHost(raw.socket.remoteAddress ?? "");
+        },
         header: (name) => headerOf(raw, name),
+        headers: () => headerPairs(raw.rawHeaders),
       };
       return await route.handle(request);
     } catch (thrown) {
@@ -256,4 +260,9 @@ const BYTE_FAULTS: Readonly<Record<string, readonly [line: string, message: stri
 function headerOf(raw: IncomingMessage, name: string): string | undefined {
   const value = raw.headers[name];
   return Array.isArray(value) ? value.join(", ") : value;
+}
+
+/** @param flat names and values in turn, as Node has them */
+function headerPairs(flat: readonly string[]): readonly (readonly [name: string, value: string])[] {
+  return flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? ""] as const] : []));
 }

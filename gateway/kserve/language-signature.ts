@@ -1,5 +1,7 @@
 /** The inputs and outputs of a language model, named as Triton's LLM backends name them (TensorRT-LLM's ensemble, vLLM). Pure. */
 
+import { DTYPES, type Dtype } from "../../core/tensor/dtype.ts";
+
 /** How an input's JSON is read. */
 export type InputKind = "string" | "strings" | "integer" | "unsigned" | "number" | "boolean";
 
@@ -37,4 +39,37 @@ export function missingInputText(model: string, given: readonly string[]): strin
     `[request id: <id_unknown>] expected number of inputs between ${required} and ${LANGUAGE_INPUTS.length} but got ${given.length} inputs ` +
     `for model '${model}'. Got input(s) [${list}], but missing required input(s) ['${TEXT_INPUT}']. Please provide all required input(s).`
   );
+}
+
+/** The configuration as far as tools read it (Perf Analyzer, Model Analyzer). */
+export function languageConfig(name: string) {
+  return {
+    name,
+    platform: "llm",
+    backend: "llm",
+    version_policy: { latest: { num_versions: 1 } },
+    max_batch_size: 0,
+    input: LANGUAGE_INPUTS.map(({ name: input, datatype, shape, optional }) => ({
+      name: input,
+      data_type: configType(datatype),
+      format: "FORMAT_NONE",
+      dims: shape,
+      is_shape_tensor: false,
+      allow_ragged_batch: false,
+      optional,
+    })),
+    output: LANGUAGE_OUTPUTS.map(({ name: output, datatype, shape }) => ({
+      name: output,
+      data_type: configType(datatype),
+      dims: shape,
+      label_filename: "",
+      is_shape_tensor: false,
+    })),
+    parameters: {},
+    model_transaction_policy: { decoupled: true },
+  };
+}
+
+function configType(datatype: Dtype): string {
+  return DTYPES[datatype].configName;
 }

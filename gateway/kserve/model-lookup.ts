@@ -11,7 +11,7 @@ function readyVersions(models: readonly ServedModel[], name: string): readonly S
  * @param version undefined: any. @returns the ready versions that fit, at least one.
  * @throws ServingError NOT_FOUND, or UNAVAILABLE for a version that is there but not ready.
  */
-export function availableVersions(models: readonly ServedModel[], name: string, version: string | undefined): readonly ServedModel[] {
+export function availableVersions(models: readonly ServedModel[], name: string, version: number | undefined): readonly ServedModel[] {
   const known = models.filter((model) => model.name === name);
   if (known.length === 0) throw unknown(`'${name}' is not found`);
   const ready = readyVersions(models, name);
@@ -19,19 +19,23 @@ export function availableVersions(models: readonly ServedModel[], name: string, 
     if (ready.length === 0) throw unknown(`'${name}' has no available versions`);
     return ready;
   }
-  const asked = ready.filter((model) => model.version === version);
+  const asked = ready.filter((model) => isVersion(model, version));
   if (asked.length > 0) return asked;
-  if (!known.some((model) => model.version === version)) throw unknown(`'${name}' version ${version} is not found`);
+  if (!known.some((model) => isVersion(model, version))) throw unknown(`'${name}' version ${version} is not found`);
   throw new ServingError("UNAVAILABLE", `Request for unknown model: '${name}' version ${version} is not at ready state`);
 }
 
-export function isModelReady(models: readonly ServedModel[], name: string, version: string | undefined): boolean {
-  return readyVersions(models, name).some((model) => version === undefined || model.version === version);
+export function isModelReady(models: readonly ServedModel[], name: string, version: number | undefined): boolean {
+  return readyVersions(models, name).some((model) => version === undefined || isVersion(model, version));
 }
 
-/** A server with nothing to serve yet is not ready: it would refuse everything. */
-export function isServerReady(models: readonly ServedModel[]): boolean {
-  return models.length > 0 && models.every(({ readiness }) => readiness.kind === "ready");
+/** As in Triton, a server that is to serve nothing is ready. */
+export function areAllReady(models: readonly ServedModel[]): boolean {
+  return models.every(({ readiness }) => readiness.kind === "ready");
+}
+
+function isVersion(model: ServedModel, version: number): boolean {
+  return model.version === String(version);
 }
 
 function unknown(what: string): ServingError {

@@ -1,132 +1,96 @@
-/** The KServe door with Triton's generate extension: its routes as data. */
+/** The KServe door with Triton's extensions: its routes as data. */
 import { ServingError } from "../../core/errors.ts";
-import type { Random } from "../../core/random.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
-import type { BodyParsers } from "../http/body-parser.ts";
-import { pullUntil } from "../http/pull-until.ts";
-import { type AccessClass, BODY_BYTES_MAX, type HttpAnswer, type HttpRequest, NO_BODY, type Route } from "../http/route.ts";
-import { traceparentOf } from "../http/traceparent.ts";
-import type { ModelDirectory, TextEvent, TextGeneration, TextRequest } from "../serving/text-generation.ts";
-import { tritonError, tritonErrors } from "./errors.ts";
-import { type GenerateAnswer, type GenerateHead, generateFrames, wholeText } from "./generate-answer.ts";
-import { type GenerateCall, generateParser } from "./generate-request.ts";
-import { missingInputText } from "./language-signature.ts";
-import { modelMetadata, type ServerIdentity, serverMetadata } from "./metadata.ts";
-import { availableVersions, isModelReady, isServerReady } from "./model-lookup.ts";
+import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
+import { get, ofModel, post } from "./door-route.ts";
+import { tritonError } from "./errors.ts";
+import { generate, generateStream, isLanguageModel } from "./generate-route.ts";
+import { infer } from "./infer-route.ts";
+import type { LanguageDeps } from "./language-generate.ts";
+import { languageConfig } from "./language-signature.ts";
+import { languageMetadata, modelMetadata, type ServerIdentity, serverMetadata } from "./metadata.ts";
+import { areAllReady, availableVersions, isModelReady } from "./model-lookup.ts";
+import { type ModelPath, modelPath } from "./model-path.ts";
+import { repositoryRoutes } from "./repository-routes.ts";
+import { settingsRoutes } from "./settings-routes.ts";
+import { sharedMemoryRoutes } from "./shared-memory-routes.ts";
+import { statisticsText } from "./statistics-answer.ts";
+import { noTensorServing, type TensorServing } from "./tensor-serving.ts";
 
-export interface KserveDeps {
-  readonly generation: TextGeneration;
-  readonly models: ModelDirectory;
-  readonly bodies: BodyParsers;
-  /** For seeds that the client leaves open. */
-  readonly random: Random;
+export interface KserveDeps extends LanguageDeps {
   readonly identity: ServerIdentity;
+  /** undefined: language models only. */
+  readonly tensors?: TensorServing;
 }
 
-type Handler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
-
-export function kserveRoutes(deps: KserveDeps): readonly Route[] {
-  const models = () => deps.models.list();
+/** A model that both the directory and the catalog know is a language model. */
+export function kserveRoutes(given: KserveDeps): readonly Route[] {
+  const deps = { ...given, tensors: given.tensors ?? noTensorServing() };
+  const { tensors } = deps;
+  const isReady = (path: ModelPath) => isAnyReady(deps, path);
   return [
     get("/v2", "model-read", () => jsonAnswer(200, serverMetadata(deps.identity))),
     get("/v2/health/live", "public", ({ stopping }) => health(stopping, true)),
-    get("/v2/health/ready", "public", ({ stopping }) => health(stopping, isServerReady(models()))),
-    ...ofModel("", (path) =>
-      get(path, "model-read", (request) => {
-        const { name, version } = modelOf(request);
-        return jsonAnswer(200, modelMetadata(name, availableVersions(models(), name, version)));
-      }),
+    get("/v2/health/ready", "public", ({ stopping }) => health(stopping, areAllReady(deps.models.list()) && tensors.catalog.allReady())),
+    get("/v2/models/stats", "model-read", async ({ signal }) =>
+      statistics(await tensors.statistics.statistics(undefined, undefined, signal)),
     ),
+    ...ofModel("", (path) => get(path, "model-read", (request) => metadata(deps, request))),
+    ...ofModel("/config", (path) => get(path, "model-read", (request) => config(deps, request))),
     ...ofModel("/ready", (path) =>
-      get(path, "model-read", (request) => {
-        const { name, version } = modelOf(request);
-        return isModelReady(models(), name, version) ? emptyAnswer(200) : tritonError(400, "Model version not ready");
+      get(path, "model-read", (request) => (isReady(modelPath(request)) ? emptyAnswer(200) : tritonError(400, "Model version not ready"))),
+    ),
+    ...ofModel("/stats", (path) =>
+      get(path, "model-read", async (request) => {
+        const { name, version } = modelPath(request);
+        return statistics(await tensors.statistics.statistics(name, version, request.signal));
       }),
     ),
-    ...ofModel("/generate", (path) => post(path, (request) => generate(deps, request))),
-    ...ofModel("/generate_stream", (path) => post(path, (request) => generateStream(deps, request))),
+    ...ofModel("/infer", (path) => post(path, "inference", (request) => inferModel(deps, request))),
+    ...ofModel("/generate", (path) => post(path, "inference", (request) => generate(deps, request))),
+    ...ofModel("/generate_stream", (path) => post(path, "inference", (request) => generateStream(deps, request))),
+    ...repositoryRoutes(tensors.control, deps.bodies),
+    ...settingsRoutes(tensors, (name) => isReady({ name, version: undefined })),
+    ...sharedMemoryRoutes(tensors),
   ];
 }
 
-function get(path: string, access: AccessClass, handle: Handler): Route {
-  return { method: "GET", path, access, body: NO_BODY, errors: tritonErrors, handle };
-}
-
-function post(path: string, handle: Handler): Route {
-  const body = { kind: "bytes", bytesMax: BODY_BYTES_MAX } as const;
-  return { method: "POST", path, access: "inference", body, errors: tritonErrors, handle };
-}
-
-/** With and without a version in the path. */
-function ofModel(rest: string, route: (path: string) => Route): readonly Route[] {
-  return [route(`/v2/models/{model}${rest}`), route(`/v2/models/{model}/versions/{version}${rest}`)];
-}
+type Deps = KserveDeps & { readonly tensors: TensorServing };
 
 function health(stopping: boolean, well: boolean): HttpAnswer {
   return stopping ? tritonError(503, "Server exiting") : emptyAnswer(well ? 200 : 400);
 }
 
-/** @throws ServingError NOT_FOUND for a version that is no number: in Triton such a path does not exist. */
-function modelOf(request: HttpRequest): { readonly name: string; readonly version: string | undefined } {
-  const version = request.param("version");
-  if (version !== "" && !/^\d+$/.test(version)) throw new ServingError("NOT_FOUND", "Not Found");
-  return { name: request.param("model"), version: version === "" ? undefined : version };
+function jsonText(body: string): HttpAnswer {
+  return { kind: "whole", status: 200, headers: { "content-type": "application/json" }, body };
 }
 
-/** The whole text at once. `stream: true` changes nothing here, where Triton would answer 200 with an error. */
-async function generate(deps: KserveDeps, request: HttpRequest): Promise<HttpAnswer> {
-  const { call, events } = await startGenerate(deps, request);
-  const {
-    head: [first],
-    events: replayed,
-  } = await pullUntil(events, ({ kind }) => kind === "started");
-  const text = await wholeText(replayed);
-  return jsonAnswer(200, { ...headOf(call, first), text_output: text } satisfies GenerateAnswer);
+function statistics(models: Parameters<typeof statisticsText>[0]): HttpAnswer {
+  return jsonText(statisticsText(models));
 }
 
-/** The status is fixed by the first text: what fails before it keeps a status of its own. */
-async function generateStream(deps: KserveDeps, request: HttpRequest): Promise<HttpAnswer> {
-  const { call, events } = await startGenerate(deps, request);
-  const { head, events: replayed } = await pullUntil(events, ({ kind }) => kind !== "started");
-  const named = headOf(call, head[0]);
-  return { kind: "events", headers: {}, frames: generateFrames(named, call.stream === false ? inOnePiece(replayed) : replayed) };
+function isAnyReady(deps: Deps, { name, version }: ModelPath): boolean {
+  if (!isLanguageModel(deps, name)) return deps.tensors.catalog.isReady(name, version);
+  return isModelReady(deps.models.list(), name, version);
 }
 
-async function startGenerate(deps: KserveDeps, request: HttpRequest) {
-  const encoding = request.header("content-encoding") ?? "identity";
-  if (encoding !== "identity") throw new ServingError("INVALID_ARGUMENT", "Unsupported content-encoding, only 'identity' is supported.");
-  const { name, version } = modelOf(request);
+function metadata(deps: Deps, request: HttpRequest): HttpAnswer {
+  const { name, version } = modelPath(request);
+  if (isLanguageModel(deps, name)) return jsonAnswer(200, languageMetadata(name, availableVersions(deps.models.list(), name, version)));
+  return jsonAnswer(200, modelMetadata(deps.tensors.catalog.view(name, version), version));
+}
+
+function config(deps: Deps, request: HttpRequest): HttpAnswer {
+  const { name, version } = modelPath(request);
+  if (!isLanguageModel(deps, name)) return jsonText(deps.tensors.catalog.view(name, version).configJson);
   availableVersions(deps.models.list(), name, version);
-  const call = await deps.bodies.parse(generateParser, request.body);
-  return { call, events: deps.generation.generate(textRequest(deps, request, name, call), request.signal) };
+  return jsonAnswer(200, languageConfig(name));
 }
 
-function textRequest(deps: KserveDeps, request: HttpRequest, model: string, call: GenerateCall): TextRequest {
-  if (call.text === undefined) throw new ServingError("INVALID_ARGUMENT", missingInputText(model, call.given));
-  return {
-    model,
-    tenant: request.tenant,
-    prompt: { kind: "text", text: call.text },
-    choices: 1,
-    tokensMax: call.tokensMax,
-    stop: call.stop,
-    sampling: { ...call.sampling, seed: call.sampling.seed ?? deps.random.seed() },
-    deadlineMs: undefined,
-    traceparent: traceparentOf(request),
-  };
-}
-
-function headOf(call: GenerateCall, first: TextEvent | undefined): GenerateHead {
-  if (first?.kind !== "started") throw new ServingError("INTERNAL", "the generation ended early");
-  return { ...(call.id !== undefined && { id: call.id }), model_name: first.model, model_version: first.version };
-}
-
-/** `stream: false`: one response with the whole text. */
-async function* inOnePiece(events: AsyncIterable<TextEvent>): AsyncGenerator<TextEvent> {
-  let text = "";
-  for await (const event of events) {
-    if (event.kind === "delta") text += event.text;
-    if (event.kind === "finished") yield { kind: "delta", choice: 0, text, tokens: [], position: 0 };
-    if (event.kind === "finished") yield event;
-  }
+/** Language models answer with as many responses as they have tokens, as a decoupled model does. */
+function inferModel(deps: Deps, request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
+  const { name, version } = modelPath(request);
+  if (!isLanguageModel(deps, name)) return infer(deps, request);
+  availableVersions(deps.models.list(), name, version);
+  throw new ServingError("UNIMPLEMENTED", "HTTP end point doesn't support models with decoupled transaction policy");
 }

@@ -1,0 +1,78 @@
+/** `POST …/generate` and `…/generate_stream`: by what the model is, over text or over tensors. */
+import { ServingError } from "../../core/errors.ts";
+import type { BodyParser } from "../http/body-parser.ts";
+import { BODY_BYTES_MAX, type HttpAnswer, type HttpRequest } from "../http/route.ts";
+import { traceparentOf } from "../http/traceparent.ts";
+import { requestEncoding } from "./content-encoding.ts";
+import { type GenerateSignature, type GenerateTensors, parseGenerateTensors } from "./generate-tensors.ts";
+import { generateText as tensorsText } from "./generate-tensors-answer.ts";
+import type { InferDeps } from "./infer-route.ts";
+import { generateText, type LanguageDeps, streamText } from "./language-generate.ts";
+import { modelPath } from "./model-path.ts";
+import { invalid } from "./triton-error.ts";
+
+const parser: BodyParser<GenerateTensors, GenerateSignature> = {
+  parse: parseGenerateTensors,
+  module: new URL("./generate-tensors.ts", import.meta.url),
+  name: parseGenerateTensors.name,
+};
+
+export type GenerateDeps = LanguageDeps & InferDeps;
+
+/** Whether the model is one of text: its directory knows it. */
+export function isLanguageModel({ models }: Pick<LanguageDeps, "models">, name: string): boolean {
+  return models.list().some((model) => model.name === name);
+}
+
+/** Exactly one answer. */
+export async function generate(deps: GenerateDeps, request: HttpRequest): Promise<HttpAnswer> {
+  checkEncoding(request);
+  if (isLanguageModel(deps, modelPath(request).name)) return generateText(deps, request);
+  return { kind: "whole", status: 200, headers: { "content-type": "application/json" }, body: await inferOnce(deps, request) };
+}
+
+/** The status is the first answer's: what fails before it is answered as it would be without a stream. */
+export async function generateStream(deps: GenerateDeps, request: HttpRequest): Promise<HttpAnswer> {
+  checkEncoding(request);
+  if (isLanguageModel(deps, modelPath(request).name)) return streamText(deps, request);
+  return { kind: "events", headers: {}, frames: oneFrame(await inferOnce(deps, request)) };
+}
+
+async function* oneFrame(text: string): AsyncGenerator<string> {
+  yield `data: ${text}\n\n`;
+}
+
+function checkEncoding(request: HttpRequest): void {
+  if (requestEncoding(request.header("content-encoding")) === "identity") return;
+  throw invalid("Unsupported content-encoding, only 'identity' is supported.");
+}
+
+async function inferOnce({ tensors, bodies }: InferDeps, request: HttpRequest): Promise<string> {
+  const { name, version } = modelPath(request);
+  const view = tensors.catalog.view(name, version);
+  if (view.decoupled) {
+    throw new ServingError("UNIMPLEMENTED", `model '${name}' answers with any number of responses: only language models do so here`);
+  }
+  const signature = {
+    inputs: view.inputs.map(({ name: input, dtype, shape }) => ({ name: input, dtype, shape })),
+    bytesMax: BODY_BYTES_MAX,
+  };
+  const { id, inputs, parameters } = await bodies.parseWith(parser, request.body, signature);
+  const response = await tensors.inference.infer(
+    {
+      model: name,
+      version,
+      id,
+      tenant: request.tenant,
+      parameters,
+      priority: 0,
+      timeoutUs: 0,
+      inputs,
+      outputs: [],
+      deadlineMs: undefined,
+      traceparent: traceparentOf(request),
+    },
+    request.signal,
+  );
+  return tensorsText(id, response);
+}

@@ -1,0 +1,137 @@
+/** `POST …/infer`: from a request's bytes to the serving core and back. */
+import { ServingError } from "../../core/errors.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import { type Body, wholeBody } from "../http/body.ts";
+import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
+import { BODY_BYTES_MAX, type HttpAnswer, type HttpRequest } from "../http/route.ts";
+import { traceparentOf } from "../http/traceparent.ts";
+import type { ModelView } from "../serving/model-catalog.ts";
+import { BodyBytes } from "./body-bytes.ts";
+import { deflate, ENCODINGS, inflate, requestEncoding, responseEncoding } from "./content-encoding.ts";
+import { tritonError } from "./errors.ts";
+import { headerLength } from "./header-length.ts";
+import { encodeInferAnswer } from "./infer-answer.ts";
+import { type HeadLimits, type InferHead, type InputHead, parseInferHead } from "./infer-head.ts";
+import { modelPath } from "./model-path.ts";
+import { rawInput } from "./raw-request.ts";
+import { forwardHeaders } from "./request-parameters.ts";
+import type { RegionLease, SharedMemoryRegions } from "./shared-memory.ts";
+import type { TensorServing } from "./tensor-serving.ts";
+import { invalid } from "./triton-error.ts";
+
+export interface InferDeps {
+  readonly tensors: TensorServing;
+  readonly bodies: BodyParsers;
+}
+
+/** A request as the client sent it, its data at hand. */
+interface InferCall {
+  readonly head: InferHead;
+  readonly inputs: readonly Tensor[];
+}
+
+const LIMITS: HeadLimits = { bytesMax: BODY_BYTES_MAX };
+
+export const inferHeadParser: BodyParser<InferHead, HeadLimits> = {
+  parse: parseInferHead,
+  module: new URL("./infer-head.ts", import.meta.url),
+  name: parseInferHead.name,
+};
+
+/** @throws ServingError with Triton's texts, in its order: the model, the body, what it says, what the core and the model say of it */
+export async function infer({ tensors, bodies }: InferDeps, request: HttpRequest): Promise<HttpAnswer> {
+  const { name, version } = modelPath(request);
+  const view = tensors.catalog.view(name, version);
+  if (view.decoupled) {
+    throw new ServingError("UNIMPLEMENTED", "HTTP end point doesn't support models with decoupled transaction policy");
+  }
+  const encoding = requestEncoding(request.header("content-encoding"));
+  if (encoding === "unknown") return tritonError(501, "Unsupported compression type", { "accept-encoding": ENCODINGS });
+  const body = encoding === "identity" ? request.body : inOnePiece(await inflate(encoding, wholeBody(request.body), BODY_BYTES_MAX));
+  const jsonBytes = headerLength(request.header("inference-header-content-length"), body.byteLength);
+  const { head, inputs } = jsonBytes === 0 ? rawCall(body, view) : await jsonCall(body, jsonBytes, { tensors, bodies, request, view });
+  if (tensors.forwardedHeaders !== undefined) forwardHeaders(request.headers(), tensors.forwardedHeaders, head.parameters);
+  using leases = new DisposableStack();
+  const shared = leaseOutputs(head, leases, () => sharedMemoryFor(request, tensors));
+  const response = await tensors.inference.infer(
+    {
+      model: name,
+      version,
+      id: head.id,
+      tenant: request.tenant,
+      parameters: head.parameters,
+      priority: head.priority,
+      timeoutUs: head.timeoutUs,
+      inputs,
+      outputs: [...head.outputs.keys()],
+      deadlineMs: undefined,
+      traceparent: traceparentOf(request),
+    },
+    request.signal,
+  );
+  const answer = encodeInferAnswer(response, { head, view, shared });
+  const wanted = responseEncoding(request.header("accept-encoding"));
+  if (wanted === "identity") return { kind: "whole", status: 200, ...answer };
+  const headers = { ...answer.headers, "content-encoding": wanted };
+  return { kind: "whole", status: 200, headers, body: await deflate(wanted, answer.body) };
+}
+
+function inOnePiece(bytes: Uint8Array<ArrayBuffer>): Body {
+  return { byteLength: bytes.byteLength, segments: [bytes] };
+}
+
+function rawCall(body: Body, view: ModelView): InferCall {
+  const inputs = [rawInput(wholeBody(body), view)];
+  const outputs = new Map();
+  return { head: { id: "", parameters: new Map(), priority: 0, timeoutUs: 0, binaryOutput: true, inputs: [], outputs }, inputs };
+}
+
+interface CallContext extends InferDeps {
+  readonly request: HttpRequest;
+  readonly view: ModelView;
+}
+
+async function jsonCall(body: Body, jsonBytes: number, { tensors, bodies, request, view }: CallContext): Promise<InferCall> {
+  const rest = new BodyBytes(body);
+  const json = jsonBytes === body.byteLength ? body : inOnePiece(rest.take(jsonBytes).slice());
+  if (json === body) rest.left = 0;
+  const head = await bodies.parseWith(inferHeadParser, json, LIMITS);
+  const inputs = head.inputs.map((input) => inputTensor(input, rest, view.name, () => sharedMemoryFor(request, tensors)));
+  if (rest.left > 0) throw invalid(`unexpected additional input data for model '${view.name}'`);
+  return { head, inputs };
+}
+
+function inputTensor(input: InputHead, rest: BodyBytes, model: string, sharedMemory: () => SharedMemoryRegions): Tensor {
+  const { name, dtype, shape, source } = input;
+  switch (source.kind) {
+    case "json":
+      return { name, dtype, shape, data: source.data };
+    case "binary":
+      if (source.bytes > rest.left) {
+        throw invalid(`unexpected size for input '${name}', expecting ${source.bytes - rest.left} additional bytes for model '${model}'`);
+      }
+      return { name, dtype, shape, data: rest.take(source.bytes) };
+    case "shared": {
+      using lease = sharedMemory().lease(source.range);
+      return { name, dtype, shape, data: lease.read() };
+    }
+  }
+}
+
+/** The regions that outputs go to: held until the answer is made, whatever is unregistered meanwhile. */
+function leaseOutputs(
+  { outputs }: InferHead,
+  leases: DisposableStack,
+  sharedMemory: () => SharedMemoryRegions,
+): ReadonlyMap<string, RegionLease> {
+  const shared = new Map<string, RegionLease>();
+  for (const [name, wish] of outputs) if (wish.shared !== undefined) shared.set(name, leases.use(sharedMemory().lease(wish.shared)));
+  return shared;
+}
+
+/** @throws ServingError PERMISSION_DENIED for clients on other machines: they share no memory with this one */
+export function sharedMemoryFor(request: HttpRequest, { sharedMemory }: TensorServing): SharedMemoryRegions {
+  sharedMemory.checkAllowed();
+  if (request.fromLoopback) return sharedMemory;
+  throw new ServingError("PERMISSION_DENIED", "shared memory is for clients on this machine: send the data in the request instead");
+}

@@ -1,0 +1,139 @@
+/** What the core checks of every inference request, whichever protocol it came by, in Triton's order and words. Pure. */
+import { ServingError } from "../../core/errors.ts";
+import { DTYPES } from "../../core/tensor/dtype.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { InferRequest } from "./inference.ts";
+import type { ModelView, TensorSpec } from "./model-catalog.ts";
+
+/** A string's length, before its bytes. */
+const LENGTH_BYTES = 4;
+
+const BATCH_NOTE =
+  "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each input shape. If you " +
+  "want to specify the full shape including the batch dim in your input dims config, try setting max_batch_size to zero. See the model " +
+  "configuration docs for more info on max_batch_size.";
+
+/**
+ * Requested outputs, number of inputs, batch, then for each input its datatype, shape and byte size.
+ * @param view of the version that is to run
+ * @throws ServingError INVALID_ARGUMENT with Triton's text, and its `[request id: …] ` before it
+ */
+export function checkInferRequest(request: InferRequest, view: ModelView): void {
+  checkOutputs(request, view);
+  checkInputCount(request, view);
+  const specs = request.inputs.map((input) => specOf(input, view));
+  if (view.maxBatchSize > 0) checkBatch(request, view);
+  request.inputs.forEach((input, index) => {
+    const spec = specs[index];
+    if (spec !== undefined) checkInput(request, input, spec, view);
+  });
+}
+
+/** Unknown names are the one thing that Triton reports without the request's id. */
+function checkOutputs({ outputs }: InferRequest, view: ModelView): void {
+  for (const name of outputs) {
+    if (view.outputs.some((output) => output.name === name)) continue;
+    throw new ServingError("INVALID_ARGUMENT", `unexpected inference output '${name}' for model '${view.name}'`);
+  }
+}
+
+function specOf({ name }: Tensor, view: ModelView): TensorSpec {
+  const spec = view.inputs.find((input) => input.name === name);
+  if (spec !== undefined) return spec;
+  throw new ServingError("INVALID_ARGUMENT", `unexpected inference input '${name}' for model '${view.name}'`);
+}
+
+function checkInputCount(request: InferRequest, view: ModelView): void {
+  const { inputs } = request;
+  const required = view.inputs.filter(({ optional }) => !optional);
+  const missing = required.filter(({ name }) => !inputs.some((input) => input.name === name));
+  const [least, most] = [required.length, view.inputs.length];
+  const isCount = inputs.length >= least && inputs.length <= most;
+  const hasUnknown = inputs.some(({ name }) => !view.inputs.some((input) => input.name === name));
+  if (isCount && (missing.length === 0 || hasUnknown)) return;
+  const wanted = least === most ? `expected ${most} inputs` : `expected number of inputs between ${least} and ${most}`;
+  throw refused(
+    request,
+    `${wanted} but got ${inputs.length} inputs for model '${view.name}'. Got input(s) ${nameList(inputs)}, but missing required ` +
+      `input(s) ${nameList(missing)}. Please provide all required input(s).`,
+  );
+}
+
+function nameList(named: readonly { readonly name: string }[]): string {
+  return `[${named.map(({ name }) => `'${name}'`).join(",")}]`;
+}
+
+function checkBatch(request: InferRequest, view: ModelView): void {
+  let batch: number | undefined;
+  for (const { name, shape } of request.inputs) {
+    const [size] = shape;
+    if (size === undefined) throw refused(request, `input '${name}' has no shape but model requires batch dimension for '${view.name}'`);
+    batch ??= size;
+    if (batch !== size) throw refused(request, `input '${name}' batch size does not match other inputs for '${view.name}'`);
+  }
+  if (batch !== undefined && batch > view.maxBatchSize) {
+    throw refused(request, `inference request batch-size must be <= ${view.maxBatchSize} for '${view.name}'`);
+  }
+}
+
+function checkInput(request: InferRequest, input: Tensor, spec: TensorSpec, view: ModelView): void {
+  const { name, dtype, shape } = input;
+  if (dtype !== spec.dtype) {
+    throw refused(request, `inference input '${name}' data-type is '${dtype}', but model '${view.name}' expects '${spec.dtype}'`);
+  }
+  checkShape(request, input, spec, view);
+  const where = `for inference input '${name}' for model '${view.name}'`;
+  if (dtype === "BYTES") {
+    checkStrings(request, input, where);
+    return;
+  }
+  // A batch of no rows takes the bytes of one, as in Triton.
+  const expected = elementsOf(view.maxBatchSize > 0 ? [Math.max(1, shape[0] ?? 1), ...shape.slice(1)] : shape) * DTYPES[dtype].bytes;
+  if (input.data.byteLength === expected) return;
+  const sizes = `Expected ${expected}, got ${input.data.byteLength}`;
+  throw refused(request, `input byte size mismatch for input '${name}' for model '${view.name}'. ${sizes}`);
+}
+
+function checkShape(request: InferRequest, { name, shape }: Tensor, spec: TensorSpec, view: ModelView): void {
+  const isBatched = view.maxBatchSize > 0;
+  if (shape.length === spec.shape.length) {
+    const got = `got [${shape.join(",")}]`;
+    const text = `All input dimensions should be specified for input '${name}' for model '${view.name}', ${got}`;
+    if (shape.some((size, index) => size === -1 && (index > 0 || !isBatched))) throw refused(request, text);
+    if (shape.every((size, index) => size >= 0 && (spec.shape[index] === -1 || spec.shape[index] === size))) return;
+  }
+  const sizes = `Expected [${spec.shape.join(",")}], got [${shape.join(",")}]. ${isBatched ? BATCH_NOTE : ""}`;
+  throw refused(request, `unexpected shape for input '${name}' for model '${view.name}'. ${sizes}`);
+}
+
+function checkStrings(request: InferRequest, { shape, data }: Tensor, where: string): void {
+  const expected = elementsOf(shape);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let count = 0;
+  for (let offset = 0; offset < data.byteLength; ) {
+    const left = data.byteLength - offset;
+    if (left < LENGTH_BYTES) {
+      throw refused(
+        request,
+        `incomplete string length indicator ${where}, expecting ${LENGTH_BYTES} bytes but only ${left} bytes available. ` +
+          "Please make sure the string length indicator is in one buffer.",
+      );
+    }
+    if (++count > expected) throw refused(request, `unexpected number of string elements ${count} ${where}, expecting ${expected}`);
+    const length = view.getUint32(offset, true);
+    if (length > left - LENGTH_BYTES) {
+      throw refused(request, `incomplete string ${where}, expecting ${length} bytes but only ${left - LENGTH_BYTES} bytes available`);
+    }
+    offset += LENGTH_BYTES + length;
+  }
+  if (count < expected) throw refused(request, `expected ${expected} string elements ${where}, got ${count}`);
+}
+
+/** A double: a product that no memory holds need not be exact. */
+function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+function refused({ id }: InferRequest, text: string): ServingError {
+  return new ServingError("INVALID_ARGUMENT", `[request id: ${id === "" ? "<id_unknown>" : id}] ${text}`);
+}

@@ -19,6 +19,16 @@ export function* onnxProblems(config: ModelConfig, signature: ModelSignature): G
   for (const [index, input] of config.input.entries()) yield* inputProblems(config, input, signature, ["input", index]);
   for (const [index, output] of config.output.entries()) yield* outputProblems(config, output, signature, ["output", index]);
   yield* stateProblems(config, signature);
+  yield* acceleratorProblems(config);
+}
+
+/** OpenVINO is accepted and the plain CPU used instead: it changes speed, not answers. */
+function* acceleratorProblems({ optimization }: ModelConfig): Generator<ConfigProblem> {
+  for (const [index, { name }] of (optimization?.executionAccelerators?.cpuExecutionAccelerator ?? []).entries()) {
+    if (name === "openvino") continue;
+    const path = ["optimization", "execution_accelerators", "cpu_execution_accelerator", index];
+    yield { message: `unknown Execution Accelerator '${name}' is requested`, path, fix: "remove it" };
+  }
 }
 
 function* inputCountProblems(config: ModelConfig, signature: ModelSignature): Generator<ConfigProblem> {

@@ -117,6 +117,11 @@ const ROWS = { inputs: ports("x FP32 -1,4"), outputs: ports("y FP32 -1,4") };
 
 const MISFITS: readonly (readonly [message: string, text: string, signature: typeof SIMPLE])[] = [
   [
+    "unknown Execution Accelerator 'tpu' is requested",
+    `${X} ${Y} optimization { execution_accelerators { cpu_execution_accelerator [ { name: "openvino" }, { name: "tpu" } ] } }`,
+    SIMPLE,
+  ],
+  [
     "unable to load model 'm', configuration expects 1 inputs, model provides 2",
     `${X} ${Y}`,
     { inputs: ports("x FP32 4", "z FP32 4"), outputs: SIMPLE.outputs },

@@ -5,6 +5,7 @@ import { endProcess } from "../cli/exit.ts";
 import { DEFAULT_MODEL, PULL_SETTINGS } from "../cli/settings-tables.ts";
 import { stopSignal } from "../cli/stop.ts";
 import { systemClock } from "../core/clock.ts";
+import { ServingError } from "../core/errors.ts";
 import { readSettings } from "../core/settings.ts";
 import { createLogger } from "../core/telemetry/logger.ts";
 import { type BenchCall, helpText, parseBenchCall } from "./command-line.ts";
@@ -72,4 +73,5 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-await main().catch((thrown: unknown) => endProcess(thrown, { verbose: true }));
+await main().catch((thrown: unknown) => endProcess(thrown, { verbose: !(thrown instanceof ServingError) }));
+process.exit(); // all that was started is closed; what is left are timers that would only keep the terminal waiting

@@ -21,7 +21,7 @@ let watching = false;
 
 /** Runs a tool to its end. @returns its standard output. @throws ServingError with its last words when it fails; the signal's reason. */
 export async function runTool(program: string, args: readonly string[], options: ProgramOptions): Promise<string> {
-  await using running = startProgram(program, args, options.cwd);
+  await using running = startProgram(program, args, { cwd: options.cwd, ending: "at once" });
   const { code } = await within(options, running, (signal) => running.ended(signal));
   if (code === 0) return running.output;
   throw running.failure(`ended with code ${code}`);
@@ -35,29 +35,37 @@ export async function startServer(
   options: ProgramOptions,
 ): Promise<{ readonly program: Program; readonly match: RegExpExecArray }> {
   await using stack = new AsyncDisposableStack();
-  const running = stack.use(startProgram(program, args, options.cwd));
+  const running = stack.use(startProgram(program, args, { cwd: options.cwd }));
   const match = await within(options, running, (signal) => running.printed(ready, signal));
   stack.move();
   return { program: running, match };
 }
 
+interface StartOptions {
+  readonly cwd?: string | undefined;
+  /** Whether it is asked to end before it is killed; tools have nothing to lose. */
+  readonly ending?: "asked" | "at once";
+}
+
 /** Starts it in a process group of its own, so that all that it starts can be ended with it. */
-export function startProgram(program: string, args: readonly string[], cwd?: string): Program {
-  return new Program(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, cwd }), program);
+export function startProgram(program: string, args: readonly string[], { cwd, ending = "asked" }: StartOptions = {}): Program {
+  return new Program(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, cwd }), { name: program, ending });
 }
 
 export class Program implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #name: string;
+  readonly #graceMs: number;
   readonly #ended: Promise<{ readonly code: number | string }>;
   #output = "";
   #words = "";
   #heard = () => {};
   #over = false;
 
-  constructor(child: ChildProcess, name: string) {
+  constructor(child: ChildProcess, { name, ending }: { readonly name: string; readonly ending: "asked" | "at once" }) {
     this.#child = child;
     this.#name = name;
+    this.#graceMs = ending === "asked" ? CLOSE_GRACE_MS : 0;
     if (child.pid !== undefined) remember(child.pid);
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.#output = (this.#output + text).slice(-OUTPUT_CHARACTERS_MAX);
@@ -119,7 +127,7 @@ export class Program implements AsyncDisposable {
     if (pid === undefined) return;
     if (!this.#over) {
       this.#child.kill("SIGTERM");
-      const takeBack = systemClock.after(CLOSE_GRACE_MS, () => killGroup(pid));
+      const takeBack = systemClock.after(this.#graceMs, () => killGroup(pid));
       await this.#ended;
       takeBack();
     }

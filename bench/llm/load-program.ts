@@ -2,19 +2,23 @@
  * A cluster of one gateway and two nodes that loads its model, uses it and unloads it, again and again, and says on its standard
  * output what it is at: `phase NAME …`. Whoever started it watches its memory. Arguments: repository folder, shard folder, model, loads.
  */
+
 import { cpus, totalmem } from "node:os";
+import path from "node:path";
 import { MemoryBroker } from "../../core/bus/memory.ts";
 import { sleep, systemClock } from "../../core/clock.ts";
 import { modelName, nodeId, replicaId } from "../../core/ids.ts";
 import { MemoryLinks } from "../../core/link/memory.ts";
 import { systemRandom } from "../../core/random.ts";
+import { ModelSources } from "../../core/repository/model-sources.ts";
 import { createLogger } from "../../core/telemetry/logger.ts";
 import { createMetrics } from "../../core/telemetry/metrics.ts";
 import { socketWire } from "../../core/wire/socket.ts";
 import type { DesiredReplica } from "../../gateway/placement/desired.ts";
-import { type Gateway, startGateway } from "../../gateway/run.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../../gateway/run.ts";
 import { Agent } from "../../node-agent/agent.ts";
 import { partitionerCutter } from "../../node-agent/models/partitioner-cutter.ts";
+import { modelProcesses } from "../../node-agent/runners/model-process.ts";
 import { processRunners } from "../../node-agent/runners/process.ts";
 import { chatClient } from "./chat-client.ts";
 import { chatPrompts } from "./chat-prompts.ts";
@@ -59,23 +63,25 @@ async function startNodes(stack: AsyncDisposableStack, desired: () => readonly D
   const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
   const logger = createLogger({ level: "warn", form: "readable" });
   const shared = { clock: systemClock, random: systemRandom, metrics: createMetrics(), logger };
-  const options = {
+  const options: GatewayOptions = {
     host: "127.0.0.1",
     port: 0,
     metricsPort: 0,
     version: "bench",
+    modelControl: "off",
     get desired() {
       return desired();
     },
   };
-  const gateway = stack.use(await startGateway(options, { ...shared, bus: stack.use(broker.connect()), links }));
+  const sources = new ModelSources({ repositoryFolder, uploadsFolder: path.join(cacheFolder, "uploads"), random: systemRandom });
+  const gateway = stack.use(await startGateway(options, { ...shared, sources, bus: stack.use(broker.connect()), links }));
   const runners = processRunners({ logger });
   const cutter = partitionerCutter({ repositoryFolder, cacheFolder });
   const memory = () => ({ totalBytes: totalmem() / NODES, freeBytes: process.availableMemory() / NODES });
   for (let index = 1; index <= NODES; index++) {
     const [wire, bus] = [stack.use(await socketWire({})), stack.use(broker.connect())];
-    const own = { node: nodeId(`node-${index}`), bus, links, wire, runners, cutter, cpu: cpus()[0]?.model ?? "", memory };
-    stack.use(await Agent.start({ ...shared, ...own }));
+    const own = { node: nodeId(`node-${index}`), bus, links, wire, runners, cutter, sources, cpu: cpus()[0]?.model ?? "", memory };
+    stack.use(await Agent.start({ ...shared, ...own, modelRunners: modelProcesses({ logger }), cacheBytes: 0 }));
   }
   return gateway;
 }

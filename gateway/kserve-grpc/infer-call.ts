@@ -34,7 +34,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
   if (deps.forwardedHeaders !== undefined) forwardHeaders(call.headers(), deps.forwardedHeaders, values);
   const regions = () => sharedMemoryFor(call, deps);
   const inputs = inputTensors(wire, model.view, regions);
-  const wishes = new OutputWishes(wire.outputs, regions);
+  const wishes = new OutputWishes(wire, regions);
   const { id } = wire;
   return {
     model,

@@ -2,9 +2,9 @@
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { classify } from "../kserve/classification.ts";
 import type { RegionLease, SharedMemoryRegions } from "../kserve/shared-memory.ts";
-import { internal, invalid } from "../kserve/triton-error.ts";
+import { internal, invalid, requestPrefix } from "../kserve/triton-error.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
-import type { WireOutput } from "./request-decoder.ts";
+import type { WireInferRequest, WireOutput } from "./request-decoder.ts";
 import { sharedRange } from "./shared-range.ts";
 
 type OutputWish =
@@ -21,11 +21,11 @@ export class OutputWishes implements Disposable {
    * @param regions to be called where an output goes to shared memory
    * @throws ServingError INVALID_ARGUMENT with Triton's text; what `regions` throws
    */
-  constructor(outputs: readonly WireOutput[], regions: () => SharedMemoryRegions) {
+  constructor({ id, outputs }: Pick<WireInferRequest, "id" | "outputs">, regions: () => SharedMemoryRegions) {
     const names = new Set<string>();
     try {
       for (const output of outputs) {
-        if (names.has(output.name)) throw invalid(`output '${output.name}' already exists in request`);
+        if (names.has(output.name)) throw invalid(`${requestPrefix(id)}output '${output.name}' already exists in request`);
         names.add(output.name);
         if (output.parameters.size > 0) this.#wish(output, regions);
       }

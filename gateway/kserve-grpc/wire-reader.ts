@@ -100,11 +100,11 @@ export class WireReader {
     return this.#bytes.toString("utf8", offset, offset + length);
   }
 
-  /** A view. */
+  /** A view; no Buffer, whose `slice` copies nothing. */
   bytes(): Uint8Array {
     const length = this.#length();
     const offset = this.#take(length);
-    return this.#bytes.subarray(offset, offset + length);
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + offset, length);
   }
 
   /** Passes over a field that has no meaning here. */

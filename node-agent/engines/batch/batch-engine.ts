@@ -1,0 +1,288 @@
+/**
+ * A hosted version of a whole model at work: takes requests in, runs the scheduler's batches on free instances, hands answers out
+ * and counts. One for each version that a node hosts.
+ */
+import type { Clock } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { InferSubmit } from "../../../core/messages/infer.ts";
+import type { Logger } from "../../../core/telemetry/logger.ts";
+import type { ModelRunnerFactory, ModelSignature, OpenModel } from "../../../core/wire/model-runner.ts";
+import { BatchQueue } from "../../scheduling/batch-queue.ts";
+import type { ResponseCache } from "../../scheduling/response-cache.ts";
+import { AnswerDesk } from "./answer-desk.ts";
+import { BatchExecutor } from "./batch-executor.ts";
+import { type BatchPlan, checkPlan } from "./batch-plan.ts";
+import type { ExecutionGate } from "./execution-gate.ts";
+import { type FormedBatch, HostedRequest, type InferSink } from "./hosted-request.ts";
+import { InstancePasses } from "./instance-passes.ts";
+import { type ModelInstance, ModelInstances } from "./model-instances.ts";
+import { RequestForms } from "./request-form.ts";
+import type { ModelStatistics } from "./statistics.ts";
+
+/** May be called at any time, after the end too. After a cancel the sink is not called any more. */
+export interface InferHandle {
+  cancel(): void;
+}
+
+export interface BatchEngineOptions {
+  /** For messages. */
+  readonly model: string;
+  readonly version: string;
+  readonly open: OpenModel;
+  readonly plan: BatchPlan;
+  /** Where answers are kept; undefined: they are not. */
+  readonly cache?: ResponseCache | undefined;
+}
+
+export interface BatchEngineDeps {
+  readonly runners: ModelRunnerFactory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Where instances wait for counted resources; undefined: resources are not counted. */
+  readonly gate?: ExecutionGate | undefined;
+  /** A runner died and is started again. */
+  readonly onRestart?: () => void;
+}
+
+export interface BatchEngineLoad {
+  /** Requests that wait for an instance. */
+  readonly queued: number;
+  /** Requests that run. */
+  readonly running: number;
+  readonly instances: number;
+  /** Instances whose runner is open. */
+  readonly instancesReady: number;
+}
+
+/** Runners that may die of a batch before its requests fail. */
+const DEATHS_MAX = 2;
+
+export class BatchEngine implements AsyncDisposable {
+  readonly #options: BatchEngineOptions;
+  readonly #clock: Clock;
+  readonly #queue: BatchQueue<HostedRequest>;
+  readonly #forms: RequestForms;
+  readonly #desk: AnswerDesk;
+  readonly #executor: BatchExecutor;
+  readonly #passes: InstancePasses;
+  readonly #instances: ModelInstances;
+  /** Formed, and waiting for an instance that may execute: after a runner's death, or behind the gate. */
+  readonly #formed: FormedBatch[] = [];
+  readonly #drained = Promise.withResolvers<void>();
+  #running = 0;
+  #taking: "requests" | "no more" | "nothing: unloaded" = "requests";
+  #pumpsSoon = false;
+  #timer: { readonly untilMs: number; readonly takeBack: () => void } | undefined;
+
+  private constructor(
+    options: BatchEngineOptions,
+    deps: BatchEngineDeps,
+    made: { readonly instances: ModelInstances; readonly passes: InstancePasses },
+  ) {
+    const { plan, model, version, cache } = options;
+    this.#options = options;
+    this.#clock = deps.clock;
+    this.#instances = made.instances;
+    this.#passes = made.passes;
+    this.#queue = new BatchQueue(plan);
+    this.#forms = new RequestForms(model, plan);
+    const scope = `${model}/${version}/${made.instances.incarnation}`;
+    this.#desk = new AnswerDesk({ preserveOrdering: plan.dynamic?.preserveOrdering ?? false, cache, scope }, deps.clock);
+    this.#executor = new BatchExecutor(plan, this.#desk, deps.clock);
+  }
+
+  /**
+   * Opens and warms up every instance.
+   * @throws ServingError why the model cannot be served as planned; the signal's reason when that aborts. No runner is left behind.
+   */
+  static async open(options: BatchEngineOptions, deps: BatchEngineDeps, signal: AbortSignal): Promise<BatchEngine> {
+    const { model, plan, open } = options;
+    let opened: BatchEngine | undefined;
+    const pump = () => {
+      if (opened !== undefined) opened.#pumpSoon();
+    };
+    const passes = new InstancePasses(deps.gate, { rate: plan.rate, instances: plan.instances, onGranted: pump });
+    try {
+      const instances = await ModelInstances.open(
+        { model, open, count: plan.instances, warmUps: plan.warmUps, check: (signature) => checkPlan(model, plan, signature) },
+        { ...deps, onChange: pump, onRestart: deps.onRestart ?? (() => {}) },
+        signal,
+      );
+      opened = new BatchEngine(options, deps, { instances, passes });
+      return opened;
+    } catch (thrown) {
+      passes.close();
+      throw thrown;
+    }
+  }
+
+  /** What the model file says. */
+  get signature(): ModelSignature {
+    return this.#instances.signature;
+  }
+
+  statistics(): ModelStatistics {
+    return this.#desk.statistics.snapshot();
+  }
+
+  load(): BatchEngineLoad {
+    const formed = this.#formed.reduce((sum, { requests }) => sum + requests.length, 0);
+    const { total, ready } = this.#instances;
+    return { queued: this.#queue.count + formed, running: this.#running, instances: total, instancesReady: ready };
+  }
+
+  /**
+   * Takes a request in; its one answer comes later, never before this returns.
+   * @throws ServingError INVALID_ARGUMENT when it does not fit the plan, UNAVAILABLE when the queue is full, the engine drains, or no
+   * instance can be had; counted as a failure
+   */
+  infer(submit: InferSubmit, sink: InferSink): InferHandle {
+    const nowMs = this.#clock.now();
+    const request = this.#admit(submit, sink, nowMs);
+    return { cancel: () => this.#cancel(request) };
+  }
+
+  /** Takes nothing in any more; resolves when all that was taken in is answered. */
+  async drain(): Promise<void> {
+    if (this.#taking === "requests") this.#taking = "no more";
+    this.#queue.stop();
+    this.#pump();
+    await this.#drained.promise;
+  }
+
+  /** Fails what is left, ends the runners; resolves when they are gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#taking = "nothing: unloaded";
+    this.#queue.stop();
+    this.#failWaiting(this.#unloaded());
+    this.#timer?.takeBack();
+    this.#timer = undefined;
+    await this.#instances[Symbol.asyncDispose]();
+    this.#passes.close();
+    this.#desk.close();
+  }
+
+  #admit(submit: InferSubmit, sink: InferSink, nowMs: number): HostedRequest {
+    const trouble = this.#instances.trouble;
+    try {
+      if (trouble !== undefined) throw trouble;
+      const request = new HostedRequest(submit, sink, { rows: this.#forms.rows(submit), form: this.#forms.form(submit), nowMs });
+      if (this.#taking === "requests" && this.#desk.answersFromCache(request)) {
+        this.#desk.expect(request);
+        return request;
+      }
+      const refused = this.#queue.offer(request, nowMs);
+      if (refused !== undefined) throw refused;
+      this.#desk.expect(request);
+      this.#pumpSoon();
+      return request;
+    } catch (thrown) {
+      const error = ServingError.from(thrown);
+      this.#desk.statistics.failed(error.code === "UNAVAILABLE" ? "REJECTED" : "OTHER", (this.#clock.now() - nowMs) * 1000);
+      throw error;
+    }
+  }
+
+  #cancel(request: HostedRequest): void {
+    request.muted = true;
+    if (request.over) return;
+    const { batch } = request;
+    this.#queue.cancel(request);
+    this.#desk.canceled(request);
+    if (batch?.requests.every(({ over }) => over) === true) batch.abort?.();
+    this.#pumpSoon(); // what comes next may be another batch now
+  }
+
+  /** Requests that arrive in the same turn of the loop are looked at together. */
+  #pumpSoon(): void {
+    if (this.#pumpsSoon || this.#taking === "nothing: unloaded") return;
+    this.#pumpsSoon = true;
+    queueMicrotask(() => {
+      this.#pumpsSoon = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    const nowMs = this.#clock.now();
+    const trouble = this.#instances.trouble;
+    if (trouble !== undefined) this.#failWaiting(trouble);
+    const untilMs = this.#formBatches(nowMs);
+    this.#runFormed();
+    for (const { item, error } of this.#queue.expired(nowMs))
+      this.#desk.failed(item, error, error.code === "DEADLINE_EXCEEDED" ? "CANCELED" : "REJECTED");
+    if (untilMs !== undefined) this.#wakeAt(untilMs);
+    if (this.#taking !== "requests" && this.#queue.count === 0 && this.#formed.length === 0 && this.#running === 0) this.#drained.resolve();
+  }
+
+  /** @returns when to look again at the latest */
+  #formBatches(nowMs: number): number | undefined {
+    for (;;) {
+      const decision = this.#queue.next(Math.max(0, this.#instances.idle.length - this.#formed.length), nowMs);
+      if (decision.kind === "idle") return undefined;
+      if (decision.kind === "wait") return decision.untilMs;
+      const batch: FormedBatch = { requests: decision.batch, deaths: 0, abort: undefined };
+      for (const request of batch.requests) request.batch = batch;
+      this.#formed.push(batch);
+    }
+  }
+
+  #runFormed(): void {
+    for (const instance of this.#instances.idle) {
+      while (this.#formed[0]?.requests.every(({ over }) => over) === true) this.#formed.shift();
+      if (this.#formed.length === 0) break;
+      if (!this.#passes.admit(instance.number)) continue;
+      const batch = this.#formed.shift();
+      if (batch !== undefined) this.#run(batch, instance).catch((thrown) => this.#fail(batch, ServingError.from(thrown)));
+    }
+    if (this.#formed.length === 0) this.#passes.rest();
+  }
+
+  async #run(batch: FormedBatch, instance: ModelInstance): Promise<void> {
+    const { requests } = batch;
+    this.#passes.execute(instance.number);
+    this.#running += requests.length;
+    const outcome = await this.#executor.run(batch, this.#instances.take(instance));
+    this.#running -= requests.length;
+    this.#instances.giveBack(instance, outcome === "over" ? "answer" : "death");
+    this.#passes.leave(instance.number);
+    if (outcome !== "over") this.#afterDeath(batch, outcome.died);
+    this.#pump();
+  }
+
+  #afterDeath(batch: FormedBatch, died: ServingError): void {
+    batch.deaths += 1;
+    if (this.#taking === "nothing: unloaded") this.#fail(batch, this.#unloaded());
+    else if (batch.deaths < DEATHS_MAX) this.#formed.unshift(batch);
+    else {
+      const { model, version } = this.#options;
+      const message = `model ${model} version ${version}: ${batch.deaths} processes died while they ran this request or others of its batch: ${died.message}`;
+      this.#fail(batch, new ServingError("INTERNAL", message, { reason: "runner_died", cause: died }));
+    }
+  }
+
+  #unloaded(): ServingError {
+    const { model, version } = this.#options;
+    return new ServingError("UNAVAILABLE", `model ${model} version ${version} was unloaded; try again`, { reason: "unloaded" });
+  }
+
+  #fail({ requests }: FormedBatch, error: ServingError): void {
+    for (const request of requests) this.#desk.failed(request, error, "BACKEND");
+  }
+
+  #failWaiting(error: ServingError): void {
+    for (const request of this.#queue.clear()) this.#desk.failed(request, error, "REJECTED");
+    for (const batch of this.#formed.splice(0)) this.#fail(batch, error);
+  }
+
+  /** One lazy timer: it fires at the earliest time that was asked for, and is set again if that was too early. */
+  #wakeAt(untilMs: number): void {
+    if (this.#timer !== undefined && this.#timer.untilMs <= untilMs) return;
+    this.#timer?.takeBack();
+    const takeBack = this.#clock.after(untilMs - this.#clock.now(), () => {
+      this.#timer = undefined;
+      this.#pump();
+    });
+    this.#timer = { untilMs, takeBack };
+  }
+}

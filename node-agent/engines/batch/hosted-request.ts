@@ -1,0 +1,61 @@
+/** A request that an engine has taken in, until its one answer. Pure. */
+import type { ServingError } from "../../../core/errors.ts";
+import type { InferSubmit, InferTimes } from "../../../core/messages/infer.ts";
+import type { Tensor } from "../../../core/tensor/tensor.ts";
+import type { BatchItem } from "../../scheduling/batch-options.ts";
+import type { Turn } from "../../scheduling/release-order.ts";
+import type { BatchMember } from "./split.ts";
+
+/** Where a request's answer goes: one call of one of these. Called from the loop: must neither block nor throw. */
+export interface InferSink {
+  /** In the order in which outputs were named. The bytes are views of a batch's: copy what is kept for long. */
+  answered(outputs: readonly Tensor[], times: InferTimes): void;
+  failed(error: ServingError): void;
+}
+
+export class HostedRequest implements BatchItem, BatchMember {
+  readonly submit: InferSubmit;
+  readonly sink: InferSink;
+  readonly id: string;
+  readonly size: number;
+  readonly form: string;
+  readonly priority: number;
+  readonly timeoutUs: number;
+  readonly rows: number;
+  readonly arrivedMs: number;
+  readonly deadlineMs: number | undefined;
+  /** Its place where responses leave in order. */
+  turn: Turn | undefined;
+  /** Under which its answer is kept; undefined: it is not. */
+  cacheKey: string | undefined;
+  /** What looking it up took. */
+  lookupUs = 0;
+  /** Its answer is decided: outputs, a failure, or none because it was canceled. */
+  over = false;
+  /** Its sender wants no answer any more. */
+  muted = false;
+  /** What it runs in, or will as soon as an instance may. */
+  batch: FormedBatch | undefined;
+
+  constructor(submit: InferSubmit, sink: InferSink, about: { readonly rows: number; readonly form: string; readonly nowMs: number }) {
+    this.submit = submit;
+    this.sink = sink;
+    this.id = submit.id;
+    this.rows = about.rows;
+    this.size = Math.max(1, about.rows);
+    this.form = about.form;
+    this.priority = submit.priority;
+    this.timeoutUs = submit.queueTimeoutUs;
+    this.arrivedMs = about.nowMs;
+    this.deadlineMs = submit.remainingMs === undefined ? undefined : about.nowMs + submit.remainingMs;
+  }
+}
+
+/** Requests that run together. */
+export interface FormedBatch {
+  readonly requests: readonly HostedRequest[];
+  /** Runners that died of it, or beside it. */
+  deaths: number;
+  /** Ends its run; undefined while it does not run. */
+  abort: (() => void) | undefined;
+}

@@ -1,0 +1,140 @@
+/** What a hosted version has done since it was loaded, counted as Triton's statistics extension does. Pure. */
+import type { InferTimes } from "../../../core/messages/infer.ts";
+
+export interface Duration {
+  readonly count: number;
+  readonly ns: number;
+}
+
+/** Why requests failed: refused by the queue or too late in it; not wanted any more; the model's or its runner's fault; anything else. */
+export type FailureReason = "REJECTED" | "CANCELED" | "BACKEND" | "OTHER";
+
+export interface BatchSizeStatistics {
+  readonly batchSize: number;
+  readonly computeInput: Duration;
+  readonly computeInfer: Duration;
+  readonly computeOutput: Duration;
+}
+
+export interface ModelStatistics {
+  /** Unix time in milliseconds; 0: never. */
+  readonly lastInferenceMs: number;
+  /** Elements along the batch dimension of requests that succeeded, those from the cache not counted. */
+  readonly inferenceCount: number;
+  /** Batches that were executed with success. */
+  readonly executionCount: number;
+  readonly success: Duration;
+  readonly fail: Duration;
+  readonly queue: Duration;
+  /** Each request adds its whole batch's time. */
+  readonly computeInput: Duration;
+  readonly computeInfer: Duration;
+  readonly computeOutput: Duration;
+  readonly cacheHit: Duration;
+  readonly cacheMiss: Duration;
+  /** By batch size, ascending; counts are executions. */
+  readonly batches: readonly BatchSizeStatistics[];
+  readonly failures: Readonly<Record<FailureReason, number>>;
+}
+
+class Sum implements Duration {
+  count = 0;
+  ns = 0;
+
+  add(us: number): void {
+    this.count += 1;
+    this.ns += Math.max(0, Math.round(us * 1000));
+  }
+
+  snapshot(): Duration {
+    return { count: this.count, ns: this.ns };
+  }
+}
+
+interface BatchSums {
+  readonly computeInput: Sum;
+  readonly computeInfer: Sum;
+  readonly computeOutput: Sum;
+}
+
+const batchSums = (): BatchSums => ({ computeInput: new Sum(), computeInfer: new Sum(), computeOutput: new Sum() });
+
+export class StatisticsCounter {
+  readonly #success = new Sum();
+  readonly #fail = new Sum();
+  readonly #queue = new Sum();
+  readonly #compute = batchSums();
+  readonly #cacheHit = new Sum();
+  readonly #cacheMiss = new Sum();
+  readonly #batches = new Map<number, BatchSums>();
+  readonly #failures: Record<FailureReason, number> = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
+  #lastInferenceMs = 0;
+  #inferences = 0;
+  #executions = 0;
+
+  /** A batch was run; its requests are counted by `succeeded`. */
+  executed(batchSize: number, times: Omit<InferTimes, "queueUs">, wallClockMs: number): void {
+    this.#executions += 1;
+    this.#lastInferenceMs = Math.max(this.#lastInferenceMs, Math.floor(wallClockMs));
+    let sums = this.#batches.get(batchSize);
+    if (sums === undefined) {
+      sums = batchSums();
+      this.#batches.set(batchSize, sums);
+    }
+    addTimes(sums, times);
+  }
+
+  /** @param totalUs from arrival to answer */
+  succeeded(size: number, times: InferTimes, totalUs: number): void {
+    this.#inferences += size;
+    this.#success.add(totalUs);
+    this.#queue.add(times.queueUs);
+    addTimes(this.#compute, times);
+  }
+
+  /** An answer from the cache. */
+  hit({ lookupUs, totalUs }: { readonly lookupUs: number; readonly totalUs: number }): void {
+    this.#cacheHit.add(lookupUs);
+    this.#success.add(totalUs);
+    this.#queue.add(totalUs - lookupUs);
+  }
+
+  /** @param us looking it up and keeping the answer */
+  missed(us: number): void {
+    this.#cacheMiss.add(us);
+  }
+
+  failed(reason: FailureReason, totalUs: number): void {
+    this.#failures[reason] += 1;
+    this.#fail.add(totalUs);
+  }
+
+  snapshot(): ModelStatistics {
+    const batches = [...this.#batches].sort(([one], [other]) => one - other);
+    return {
+      lastInferenceMs: this.#lastInferenceMs,
+      inferenceCount: this.#inferences,
+      executionCount: this.#executions,
+      success: this.#success.snapshot(),
+      fail: this.#fail.snapshot(),
+      queue: this.#queue.snapshot(),
+      ...durations(this.#compute),
+      cacheHit: this.#cacheHit.snapshot(),
+      cacheMiss: this.#cacheMiss.snapshot(),
+      batches: batches.map(([batchSize, sums]) => ({ batchSize, ...durations(sums) })),
+      failures: { ...this.#failures },
+    };
+  }
+}
+
+function addTimes(sums: BatchSums, times: Omit<InferTimes, "queueUs">): void {
+  sums.computeInput.add(times.computeInputUs);
+  sums.computeInfer.add(times.computeInferUs);
+  sums.computeOutput.add(times.computeOutputUs);
+}
+
+const durations = ({ computeInput, computeInfer, computeOutput }: BatchSums) => ({
+  computeInput: computeInput.snapshot(),
+  computeInfer: computeInfer.snapshot(),
+  computeOutput: computeOutput.snapshot(),
+});

@@ -49,7 +49,10 @@ export async function startRealCluster(cache: ShardCache, { nodes = 2, slots = 8
     readyStatus: async () => (await fetch(`${url}/v2/health/ready`)).status,
     runnerPids: () => runnersBelow(command.child.pid),
     stageStates: async () => statesOf(JSON.parse(await (await fetch(`${url}/console/state`)).text())),
-    [Symbol.asyncDispose]: () => command[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      command.child.kill("SIGINT"); // killed, it could not remove its sockets
+      await command.ended;
+    },
   };
 }
 

@@ -5,25 +5,32 @@ export interface BannerFacts {
   /** `http://HOST:PORT`. */
   readonly httpAddress: string;
   readonly metricsAddress: string;
-  readonly model: ServedModel;
+  /** The language model, if there is one. */
+  readonly model: ServedModel | undefined;
+  /** Names of whole models that are ready. */
+  readonly wholeModels: readonly string[];
   readonly startedInMs: number;
 }
 
 /** Lines without colors, each ended by a line feed. */
 export function banner(facts: BannerFacts): string {
   const { model } = facts;
-  const context = model.contextLength === undefined ? "" : `, context ${model.contextLength} tokens`;
   const rows: readonly (readonly [string, string])[] = [
     ["HTTP", `${facts.httpAddress}  (OpenAI: /v1, Triton: /v2)`],
     ["metrics", `${facts.metricsAddress}/metrics`],
-    ["model", `${model.name} version ${model.version} (${model.quantization}${context})`],
-    ...layerRows(model),
-    ["try", chatCommand(facts.httpAddress, model.name)],
+    ...(model === undefined ? [] : languageRows(model)),
+    ...(facts.wholeModels.length === 0 ? [] : [["models", facts.wholeModels.join(", ")] as const]),
+    ["try", model === undefined ? `curl ${facts.httpAddress}/v2` : chatCommand(facts.httpAddress, model.name)],
     ["stop", "Ctrl-C"],
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
   return ["", `Nereid is ready after ${(facts.startedInMs / 1000).toFixed(1)} s`, "", ...lines, "", ""].join("\n");
+}
+
+function languageRows(model: ServedModel): readonly (readonly [string, string])[] {
+  const context = model.contextLength === undefined ? "" : `, context ${model.contextLength} tokens`;
+  return [["model", `${model.name} version ${model.version} (${model.quantization}${context})`], ...layerRows(model)];
 }
 
 /** A row for each node, in the order of the layers. */

@@ -1,6 +1,6 @@
 /** Every setting of every command. Flags, variables, help and README's table are made from these. Pure. */
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
-import { oneOf, optional, type SettingKind, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
+import { byteSize, oneOf, optional, type SettingKind, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import type { LogLevel } from "../core/telemetry/logger.ts";
 
 export const DEFAULT_MODEL = "smollm2-135m-instruct";
@@ -37,7 +37,7 @@ export const UP_SETTINGS = {
   model: setting({
     kind: text("a model name"),
     fallback: DEFAULT_MODEL,
-    help: "the model to serve; fetched when it is known and not there",
+    help: "the language model to serve, or none; fetched when it is known and not there",
   }),
   stages: setting({
     kind: optional(wholeNumber(1, 64)),
@@ -64,6 +64,16 @@ export const UP_SETTINGS = {
   port: setting({ kind: port, fallback: 8000, help: "port of the HTTP protocols; 0 takes a free one" }),
   metricsPort: setting({ kind: port, fallback: 8002, help: "port of /metrics; 0 takes a free one" }),
   models,
+  modelControlMode: setting<"none" | "explicit">({
+    kind: oneOf(["none", "explicit"]),
+    fallback: "none",
+    help: "whole models: none serves all that the repository has, explicit what clients load",
+  }),
+  responseCacheBytes: setting({
+    kind: byteSize(),
+    fallback: 0,
+    help: "answers that each node keeps for models with a response cache; 0 keeps none",
+  }),
   cache,
   logLevel: setting<LogLevel>({ kind: oneOf(LOG_LEVELS), fallback: "warn", help: "how much of the log goes to standard error" }),
 };

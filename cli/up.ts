@@ -29,7 +29,10 @@ export async function up(source: SettingsSource): Promise<void> {
   using stop = stopSignal(systemClock, source.environment);
   const startedMs = systemClock.now();
   const [{ startCluster }] = await Promise.all([import("../embedded/cluster.ts"), provideModel(settings, folders, source, stop.signal)]);
-  using progress = startProgress(process.stdout, systemClock, { label: `starting ${settings.model}`, total: undefined });
+  using progress = startProgress(process.stdout, systemClock, {
+    label: `starting ${languageModel(settings) ?? "whole models"}`,
+    total: undefined,
+  });
   try {
     await using cluster = await startCluster(clusterOptions(settings, folders), {
       logger: createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" }),
@@ -37,7 +40,8 @@ export async function up(source: SettingsSource): Promise<void> {
       signal: stop.signal,
     });
     progress.finish("ready");
-    process.stdout.write(banner({ ...cluster, startedInMs: systemClock.now() - startedMs }));
+    const wholeModels = await cluster.gateway.wholeModels();
+    process.stdout.write(banner({ ...cluster, wholeModels, startedInMs: systemClock.now() - startedMs }));
     await aborted(stop.signal);
     process.stdout.write("stopping …\n");
   } catch (thrown) {
@@ -45,9 +49,13 @@ export async function up(source: SettingsSource): Promise<void> {
   }
 }
 
+/** undefined: the repository's whole models only. */
+const languageModel = (settings: UpSettings): string | undefined => (settings.model === "none" ? undefined : settings.model);
+
 function clusterOptions(settings: UpSettings, folders: CacheFolders) {
   return {
     ...settings,
+    model: languageModel(settings),
     version: MODEL_VERSION,
     stages: settings.stages ?? settings.nodes,
     repositoryFolder: folders.models,
@@ -57,7 +65,9 @@ function clusterOptions(settings: UpSettings, folders: CacheFolders) {
 
 /** A model of the user's own repository is taken as it is; in our cache a known one is fetched, and repaired when it is broken. */
 async function provideModel(settings: UpSettings, folders: CacheFolders, source: SettingsSource, signal: AbortSignal): Promise<void> {
-  const name = modelName(settings.model);
+  const language = languageModel(settings);
+  if (language === undefined) return;
+  const name = modelName(language);
   const isThere = (await stat(join(folders.models, name)).catch(() => undefined))?.isDirectory() === true;
   const isOurs = catalogModel(name) !== undefined && settings.models === undefined;
   if (isThere && !isOurs) return;

@@ -3,6 +3,8 @@
  * processes and real sockets between the stages. What `nereid up` runs.
  */
 import { availableParallelism, cpus, totalmem } from "node:os";
+import path from "node:path";
+import { untilAborted } from "../core/abort.ts";
 import { MemoryBroker } from "../core/bus/memory.ts";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
@@ -10,6 +12,7 @@ import { modelName, nodeId, replicaId } from "../core/ids.ts";
 import { MemoryLinks } from "../core/link/memory.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { systemRandom } from "../core/random.ts";
+import { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import { VERSION } from "../core/version.ts";
@@ -19,11 +22,13 @@ import { type Gateway, startGateway } from "../gateway/run.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 import { Agent } from "../node-agent/agent.ts";
 import { partitionerCutter } from "../node-agent/models/partitioner-cutter.ts";
+import { modelProcesses } from "../node-agent/runners/model-process.ts";
 import { processRunners } from "../node-agent/runners/process.ts";
 
 export interface ClusterOptions {
   readonly nodes: number;
-  readonly model: string;
+  /** The language model to serve; undefined: whole models only. */
+  readonly model: string | undefined;
   readonly version: string;
   readonly stages: number;
   readonly quantization: Quantization | "auto";
@@ -40,6 +45,10 @@ export interface ClusterOptions {
   readonly repositoryFolder: string;
   /** Where cut shards are kept between starts. */
   readonly cacheFolder: string;
+  /** Whole models: `none` serves all that the repository has, `explicit` what clients load. */
+  readonly modelControlMode: "none" | "explicit";
+  /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
+  readonly responseCacheBytes: number;
 }
 
 export interface ClusterHooks {
@@ -54,7 +63,8 @@ export interface Cluster extends AsyncDisposable {
   readonly httpAddress: string;
   readonly metricsAddress: string;
   readonly gateway: Gateway;
-  readonly model: ServedModel;
+  /** The language model, if there is one. */
+  readonly model: ServedModel | undefined;
 }
 
 /**
@@ -66,15 +76,18 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const broker = new MemoryBroker({ clock: systemClock });
   const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
   const metrics = createMetrics();
-  const desired = desiredReplica(options);
+  const desired = options.model === undefined ? undefined : desiredReplica(options.model, options);
+  const uploadsFolder = path.join(options.cacheFolder, "uploads");
+  const sources = new ModelSources({ repositoryFolder: options.repositoryFolder, uploadsFolder, random: systemRandom });
   const shared = { clock: systemClock, random: systemRandom, metrics, logger: hooks.logger };
   const gateway = stack.use(
     await startGateway(
-      { host: options.host, port: options.port, metricsPort: options.metricsPort, desired: [desired], version: VERSION },
-      { ...shared, bus: stack.use(broker.connect()), links },
+      { ...options, desired: desired === undefined ? [] : [desired], modelControl: options.modelControlMode, version: VERSION },
+      { ...shared, sources, bus: stack.use(broker.connect()), links },
     ),
   );
   const runners = processRunners({ logger: hooks.logger });
+  const modelRunners = modelProcesses({ logger: hooks.logger });
   const cutter = partitionerCutter(options);
   const agents: Agent[] = [];
   for (let index = 1; index <= options.nodes; index++) {
@@ -91,6 +104,9 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
       wire,
       runners,
       cutter,
+      modelRunners,
+      sources,
+      cacheBytes: options.responseCacheBytes,
       cpu: cpuName(),
       memory: () => memoryShare(options.nodes),
     });
@@ -99,7 +115,9 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   stack.defer(() => {
     for (const agent of agents) agent.retire();
   });
-  const model = await untilReady(gateway, desired, hooks);
+  const model = desired === undefined ? undefined : await untilReady(gateway, desired, hooks);
+  const [failure] = await untilAborted(gateway.loaded, hooks.signal);
+  if (failure !== undefined) throw new ServingError("FAILED_PRECONDITION", failure.message.trim(), { cause: failure });
   const running = stack.move();
   return {
     httpAddress: gateway.httpAddress,
@@ -110,8 +128,8 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   };
 }
 
-function desiredReplica(options: ClusterOptions): DesiredReplica {
-  const model = modelName(options.model);
+function desiredReplica(name: string, options: ClusterOptions): DesiredReplica {
+  const model = modelName(name);
   return {
     replica: replicaId(model, options.version, 0),
     model,

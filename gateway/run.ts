@@ -1,21 +1,30 @@
 /** Composes a gateway: fleet and placement, the serving core, the doors and their servers. */
 import type { Bus } from "../core/bus/bus.ts";
 import type { Clock } from "../core/clock.ts";
-import type { ServingError } from "../core/errors.ts";
+import { ServingError } from "../core/errors.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
+import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { consoleRoutes } from "./console/routes.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
+import { ClusterModelControl } from "./control/model-control.ts";
 import { PlacementLoop } from "./control/placement-loop.ts";
+import { RepositoryFolders } from "./control/repository-folders.ts";
 import { BodyParsers } from "./http/body-parser.ts";
+import { isLoopbackHost } from "./http/host-check.ts";
 import { startMetricsServer } from "./http/metrics-server.ts";
 import type { Route } from "./http/route.ts";
 import { startHttpServer } from "./http/server.ts";
+import { LogSettings } from "./kserve/log-settings.ts";
 import { kserveRoutes } from "./kserve/routes.ts";
+import { SharedMemoryRegions } from "./kserve/shared-memory.ts";
+import type { TensorServing } from "./kserve/tensor-serving.ts";
+import { TraceSettings } from "./kserve/trace-settings.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import type { DesiredReplica } from "./placement/desired.ts";
+import { createModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing } from "./serving/text-serving.ts";
 
@@ -24,8 +33,10 @@ export interface GatewayOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly metricsPort: number;
-  /** What placement is to keep running. */
+  /** Language models that placement is to keep running. */
   readonly desired: readonly DesiredReplica[];
+  /** Whole models: `none` serves all that the repository has, `explicit` what clients load, `off` none. */
+  readonly modelControl: "none" | "explicit" | "off";
   /** Nereid's own version, for metadata. */
   readonly version: string;
 }
@@ -33,6 +44,7 @@ export interface GatewayOptions {
 export interface GatewayDeps {
   readonly bus: Bus;
   readonly links: LinkNetwork;
+  readonly sources: ModelSources;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -44,6 +56,10 @@ export interface Gateway extends AsyncDisposable {
   readonly httpAddress: string;
   readonly metricsAddress: string;
   readonly models: ModelDirectory;
+  /** Whole models that the repository has, and that could not be loaded; resolves when all have been tried. */
+  readonly loaded: Promise<readonly ServingError[]>;
+  /** Names of whole models of which a version is ready, sorted. */
+  wholeModels(): Promise<readonly string[]>;
   /** Called when the fleet changes. @returns what stops the calls. */
   onChange(listener: () => void): () => void;
 }
@@ -57,18 +73,46 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const { bus, clock, random, logger, metrics } = deps;
   const desired = () => options.desired;
   const watch = stack.use(new FleetWatch(bus, clock, logger));
-  const serving = stack.use(createTextServing({ ...deps, fleet: watch.fleet, desired }));
-  const { generation, models } = serving;
+  const text = stack.use(createTextServing({ ...deps, fleet: watch.fleet, desired }));
+  const { generation, models } = text;
+  const folders = new RepositoryFolders(deps.sources);
+  const control = new ClusterModelControl({
+    folders,
+    fleet: watch.fleet,
+    nudge: () => placement.nudge(),
+    mode: options.modelControl === "explicit" ? "explicit" : "none",
+  });
+  const whole = stack.use(
+    createModelServing({
+      ...deps,
+      fleet: watch.fleet,
+      directory: models,
+      submitter: text.submitter,
+      inFlight: text.inFlight,
+      wanted: () => control.desired(),
+      known: () => control.known(),
+    }),
+  );
+  whole.onChange(() => control.fleetChanged());
+  const placement = stack.use(new PlacementLoop({ bus, clock, watch, desired, desiredModels: () => control.desired() }));
   const bodies = new BodyParsers();
-  const identity = { name: "nereid", version: options.version };
   stack.defer(() => bodies.close());
+  const identity = { name: "nereid", version: options.version };
+  const tensors: TensorServing = {
+    ...whole,
+    control,
+    sharedMemory: stack.use(new SharedMemoryRegions({ allowed: isLoopbackHost(options.host) })),
+    trace: new TraceSettings(),
+    log: new LogSettings(),
+    forwardedHeaders: undefined,
+  };
   const server = await startHttpServer({
     host: options.host,
     port: options.port,
     clock,
     routes: [
       ...openaiRoutes({ generation, models, bodies, clock, random, systemFingerprint: `nereid-${options.version}` }),
-      ...kserveRoutes({ generation, models, bodies, random, identity }),
+      ...kserveRoutes({ generation, models, bodies, random, identity, tensors }),
       ...consoleRoutes({ models, identity, nodes: () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat) }),
     ],
     report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),
@@ -77,13 +121,26 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const metricsServer = stack.use(
     await startMetricsServer({ host: options.host, port: options.metricsPort, metricsText: () => metrics.metricsText() }),
   );
-  stack.defer(watch.onChange(() => serving.warm()));
-  stack.use(new PlacementLoop({ bus, clock, watch, desired }));
+  stack.defer(
+    watch.onChange(() => {
+      text.warm();
+      whole.refresh();
+      control.fleetChanged();
+    }),
+  );
+  const closing = new AbortController();
+  stack.defer(() => closing.abort(new ServingError("CANCELLED", "the gateway is shutting down")));
+  const loaded = options.modelControl === "none" ? control.loadAll(closing.signal) : Promise.resolve([]);
   const running = stack.move();
   return {
     httpAddress: `http://${options.host}:${server.port}`,
     metricsAddress: `http://${options.host}:${metricsServer.port}`,
     models,
+    loaded,
+    async wholeModels() {
+      const ready = (await control.index()).filter(({ state }) => state === "READY");
+      return [...new Set(ready.map(({ name }) => name))];
+    },
     onChange: (listener) => watch.onChange(listener),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -7,18 +7,22 @@ import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { LinkListener, LinkNetwork } from "../core/link/link.ts";
-import { type ConnectReplica, Control, type LoadShard } from "../core/messages/control.ts";
+import { type ConnectReplica, Control, type LoadModel, type LoadShard } from "../core/messages/control.ts";
 import type { Heartbeat } from "../core/messages/heartbeat.ts";
 import { decodeJson } from "../core/messages/json-message.ts";
 import { SUBJECTS } from "../core/messages/subjects.ts";
 import type { Random } from "../core/random.ts";
+import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
+import type { ModelRunnerFactory } from "../core/wire/model-runner.ts";
 import type { RunnerFactory } from "../core/wire/runner-handle.ts";
 import type { Wire } from "../core/wire/wire.ts";
 import { HeartbeatSender } from "./heartbeat.ts";
 import type { Cutter } from "./models/cutter.ts";
 import { Models } from "./models/models.ts";
+import { WholeModels } from "./models/whole-models.ts";
+import { ResponseCache } from "./scheduling/response-cache.ts";
 import { SubmitDesk } from "./submit-desk.ts";
 
 export interface AgentDeps {
@@ -28,6 +32,11 @@ export interface AgentDeps {
   readonly wire: Wire;
   readonly runners: RunnerFactory;
   readonly cutter: Cutter;
+  /** Of whole models. */
+  readonly modelRunners: ModelRunnerFactory;
+  readonly sources: ModelSources;
+  /** Bytes of answers that are kept for models with a response cache; 0: none. */
+  readonly cacheBytes: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -37,27 +46,46 @@ export interface AgentDeps {
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
 }
 
+interface AgentParts {
+  readonly models: Models;
+  readonly wholeModels: WholeModels;
+  readonly desk: SubmitDesk;
+  readonly listener: LinkListener;
+}
+
 export class Agent implements AsyncDisposable {
   readonly #deps: AgentDeps;
   readonly #models: Models;
+  readonly #wholeModels: WholeModels;
   readonly #listener: LinkListener;
   readonly #heartbeat: HeartbeatSender;
   readonly #subscriptions: readonly { unsubscribe(): void }[];
 
   static async start(deps: AgentDeps): Promise<Agent> {
     const models = new Models(deps);
-    const desk = new SubmitDesk(models, deps);
+    const wholeModels = new WholeModels({
+      sources: deps.sources,
+      runners: deps.modelRunners,
+      clock: deps.clock,
+      logger: deps.logger,
+      cache: deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes) : undefined,
+      startAfter: 0,
+      onRestart: (model) => deps.metrics.runnerRestarts.inc({ model }),
+    });
+    const desk = new SubmitDesk(models, wholeModels, deps);
     const listener = await deps.links.listen((link) => desk.welcome(link));
-    return new Agent(deps, models, desk, listener);
+    return new Agent(deps, { models, wholeModels, desk, listener });
   }
 
-  private constructor(deps: AgentDeps, models: Models, desk: SubmitDesk, listener: LinkListener) {
+  private constructor(deps: AgentDeps, { models, wholeModels, desk, listener }: AgentParts) {
     this.#deps = deps;
     this.#models = models;
+    this.#wholeModels = wholeModels;
     this.#listener = listener;
     const incarnation = deps.random.id();
     this.#heartbeat = new HeartbeatSender(deps.node, () => this.#report(incarnation), deps);
     models.onChange(() => this.#heartbeat.changed());
+    wholeModels.onChange(() => this.#heartbeat.changed());
     this.#subscriptions = [
       deps.bus.subscribe(SUBJECTS.control(deps.node), (payload) => this.#control(payload)),
       deps.bus.subscribe(SUBJECTS.submit(deps.node), (payload) => desk.submitted(payload)),
@@ -74,7 +102,7 @@ export class Agent implements AsyncDisposable {
       memoryTotalBytes: totalBytes,
       memoryFreeBytes: freeBytes,
       ...this.#models.report(),
-      models: [],
+      models: [...this.#wholeModels.report()],
     };
   }
 
@@ -94,8 +122,12 @@ export class Agent implements AsyncDisposable {
       case "connect":
         this.#models.connect(command satisfies ConnectReplica);
         return;
+      case "load-model":
+        this.#wholeModels.load(command satisfies LoadModel);
+        return;
       case "unload":
         this.#models.unload(command.replica);
+        this.#wholeModels.unload(command.replica);
         return;
     }
   }
@@ -109,6 +141,6 @@ export class Agent implements AsyncDisposable {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#heartbeat[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();
-    await this.#models[Symbol.asyncDispose]();
+    await Promise.all([this.#models[Symbol.asyncDispose](), this.#wholeModels[Symbol.asyncDispose]()]);
   }
 }

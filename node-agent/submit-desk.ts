@@ -5,10 +5,14 @@ import type { Link, LinkStream } from "../core/link/link.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
 import type { GenerationSubmit, RefusalReason, Submit, TextBundleRequest } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
+import type { InferSubmit } from "../core/messages/infer.ts";
+import { encodeJson } from "../core/messages/json-message.ts";
 import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { AnswerWriter } from "./answer-writer.ts";
+import { answerInference } from "./infer-answer.ts";
 import type { Models } from "./models/models.ts";
+import type { WholeModels } from "./models/whole-models.ts";
 import { sendWhole } from "./whole-answer.ts";
 
 interface Session {
@@ -18,12 +22,14 @@ interface Session {
 
 export class SubmitDesk {
   readonly #models: Models;
+  readonly #wholeModels: WholeModels;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #sessions = new Map<string, Session>();
 
-  constructor(models: Models, deps: { readonly clock: Clock; readonly logger: Logger }) {
+  constructor(models: Models, wholeModels: WholeModels, deps: { readonly clock: Clock; readonly logger: Logger }) {
     this.#models = models;
+    this.#wholeModels = wholeModels;
     this.#clock = deps.clock;
     this.#logger = deps.logger;
   }
@@ -75,8 +81,10 @@ export class SubmitDesk {
         this.#sendTextBundle(stream, submit.body);
         return;
       case "infer":
+        this.#infer(stream, submit.body);
+        return;
       case "statistics":
-        this.#refuse(stream, "not-here", "no whole models here");
+        this.#sendStatistics(stream, submit.body.model);
         return;
     }
   }
@@ -98,10 +106,29 @@ export class SubmitDesk {
     }
   }
 
+  #infer(stream: LinkStream, request: InferSubmit): void {
+    const engine = this.#wholeModels.get(request.replica)?.engine;
+    if (engine === undefined) {
+      this.#refuse(stream, "not-here", `replica ${request.replica} is not ready here`);
+      return;
+    }
+    try {
+      answerInference(stream, request, engine);
+    } catch (thrown) {
+      this.#fail(stream, ServingError.from(thrown));
+    }
+  }
+
+  #sendStatistics(stream: LinkStream, model: string): void {
+    const told = this.#wholeModels.all().filter(({ load }) => model === "" || load.model === model);
+    stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
+    sendWhole(stream, encodeJson(told.flatMap((one) => one.statistics() ?? [])));
+  }
+
   #sendTextBundle(stream: LinkStream, request: TextBundleRequest): void {
-    const bytes = this.#models.textBundle(request.digest);
+    const bytes = this.#models.textBundle(request.digest) ?? this.#wholeModels.view(request.digest);
     if (bytes === undefined) {
-      this.#refuse(stream, "not-here", `no text bundle ${request.digest} here`);
+      this.#refuse(stream, "not-here", `nothing with the digest ${request.digest} is published here`);
       return;
     }
     stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));

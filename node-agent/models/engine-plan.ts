@@ -1,8 +1,7 @@
-/** From a model's configuration to what its engine and its runners must know. Pure. */
+/** From a model's configuration to what its engine must know. Pure. */
 
 import { ServingError } from "../../core/errors.ts";
 import type { DynamicBatching, ModelConfiguration, QueuePolicy } from "../../core/model/config/configuration.ts";
-import type { OpenModel } from "../../core/wire/model-runner.ts";
 import type { BatchPlan, PlannedInput, PlannedOutput, WarmUp } from "../engines/batch/batch-plan.ts";
 import type * as Scheduling from "../scheduling/batch-options.ts";
 
@@ -47,29 +46,6 @@ export function enginePlan(configuration: ModelConfiguration, { warmUps, startAf
       device: 0,
     },
   };
-}
-
-/** What a runner opens, with the parameters of Triton's ONNX Runtime backend (backends.md section 3). */
-export function openModel(configuration: ModelConfiguration, file: string): OpenModel {
-  const number = (name: string, fallback: number): number => {
-    const text = configuration.parameters.get(name);
-    return text !== undefined && /^\d{1,4}$/.test(text) ? Number(text) : fallback;
-  };
-  return {
-    file,
-    intraThreads: number("intra_op_thread_count", 1),
-    interThreads: number("inter_op_thread_count", 1),
-    optimization: configuration.optimization.graphLevel,
-    execution: configuration.parameters.get("execution_mode") === "1" ? "parallel" : "sequential",
-    memoryArena: configuration.parameters.get("enable_mem_arena") !== "0",
-    memoryPattern: configuration.parameters.get("enable_mem_pattern") === "1",
-    configEntries: configEntries(configuration.parameters),
-  };
-}
-
-/** `session.…` parameters are the runtime's own configuration entries. */
-function configEntries(parameters: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
-  return Object.fromEntries([...parameters].filter(([name]) => name.startsWith("session.")));
 }
 
 function dynamicOptions(scheduler: DynamicBatching, startAfter: number): Scheduling.DynamicBatching {

@@ -22,7 +22,13 @@ const model: ServedModel = {
 };
 
 describe("the banner", () => {
-  const text = banner({ httpAddress: "http://127.0.0.1:8000", metricsAddress: "http://127.0.0.1:8002", model, startedInMs: 3_210 });
+  const text = banner({
+    httpAddress: "http://127.0.0.1:8000",
+    metricsAddress: "http://127.0.0.1:8002",
+    model,
+    wholeModels: ["add_sub"],
+    startedInMs: 3_210,
+  });
 
   test("says where everything is and which layers are on which node", () => {
     expect(text).toBe(`
@@ -33,6 +39,7 @@ Nereid is ready after 3.2 s
   model    smollm2-135m-instruct version 1 (native, context 8192 tokens)
   node-1   layers 0 to 9 (stage 1 of 3), layers 20 to 29 (stage 3 of 3)
   node-2   layers 10 to 19 (stage 2 of 3)
+  models   add_sub
   try      ${chatCommand("http://127.0.0.1:8000", "smollm2-135m-instruct")}
   stop     Ctrl-C
 

@@ -1,0 +1,159 @@
+/** One version of a whole model on this node: reads its configuration, opens its instances, serves, drains. */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import { modelName } from "../../core/ids.ts";
+import type { LoadModel } from "../../core/messages/control.ts";
+import type { ModelReport } from "../../core/messages/heartbeat.ts";
+import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
+import { configJson } from "../../core/model/config/config-json.ts";
+import { problemError } from "../../core/model/config/problem.ts";
+import type { ModelSources } from "../../core/repository/model-sources.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
+import { BatchEngine } from "../engines/batch/batch-engine.ts";
+import type { ResponseCache } from "../scheduling/response-cache.ts";
+import { enginePlan } from "./engine-plan.ts";
+import { modelFile, readModelConfig } from "./onnx-config.ts";
+import { onnxSessionOptions } from "./onnx-config-session.ts";
+import { publishedView } from "./published-view.ts";
+import { warmUpBatches } from "./warm-up-batches.ts";
+
+export interface WholeModelDeps {
+  readonly sources: ModelSources;
+  readonly runners: ModelRunnerFactory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Shared by the node's models; undefined: answers are not kept. */
+  readonly cache: ResponseCache | undefined;
+  /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
+  readonly startAfter: number;
+  readonly onChange: () => void;
+  readonly onRestart: (model: string) => void;
+}
+
+type State = ModelReport["state"];
+
+export class WholeModel implements AsyncDisposable {
+  readonly load: LoadModel;
+  readonly #deps: WholeModelDeps;
+  readonly #stop = new AbortController();
+  readonly #opening: Promise<void>;
+  #state: State = { kind: "loading" };
+  #engine: BatchEngine | undefined;
+  #view: Uint8Array | undefined;
+
+  constructor(load: LoadModel, deps: WholeModelDeps) {
+    this.load = load;
+    this.#deps = deps;
+    this.#opening = this.#open();
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Takes requests while the model is ready. */
+  get engine(): BatchEngine | undefined {
+    return this.#state.kind === "ready" ? this.#engine : undefined;
+  }
+
+  /** Serialized; known once the model is ready. */
+  get view(): Uint8Array | undefined {
+    return this.#view;
+  }
+
+  report(): ModelReport {
+    const { replica, model, version } = this.load;
+    const load = this.#engine?.load();
+    return { replica, model, version, state: this.#state, inFlight: load?.running ?? 0, queued: load?.queued ?? 0 };
+  }
+
+  statistics(): NodeModelStatistics | undefined {
+    const told = this.#engine?.statistics();
+    if (told === undefined) return undefined;
+    const pair = ({ count, ns }: { readonly count: number; readonly ns: number }): [number, number] => [count, ns];
+    return {
+      model: this.load.model,
+      version: this.load.version,
+      lastInferenceMs: told.lastInferenceMs,
+      inferenceCount: told.inferenceCount,
+      executionCount: told.executionCount,
+      success: pair(told.success),
+      fail: pair(told.fail),
+      queue: pair(told.queue),
+      computeInput: pair(told.computeInput),
+      computeInfer: pair(told.computeInfer),
+      computeOutput: pair(told.computeOutput),
+      cacheHit: pair(told.cacheHit),
+      cacheMiss: pair(told.cacheMiss),
+      batches: told.batches.map(({ batchSize, computeInput, computeInfer, computeOutput }) => ({
+        size: batchSize,
+        computeInput: pair(computeInput),
+        computeInfer: pair(computeInfer),
+        computeOutput: pair(computeOutput),
+      })),
+    };
+  }
+
+  /** Takes nothing new, finishes what is here, gives the memory back. */
+  async drain(): Promise<void> {
+    this.#become({ kind: "draining" });
+    await this.#opening;
+    await this.#engine?.drain();
+    await this[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new ServingError("CANCELLED", "the model is being unloaded"));
+    await this.#opening;
+    await this.#engine?.[Symbol.asyncDispose]();
+  }
+
+  #become(state: State): void {
+    this.#state = state;
+    this.#deps.onChange();
+  }
+
+  async #open(): Promise<void> {
+    const { model, version } = this.load;
+    try {
+      const view = await this.#openEngine();
+      this.#view = view;
+      if (this.#state.kind === "loading") this.#become({ kind: "ready", view: createHash("sha256").update(view).digest("hex") });
+    } catch (thrown) {
+      if (this.#stop.signal.aborted) return;
+      const error = ServingError.from(thrown);
+      this.#deps.logger.error({ err: error, model, version }, "the model cannot be loaded");
+      if (this.#state.kind === "loading") this.#become({ kind: "failed", reason: error.message });
+    }
+  }
+
+  /** @returns what clients may know of the model */
+  async #openEngine(): Promise<Uint8Array> {
+    const { sources, cache, startAfter, ...deps } = this.#deps;
+    const { version, source, config } = this.load;
+    const model = modelName(this.load.model);
+    const files = await sources.files(model, source);
+    const read = await readModelConfig(files, { model, ...(config === "" ? {} : { override: config }) });
+    const finished = read.versions.get(Number(version));
+    const [problem] = [...read.draft.problems, ...(finished?.problems ?? [])];
+    if (problem !== undefined) throw problemError(problem);
+    const configuration = finished?.configuration;
+    if (finished === undefined || configuration === undefined) {
+      throw new ServingError("NOT_FOUND", `version ${version} of model '${model}' is not in the repository`);
+    }
+    const warmUps = await warmUpBatches(configuration, files);
+    const plan = enginePlan(configuration, { warmUps, startAfter });
+    const { name } = modelFile(read.draft, Number(version), await files.list());
+    const open = { ...onnxSessionOptions(configuration), file: path.join(sources.folder(model, source), name) };
+    const kept = configuration.responseCache ? cache : undefined;
+    this.#engine = await BatchEngine.open(
+      { model, version, open, plan, cache: kept },
+      { runners: deps.runners, clock: deps.clock, logger: deps.logger, onRestart: () => deps.onRestart(model) },
+      this.#stop.signal,
+    );
+    return await publishedView(configuration, { version, configJson: configJson(finished.config), files });
+  }
+}

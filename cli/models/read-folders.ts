@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { ServingError } from "../../core/errors.ts";
 import type { FinishedConfig } from "../../core/model/config/prepare.ts";
-import type { ReadConfig } from "../../node-agent/models/onnx-config.ts";
+import type { ReadConfig } from "../../core/repository/model-config.ts";
 
 export interface ReadFolder {
   /** Absolute. */
@@ -45,7 +45,7 @@ function composingNames({ versions }: ReadFolder): readonly string[] {
 async function readFolder(folder: string): Promise<ReadFolder> {
   const [{ folderModelFiles }, { readModelConfig }] = await Promise.all([
     import("../../core/repository/folder.ts"),
-    import("../../node-agent/models/onnx-config.ts"),
+    import("../../core/repository/model-config.ts"),
   ]);
   try {
     const read = await readModelConfig(folderModelFiles(folder), { model: basename(folder) });

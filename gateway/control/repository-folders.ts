@@ -2,9 +2,8 @@
 import { createHash } from "node:crypto";
 import { ServingError } from "../../core/errors.ts";
 import { type ModelName, modelName } from "../../core/ids.ts";
-import { draftConfig } from "../../core/model/config/prepare.ts";
 import { problemError } from "../../core/model/config/problem.ts";
-import { configSource } from "../../core/repository/config-source.ts";
+import { readModelDraft } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { FileInfo, ModelFiles } from "../../core/repository/repository.ts";
 import type { LoadOverrides } from "../serving/model-catalog.ts";
@@ -33,20 +32,21 @@ export class RepositoryFolders implements ModelFolders {
     }
     const source = uploaded ? await this.#sources.save(model, overrides.files) : "";
     const files = await this.#sources.files(model, source);
-    const list = await files.list();
-    const config = overrides.config ?? "";
-    const draft = draftConfig({ name: model, files: list.map(({ name }) => name) }, await configSource(files, list, config));
+    const { draft, list } = await readModelDraft(files, {
+      model,
+      ...(overrides.config === undefined ? {} : { override: overrides.config }),
+    });
     const [problem] = draft.problems;
     if (problem !== undefined) throw problemError(problem);
     const versions = draft.versions.served.map(String).toSorted((a, b) => Number(a) - Number(b));
+    const config = overrides.config ?? "";
     return { versions, source, config, fingerprint: await fingerprint(files, list, config) };
   }
 
   async #isWhole(name: ModelName): Promise<boolean> {
     try {
       const files = await this.#sources.files(name, "");
-      const list = await files.list();
-      const draft = draftConfig({ name, files: list.map((file) => file.name) }, await configSource(files, list, ""));
+      const { draft } = await readModelDraft(files, { model: name });
       return draft.config.backend !== LANGUAGE_MODEL;
     } catch {
       return true; // its load says what is wrong with it

@@ -12,6 +12,8 @@ import type { CutShard, Cutter } from "./cutter.ts";
 import { assertFits } from "./memory-need.ts";
 import { NEW_SHARD, restartDelayMs, type ShardEvent, shardState } from "./shard-state.ts";
 
+/** Runners that die before they are open; then it makes no sense to try again. */
+const STILLBORN_MAX = 5;
 /** A runner that has lived this long has no deaths in a row. */
 const STEADY_MS = 30_000;
 /** A runner that has not joined its neighbor by then hangs. */
@@ -138,11 +140,14 @@ export class ShardHost implements AsyncDisposable {
         signal,
       );
       this.#become({ kind: "cut", description: this.#cut.description });
-      for (let deaths = 0; ; ) {
+      for (let deaths = 0, stillborn = 0; ; ) {
         const bornAtMs = clock.now();
         const reason = await this.#hostOneRunner(this.#cut.folder, signal);
         if (signal.aborted) return;
         deaths = clock.now() - bornAtMs > STEADY_MS ? 1 : deaths + 1;
+        stillborn = this.#state.kind === "open" ? 0 : stillborn + 1;
+        if (stillborn === STILLBORN_MAX)
+          throw new ServingError("FAILED_PRECONDITION", `${stillborn} runners in a row died while they loaded it; the last one: ${reason}`);
         this.#become({ kind: "died", reason });
         this.#deps.onRestart();
         logger.error({ replica, stage, reason, deaths }, "a shard's runner died and is started again");

@@ -2,9 +2,9 @@
  * Reads the configuration of a model in a repository: its file or a client's override, completed and checked for every version that
  * is to be served, without the runtime.
  */
-import { ServingError } from "../../core/errors.ts";
-import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
-import { CONFIG_CHARACTERS_MAX } from "../../core/model/config/parse-text.ts";
+import { ServingError } from "../errors.ts";
+import type { ModelConfiguration } from "../model/config/configuration.ts";
+import { CONFIG_CHARACTERS_MAX } from "../model/config/parse-text.ts";
 import {
   type ConfigSource,
   type DraftConfig,
@@ -12,10 +12,10 @@ import {
   type FinishedConfig,
   finishConfig,
   needsOnnxSignature,
-} from "../../core/model/config/prepare.ts";
-import { readOnnxSignature } from "../../core/model/onnx-signature.ts";
-import type { FileInfo, ModelFiles } from "../../core/repository/repository.ts";
-import type { ModelSignature } from "../../core/wire/model-runner.ts";
+} from "../model/config/prepare.ts";
+import { readOnnxSignature } from "../model/onnx-signature.ts";
+import type { ModelSignature } from "../wire/model-runner.ts";
+import type { FileInfo, ModelFiles } from "./repository.ts";
 
 export interface ReadConfigOptions {
   /** The folder's name. */
@@ -44,6 +44,24 @@ export interface ReadConfig {
  * that are damaged, of another kind, or not there
  */
 export async function readModelConfig(files: ModelFiles, options: ReadConfigOptions): Promise<ReadConfig> {
+  const { draft, file, list } = await readModelDraft(files, options);
+  const versions = new Map<number, FinishedConfig>();
+  for (const version of draft.versions.served) {
+    const signature = needsOnnxSignature(draft) ? await readSignature(files, modelFile(draft, version, list)) : undefined;
+    versions.set(version, finishConfig(draft, { ...options, signature }));
+  }
+  return { draft, file, versions };
+}
+
+export interface ReadDraft extends Pick<ReadConfig, "draft" | "file"> {
+  readonly list: readonly FileInfo[];
+}
+
+/** What needs no model file: which versions are to be served, and what is wrong already. @throws ServingError INVALID_ARGUMENT */
+export async function readModelDraft(
+  files: ModelFiles,
+  options: Pick<ReadConfigOptions, "model" | "override" | "configName">,
+): Promise<ReadDraft> {
   const list = await files.list();
   const file = options.override === undefined ? configFile(list, options.configName) : undefined;
   const source: ConfigSource =
@@ -53,12 +71,7 @@ export async function readModelConfig(files: ModelFiles, options: ReadConfigOpti
         ? { kind: "none" }
         : { kind: "file", name: file.name, text: await readText(files, file) };
   const draft = draftConfig({ name: options.model, files: list.map(({ name }) => name) }, source);
-  const versions = new Map<number, FinishedConfig>();
-  for (const version of draft.versions.served) {
-    const signature = needsOnnxSignature(draft) ? await readSignature(files, modelFile(draft, version, list)) : undefined;
-    versions.set(version, finishConfig(draft, { ...options, signature }));
-  }
-  return { draft, file: file?.name, versions };
+  return { draft, file: file?.name, list };
 }
 
 function configFile(list: readonly FileInfo[], configName: string | undefined): FileInfo | undefined {

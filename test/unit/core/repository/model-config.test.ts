@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { memoryModelFiles } from "../../../../core/repository/memory.ts";
-import { readModelConfig } from "../../../../node-agent/models/onnx-config.ts";
+import { readModelConfig } from "../../../../core/repository/model-config.ts";
 import { OrtRuntime } from "../../../../node-agent/ort/runtime.ts";
 import { Session } from "../../../../node-agent/ort/session.ts";
 import { type GraphPort, readSignature } from "../../../../node-agent/ort/signature.ts";

@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "node-agent": ["core", "protos"],
   partitioner: ["core", "protos"],
   embedded: ["core", "gateway", "node-agent", "partitioner"],
-  client: [],
+  client: ["core", "protos"],
   cli: ["core", "embedded", "client", ...PROGRAMS],
 };
 
@@ -26,7 +26,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["core/telemetry/"],
   "@huggingface/tokenizers": ["gateway/text/"],
   "@huggingface/jinja": ["gateway/text/"],
-  "@bufbuild/protobuf": ["core/model/config/", "gateway/grpc/"],
+  "@bufbuild/protobuf": ["core/model/config/", "gateway/grpc/", "client/grpc/"],
+  "@grpc/grpc-js": ["client/grpc/"],
   commander: ["cli/"],
   picocolors: ["cli/"],
   typebox: ["core/messages/", "core/model/", "gateway/"],

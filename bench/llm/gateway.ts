@@ -14,9 +14,9 @@ import { startOurServer } from "./servers.ts";
 
 const STREAMS = 8;
 const TOKENS = 96;
-const FIRST_TOKENS = 15;
-/** Times that the streams run; code is compiled in the first, which is not measured. */
-const PASSES = 3;
+const FIRST_TOKENS = 25;
+/** Times that the streams run; in the first ones code is compiled, and they are not measured. */
+const PASSES = { all: 5, unmeasured: 3 };
 
 const FIRST_TOKEN = "first token ms";
 const FIRST_TOKEN_ALONE = "first token at the lead ms";
@@ -71,7 +71,7 @@ async function measure(context: BenchContext, round: number): Promise<ReadonlyMa
   await client.chats(calls(STREAMS, 16, -1 - round), signal);
   const first = await firstTokens({ client, replica }, round, signal);
   const cpu = await cpuOf(server.pid, async (pass) => {
-    const chats = await client.chats(calls(STREAMS, TOKENS, round * PASSES + pass), signal);
+    const chats = await client.chats(calls(STREAMS, TOKENS, round * PASSES.all + pass), signal);
     return chats.reduce((sum, { completionTokens }) => sum + completionTokens, 0);
   });
   const alone = await cpuOf(process.pid, async () => {
@@ -103,7 +103,8 @@ async function firstTokens(
   const overHttp: number[] = [];
   const alone: number[] = [];
   let promptTokens = 0;
-  for (const call of calls(FIRST_TOKENS, 1, round)) {
+  for (let number = 1; number <= FIRST_TOKENS; number++) {
+    const call = { prompt: `What is ${round * FIRST_TOKENS + number} plus one?`, tokensMax: 1 };
     const chat = await client.chat(call, signal);
     promptTokens = chat.promptTokens;
     overHttp.push(chat.firstMs - chat.sentMs);
@@ -112,12 +113,12 @@ async function firstTokens(
   return { overHttp, alone, promptTokens };
 }
 
-/** Microseconds on a core for each of the tokens that `act` says it made, in all its passes but the first. */
+/** Microseconds on a core for each of the tokens that `act` says it made, in all its passes but the unmeasured. */
 async function cpuOf(pid: number, act: (pass: number) => Promise<number>): Promise<number> {
-  await act(0);
+  for (let pass = 0; pass < PASSES.unmeasured; pass++) await act(pass);
   const before = cpuMicroseconds(pid);
   let tokens = 0;
-  for (let pass = 1; pass < PASSES; pass++) tokens += await act(pass);
+  for (let pass = PASSES.unmeasured; pass < PASSES.all; pass++) tokens += await act(pass);
   return (cpuMicroseconds(pid) - before) / tokens;
 }
 

@@ -4,10 +4,11 @@
  * The first byte is the frame's kind. A token takes 10 bytes: choice u8, flags u8 (1: has a log probability), position u32,
  * id i32; with a log probability also f64, then how many of the most likely follow as u8, and each as i32 and f64.
  */
+
+import { ByteReader } from "../bytes/byte-reader.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { assert, ERROR_CODES } from "../errors.ts";
 import { FRAME_BYTES_MAX } from "../link/link.ts";
-import { ByteReader } from "./byte-reader.ts";
-import { ByteWriter } from "./byte-writer.ts";
 import type { AnswerFrame, ChoiceToken, FinishReason, RefusalReason } from "./generation.ts";
 
 const KIND = { accepted: 1, refused: 2, tokens: 3, finished: 4, failed: 5, part: 6 } as const satisfies Record<AnswerFrame["kind"], number>;
@@ -75,7 +76,7 @@ export function answerFrames(frame: AnswerFrame): readonly Uint8Array[] {
 /** `bytes` of a part are a view of `frame`. @throws ServingError INVALID_ARGUMENT */
 export function decodeAnswer(frame: Uint8Array): AnswerFrame {
   if (frame[0] === KIND.tokens) return { kind: "tokens", tokens: decodeTokens(frame) };
-  const reader = new ByteReader("an answer frame", frame);
+  const reader = new ByteReader(frame, "an answer frame");
   const answer = readAnswer(reader);
   reader.end();
   return answer;
@@ -154,7 +155,7 @@ const NO_TOP: readonly (readonly [number, number])[] = [];
 function decodeTokens(frame: Uint8Array): readonly ChoiceToken[] {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const tokens: ChoiceToken[] = [];
-  const tooShort = (): never => new ByteReader("a frame of tokens", frame).fail("ends too early");
+  const tooShort = (): never => new ByteReader(frame, "a frame of tokens").fail("ends too early");
   let offset = 1;
   while (offset < frame.byteLength) {
     if (offset + TOKEN_BYTES > frame.byteLength) tooShort();
@@ -167,7 +168,7 @@ function decodeTokens(frame: Uint8Array): readonly ChoiceToken[] {
       tokens.push({ choice, position, id, logprob: undefined, topLogprobs: NO_TOP });
       continue;
     }
-    if (flags !== HAS_LOGPROB) new ByteReader("a frame of tokens", frame).fail(`has the unknown flags ${flags}`);
+    if (flags !== HAS_LOGPROB) new ByteReader(frame, "a frame of tokens").fail(`has the unknown flags ${flags}`);
     if (offset + LOGPROB_BYTES > frame.byteLength) tooShort();
     const logprob = view.getFloat64(offset, true);
     const top = view.getUint8(offset + 8);

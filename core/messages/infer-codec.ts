@@ -2,11 +2,12 @@
  * Inferences as bytes. Names and shapes first, then the tensors' bytes one after another: they are never re-encoded, and a reader
  * takes views of them. Integers are little-endian. Pure.
  */
+
+import { ByteReader } from "../bytes/byte-reader.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { ServingError } from "../errors.ts";
 import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
 import { byteSize, type Tensor } from "../tensor/tensor.ts";
-import { ByteReader } from "./byte-reader.ts";
-import { ByteWriter } from "./byte-writer.ts";
 import type { InferResult, InferSubmit, ParameterValue } from "./infer.ts";
 
 const NO_DEADLINE = -1;
@@ -40,9 +41,9 @@ export function readInfer(reader: ByteReader): InferSubmit {
   const tenant = reader.text();
   const id = reader.text();
   const traceparent = reader.text();
-  const remainingMs = reader.f64();
+  const remainingMs = reader.finite();
   const priority = reader.u32();
-  const queueTimeoutUs = reader.f64();
+  const queueTimeoutUs = reader.finite();
   const parameters = new Map(Array.from({ length: reader.count(reader.u16(), 6) }, () => readParameter(reader)));
   const outputs = Array.from({ length: reader.count(reader.u16(), 4) }, () => reader.text());
   return {
@@ -72,8 +73,13 @@ export function encodeInferResult({ outputs, times }: InferResult): Uint8Array {
 
 /** The tensors' data are views of `bytes`. @throws ServingError INVALID_ARGUMENT */
 export function decodeInferResult(bytes: Uint8Array): InferResult {
-  const reader = new ByteReader("an inference's result", bytes);
-  const times = { queueUs: reader.f64(), computeInputUs: reader.f64(), computeInferUs: reader.f64(), computeOutputUs: reader.f64() };
+  const reader = new ByteReader(bytes, "an inference's result");
+  const times = {
+    queueUs: reader.finite(),
+    computeInputUs: reader.finite(),
+    computeInferUs: reader.finite(),
+    computeOutputUs: reader.finite(),
+  };
   const outputs = readTensors(reader);
   reader.end();
   return { outputs, times };
@@ -99,7 +105,7 @@ function readTensors(reader: ByteReader): readonly Tensor[] {
 function readHead(reader: ByteReader) {
   const name = reader.text();
   const dtype: Dtype = DTYPE_NAMES[reader.u8()] ?? reader.fail("has an unknown datatype");
-  const shape = Array.from({ length: reader.count(reader.u8(), 8) }, () => reader.f64());
+  const shape = Array.from({ length: reader.count(reader.u8(), 8) }, () => reader.finite());
   const byteLength = reader.u32();
   if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) reader.fail("has a shape that is none");
   const expected = byteSize(dtype, shape);
@@ -132,7 +138,7 @@ function readParameter(reader: ByteReader): readonly [string, ParameterValue] {
   const kind = reader.u8();
   if (kind === PARAMETER.text) return [name, reader.text()];
   if (kind === PARAMETER.yesNo) return [name, reader.u8() === 1];
-  if (kind === PARAMETER.number) return [name, reader.f64()];
+  if (kind === PARAMETER.number) return [name, reader.finite()];
   if (kind !== PARAMETER.integer) reader.fail(`has a parameter of the unknown kind ${kind}`);
   const bits = reader.u64();
   return [name, reader.u8() === 1 ? BigInt.asIntN(64, bits) : bits];

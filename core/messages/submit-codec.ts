@@ -4,12 +4,13 @@
  * Integers are little-endian; prompt ids are raw int32 at the end. Gateway → agent, the first byte of a link frame says what it
  * is: a part of a submit with more to come, the last part, or a cancel of one choice.
  */
+
+import { ByteReader } from "../bytes/byte-reader.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { assert, ServingError } from "../errors.ts";
 import { generationId } from "../ids.ts";
 import { FRAME_BYTES_MAX } from "../link/link.ts";
 import type { SamplingParameters } from "../model/sampling-parameters.ts";
-import { ByteReader } from "./byte-reader.ts";
-import { ByteWriter } from "./byte-writer.ts";
 import type { CancelChoice, GenerationSubmit, Submit, SubmitBody } from "./generation.ts";
 import { inferBytes, readInfer, writeInfer } from "./infer-codec.ts";
 
@@ -55,7 +56,7 @@ export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
 
 /** @throws ServingError INVALID_ARGUMENT */
 export function decodeSubmit(bytes: Uint8Array): Submit {
-  const reader = new ByteReader("a submit", bytes);
+  const reader = new ByteReader(bytes, "a submit");
   if (reader.u8() !== FORM) reader.fail("is of another version");
   const session = reader.text();
   const number = reader.u32();
@@ -116,7 +117,7 @@ export function encodeCancelChoice({ choice }: CancelChoice): Uint8Array {
  * first. @throws ServingError INVALID_ARGUMENT
  */
 export function decodeCancelChoice(frame: Uint8Array): CancelChoice | undefined {
-  const reader = new ByteReader("a gateway's frame", frame);
+  const reader = new ByteReader(frame, "a gateway's frame");
   const type = reader.u8();
   if (type === FRAME.more || type === FRAME.last) return undefined;
   if (type !== FRAME.cancelChoice) reader.fail(`is of the unknown type ${type}`);
@@ -184,7 +185,7 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
   const replica = reader.text();
   const tenant = reader.text();
   const traceparent = reader.text();
-  const remainingMs = reader.f64();
+  const remainingMs = reader.finite();
   const choices = reader.u8();
   const tokensMax = reader.u32();
   if (choices === 0 || tokensMax === 0) reader.fail("asks for nothing");
@@ -208,18 +209,18 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
 
 function readSampling(reader: ByteReader): SamplingParameters {
   const numbers = {
-    temperature: reader.f64(),
+    temperature: reader.finite(),
     topK: reader.u32(),
-    topP: reader.f64(),
-    minP: reader.f64(),
-    repetitionPenalty: reader.f64(),
-    presencePenalty: reader.f64(),
-    frequencyPenalty: reader.f64(),
+    topP: reader.finite(),
+    minP: reader.finite(),
+    repetitionPenalty: reader.finite(),
+    presencePenalty: reader.finite(),
+    frequencyPenalty: reader.finite(),
     seed: reader.u64(),
   };
   const topLogprobs = reader.i32();
   if (topLogprobs < NONE) reader.fail("asks for a negative number of log probabilities");
   const biases = reader.count(reader.u32(), 12);
-  const logitBias = Array.from({ length: biases }, () => [reader.i32(), reader.f64()] as const);
+  const logitBias = Array.from({ length: biases }, () => [reader.i32(), reader.finite()] as const);
   return { ...numbers, topLogprobs: topLogprobs === NONE ? undefined : topLogprobs, logitBias };
 }

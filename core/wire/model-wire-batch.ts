@@ -2,11 +2,13 @@
  * Batches and their results as heads and payloads of frames. Inputs and outputs travel by their place in the model's signature,
  * which both ends know. Pure.
  */
+
+import { ByteReader } from "../bytes/byte-reader.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import { assert, ServingError } from "../errors.ts";
 import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
 import type { Tensor, TensorHead } from "../tensor/tensor.ts";
 import { byteSize } from "../tensor/tensor.ts";
-import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { Batch, BatchResult, ModelPort, ModelSignature } from "./model-runner.ts";
 import { MODEL_PAYLOAD_BYTES_MAX } from "./model-wire.ts";
 

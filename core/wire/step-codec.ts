@@ -3,8 +3,10 @@
  * number travel in the frame's header. Decoding checks form only: what the numbers may be depends on the shard and is
  * `step-check.ts`'s. Pure.
  */
+
+import { ByteReader } from "../bytes/byte-reader.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 import type { SamplingParameters } from "../model/sampling-parameters.ts";
-import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { Admission, DecodeRow, DecodeRun, PrefillRun, SlotCopy, Step, StepResult, StepToken } from "./step.ts";
 
 /** Which step of which epoch, from a frame's header. */

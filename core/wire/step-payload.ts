@@ -6,7 +6,8 @@
  *
  * Pure.
  */
-import { ByteReader, ByteWriter } from "./bytes.ts";
+import { ByteReader } from "../bytes/byte-reader.ts";
+import { ByteWriter } from "../bytes/byte-writer.ts";
 
 export interface StepPayload {
   readonly plan: Uint8Array;
@@ -19,7 +20,7 @@ export interface StepPayload {
 export function encodePayloadHead(payload: Omit<StepPayload, "activations">): Uint8Array {
   const out = new ByteWriter().u32(payload.plan.length).u8(payload.stageUs.length);
   for (const us of payload.stageUs) out.u32(us);
-  return out.raw(payload.plan).take();
+  return out.bytes(payload.plan).take();
 }
 
 /** The parts are views of `bytes`. @throws ServingError INVALID_ARGUMENT when it is no step frame's payload. */
@@ -28,5 +29,5 @@ export function decodePayload(bytes: Uint8Array): StepPayload {
   const planBytes = from.u32();
   const stageUs: number[] = [];
   for (let left = from.u8(); left > 0; left--) stageUs.push(from.u32());
-  return { plan: from.raw(planBytes), stageUs, activations: from.rest() };
+  return { plan: from.bytes(planBytes), stageUs, activations: from.rest() };
 }

@@ -1,79 +1,7 @@
-/** Little-endian bytes, written into a buffer that grows and read with every bound checked. Pure. */
+/** Reads binary messages; whatever the bytes are, it ends with a value or an INVALID_ARGUMENT. Pure. */
 import { ServingError } from "../errors.ts";
 
-/** Collects bytes; one writer may serve many messages. */
-export class ByteWriter {
-  #bytes = new Uint8Array(1024);
-  #view = new DataView(this.#bytes.buffer);
-  #length = 0;
-
-  reset(): this {
-    this.#length = 0;
-    return this;
-  }
-
-  u8(value: number): this {
-    const at = this.#room(1);
-    this.#view.setUint8(at, value);
-    return this;
-  }
-
-  u16(value: number): this {
-    const at = this.#room(2);
-    this.#view.setUint16(at, value, true);
-    return this;
-  }
-
-  u32(value: number): this {
-    const at = this.#room(4);
-    this.#view.setUint32(at, value, true);
-    return this;
-  }
-
-  u64(value: bigint): this {
-    const at = this.#room(8);
-    this.#view.setBigUint64(at, value, true);
-    return this;
-  }
-
-  f64(value: number): this {
-    const at = this.#room(8);
-    this.#view.setFloat64(at, value, true);
-    return this;
-  }
-
-  /** Their count, then the values. */
-  i32s(values: Int32Array): this {
-    this.u32(values.length);
-    const start = this.#room(values.length * 4);
-    for (let at = 0; at < values.length; at++) this.#view.setInt32(start + at * 4, values[at] ?? 0, true);
-    return this;
-  }
-
-  raw(values: Uint8Array): this {
-    const start = this.#room(values.length);
-    this.#bytes.set(values, start);
-    return this;
-  }
-
-  /** A copy of what was written since the last reset. */
-  take(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
-  }
-
-  /** Where the next `count` bytes go. May replace the buffer and its view: they are read afterwards. */
-  #room(count: number): number {
-    const start = this.#length;
-    this.#length += count;
-    if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
-    }
-    return start;
-  }
-}
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Walks over bytes that someone else wrote. Every method throws ServingError INVALID_ARGUMENT when the bytes end early. */
 export class ByteReader {
@@ -109,6 +37,25 @@ export class ByteReader {
     return this.#view.getFloat64(this.#step(8), true);
   }
 
+  /** As `f64`, and refused unless it is finite. */
+  finite(): number {
+    const value = this.f64();
+    return Number.isFinite(value) ? value : this.fail("has a number that is not finite");
+  }
+
+  i32(): number {
+    return this.#view.getInt32(this.#step(4), true);
+  }
+
+  text(): string {
+    const bytes = this.bytes(this.u32());
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      return this.fail("has a text that is not UTF-8");
+    }
+  }
+
   i32s(): Int32Array {
     const count = this.u32();
     const start = this.#step(count * 4);
@@ -118,7 +65,7 @@ export class ByteReader {
   }
 
   /** A view of the next `count` bytes, not a copy. */
-  raw(count: number): Uint8Array {
+  bytes(count: number): Uint8Array {
     const start = this.#step(count);
     return this.#bytes.subarray(start, start + count);
   }
@@ -130,7 +77,7 @@ export class ByteReader {
   }
 
   rest(): Uint8Array {
-    return this.raw(this.#bytes.length - this.#at);
+    return this.bytes(this.#bytes.length - this.#at);
   }
 
   /** @throws ServingError INVALID_ARGUMENT when bytes are left. */

@@ -21,8 +21,8 @@ const port = wholeNumber(0, 65_535);
 
 const quantization = setting<Quantization | "auto">({
   kind: oneOf(["auto", ...QUANTIZATIONS]),
-  fallback: "native",
-  help: "how weights are held; native keeps a quantized checkpoint's own blocks",
+  fallback: "auto",
+  help: "how weights are held; native keeps a quantized checkpoint's own blocks; auto is native for those, int8 for others",
 });
 const cache = setting({ kind: folder, fallback: undefined, fallbackText: "~/.cache/nereid", help: "where models and shards are kept" });
 const models = setting({

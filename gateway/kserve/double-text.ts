@@ -1,8 +1,11 @@
 /**
  * Doubles as RapidJSON 1.1 writes them for Triton: Grisu2 (F. Loitsch, "Printing Floating-Point Numbers Quickly and Accurately with
- * Integers", 2010), with that version's rounding of the last digit. As short as JavaScript's text, and read back as the same double,
- * but the last digit may be another. 64-bit integers are kept as two halves, since BigInts would take thirty times as long. Pure.
+ * Integers", 2010), with that version's rounding of the last digit. About as short as JavaScript's text, and read back as the same
+ * double, but the last digit may be another. 64-bit integers are kept as two halves: BigInts would take thirty times as long. Pure.
  */
+
+/** What one number's text takes at most: `-1.2345678901234567e-308`, `-0.0000012345678901234567`. */
+export const DOUBLE_CHARACTERS_MAX = 28;
 
 /** Below it a whole number is its own shortest text. */
 const INTEGER_MAX = 1e15;
@@ -10,7 +13,14 @@ const INTEGER_MAX = 1e15;
 const NORMAL_MIN = 2 ** -1022;
 const HALF = 2 ** 32;
 /** RapidJSON 1.1 rounds no digit further behind the point than this. */
-const ROUNDED_DIGITS = 9;
+const ROUNDED_PLACES = 8;
+/** Whole numbers of up to so many digits are written out, as in JavaScript. */
+const WHOLE_DIGITS_MAX = 21;
+
+const ZERO = 0x30;
+const POINT = 0x2e;
+const MINUS = 0x2d;
+const LETTER_E = 0x65;
 
 interface Power {
   readonly high: number;
@@ -18,6 +28,8 @@ interface Power {
   /** The halves stand for multiples of 2^exponent. */
   readonly exponent: number;
 }
+
+const NO_POWER: Power = { high: 0, low: 0, exponent: 0 };
 
 /** 10^k for k = -348, -340 … 340, its upper 64 bits rounded. */
 const POWERS: readonly Power[] = Array.from({ length: 87 }, (_, index) => cachedPower(-348 + 8 * index));
@@ -30,25 +42,50 @@ function cachedPower(k: number): Power {
   return { high: Number(rounded >> 32n), low: Number(rounded & 0xffff_ffffn), exponent: shift - Number(scale) };
 }
 
-const NO_POWER: Power = { high: 0, low: 0, exponent: 0 };
-
-/** `1.0`, `1e30`, `1.5e-7`, `-0.0`, `NaN`, `Infinity`. */
-export function doubleText(value: number): string {
-  if (Number.isInteger(value) && value < INTEGER_MAX && value > -INTEGER_MAX) return Object.is(value, -0) ? "-0.0" : `${value}.0`;
-  const size = value < 0 ? -value : value;
-  if (!(size >= NORMAL_MIN && size < Number.POSITIVE_INFINITY)) return String(value);
-  return value < 0 ? `-${grisu.text(size)}` : grisu.text(size);
-}
-
-class Grisu {
+/** Writes one number after another into somebody's bytes; what is in between is kept in its fields, and nothing is allocated. */
+export class DoubleWriter {
   readonly #float = new Float64Array(1);
   readonly #words = new Uint32Array(this.#float.buffer);
+  readonly #digits = new Uint8Array(24);
+  #count = 0;
   /** The last product's upper half, rounded. */
   #high = 0;
   #low = 0;
+  #out: Uint8Array = new Uint8Array();
+  #at = 0;
 
-  /** @param value positive and normal */
-  text(value: number): string {
+  /**
+   * `1.0`, `1e30`, `1.5e-7`, `-0.0`, `NaN`, `Infinity`.
+   * @param out has room for `DOUBLE_CHARACTERS_MAX` at `at`
+   * @returns where the text ends
+   */
+  write(value: number, out: Uint8Array, at: number): number {
+    this.#out = out;
+    this.#at = at;
+    if (value < 0 || Object.is(value, -0)) this.#put(MINUS);
+    const size = value < 0 ? -value : value;
+    if (size < INTEGER_MAX && Number.isInteger(size)) {
+      this.#text(String(size));
+      this.#put(POINT);
+      this.#put(ZERO);
+    } else if (size >= NORMAL_MIN && size < Number.POSITIVE_INFINITY) {
+      this.#place(this.#shortest(size));
+    } else {
+      this.#text(String(size));
+    }
+    return this.#at;
+  }
+
+  #put(code: number): void {
+    this.#out[this.#at++] = code;
+  }
+
+  #text(text: string): void {
+    for (let index = 0; index < text.length; index++) this.#put(text.charCodeAt(index));
+  }
+
+  /** Leaves the digits in their place. @param value positive and normal @returns the power of ten of the last digit */
+  #shortest(value: number): number {
     this.#float[0] = value;
     const lowWord = this.#words[0] ?? 0;
     const highWord = this.#words[1] ?? 0;
@@ -66,12 +103,12 @@ class Grisu {
     const lowerHigh = this.#high;
     const lowerLow = this.#low;
     this.#multiply(high, low + 1024, power);
-    const upperHigh = this.#low === 0 ? this.#high - 1 : this.#high;
-    const upperLow = this.#low === 0 ? HALF - 1 : this.#low - 1;
-    const width = (upperHigh - lowerHigh) * HALF + (upperLow - lowerLow) - 1;
-    const distance = (upperHigh - middleHigh) * HALF + (upperLow - middleLow);
-    const shift = -(exponent + power.exponent + 64) - 32;
-    return digits({ high: upperHigh, low: upperLow, width, distance, shift, k: 348 - 8 * index });
+    // The bounds come in by one, since the products may be wrong by that.
+    if (this.#low === 0) this.#high--;
+    this.#low = this.#low === 0 ? HALF - 1 : this.#low - 1;
+    const width = (this.#high - lowerHigh) * HALF + (this.#low - lowerLow) - 1;
+    const distance = (this.#high - middleHigh) * HALF + (this.#low - middleLow);
+    return 348 - 8 * index + this.#generate(width, distance, -(exponent + power.exponent + 64) - 32);
   }
 
   /** The product's upper 64 bits, rounded. */
@@ -86,6 +123,98 @@ class Grisu {
     this.#low = sum - carry * HALF;
     this.#high = upperHalf(high, power.high, highHighLow) + carry;
   }
+
+  /**
+   * Digits of the interval's upper end, which the last product is, as few as lead into the interval.
+   * @param width of the interval @param distance from its upper end to the value
+   * @param shift behind so many bits of the upper half stands the point
+   * @returns how far the last digit stands before the point; negative: behind it
+   */
+  #generate(width: number, distance: number, shift: number): number {
+    const mask = (1 << shift) - 1;
+    let high = this.#high & mask;
+    let low = this.#low;
+    this.#whole(this.#high >>> shift);
+    if (high === 0 && low <= width) return this.#dropZeros();
+    let limit = width;
+    for (let places = 1; ; places++) {
+      limit *= 10;
+      const lowTen = low * 10;
+      const carry = Math.floor(lowTen / HALF);
+      low = lowTen - carry * HALF;
+      const highTen = high * 10 + carry;
+      high = highTen & mask;
+      this.#digit(highTen >>> shift);
+      const rest = high * HALF + low;
+      if (rest >= limit) continue;
+      if (places <= ROUNDED_PLACES) this.#round(rest, { limit, unit: 2 ** (shift + 32), distance: distance * 10 ** places });
+      return -places;
+    }
+  }
+
+  /** Zeros before the first digit are none. */
+  #digit(digit: number): void {
+    if (digit !== 0 || this.#count > 0) this.#digits[this.#count++] = digit;
+  }
+
+  #whole(value: number): void {
+    let length = 1;
+    for (let limit = 10; limit <= value; limit *= 10) length++;
+    this.#count = value === 0 ? 0 : length;
+    for (let index = this.#count - 1, rest = value; index >= 0; index--) {
+      const tenth = Math.floor(rest / 10);
+      this.#digits[index] = rest - tenth * 10;
+      rest = tenth;
+    }
+  }
+
+  #dropZeros(): number {
+    const count = this.#count;
+    while (this.#digits[this.#count - 1] === 0) this.#count--;
+    return count - this.#count;
+  }
+
+  /** Takes the last digit down as long as that leads nearer to the value. */
+  #round(rest: number, { limit, unit, distance }: { readonly limit: number; readonly unit: number; readonly distance: number }): void {
+    let steps = 0;
+    for (let at = rest; at < distance && limit - at >= unit; at += unit) {
+      if (at + unit >= distance && distance - at <= at + unit - distance) break;
+      steps++;
+    }
+    const last = this.#count - 1;
+    this.#digits[last] = (this.#digits[last] ?? 0) - steps;
+  }
+
+  /** Writes the digits, the last one standing for 10^k, with a point or an exponent. */
+  #place(k: number): void {
+    const count = this.#count;
+    const point = count + k;
+    if (k >= 0 && point <= WHOLE_DIGITS_MAX) {
+      this.#some(0, count);
+      for (let zeros = 0; zeros < k; zeros++) this.#put(ZERO);
+      this.#put(POINT);
+      this.#put(ZERO);
+    } else if (point > 0 && point <= WHOLE_DIGITS_MAX) {
+      this.#some(0, point);
+      this.#put(POINT);
+      this.#some(point, count);
+    } else if (point > -6 && point <= 0) {
+      this.#put(ZERO);
+      this.#put(POINT);
+      for (let zeros = 0; zeros < -point; zeros++) this.#put(ZERO);
+      this.#some(0, count);
+    } else {
+      this.#some(0, 1);
+      if (count > 1) this.#put(POINT);
+      this.#some(1, count);
+      this.#put(LETTER_E);
+      this.#text(String(point - 1));
+    }
+  }
+
+  #some(start: number, end: number): void {
+    for (let index = start; index < end; index++) this.#put(ZERO + (this.#digits[index] ?? 0));
+  }
 }
 
 /** @param lower the product's lower 32 bits: what a double loses of the product is below half of what is left. */
@@ -93,78 +222,8 @@ function upperHalf(a: number, b: number, lower: number): number {
   return Math.round((a * b - lower) / HALF);
 }
 
-interface Bounds {
-  /** The upper end of the interval whose decimals all read back as the value. */
-  readonly high: number;
-  readonly low: number;
-  readonly width: number;
-  /** From the upper end to the value. */
-  readonly distance: number;
-  /** The point stands behind so many bits of the upper half. */
-  readonly shift: number;
-  /** The power of ten that the point stands for. */
-  readonly k: number;
+/** One number alone. */
+export function doubleText(value: number): string {
+  const out = new Uint8Array(DOUBLE_CHARACTERS_MAX);
+  return String.fromCharCode(...out.subarray(0, new DoubleWriter().write(value, out, 0)));
 }
-
-/** The upper end's digits, as few as lead into the interval. */
-function digits(bounds: Bounds): string {
-  const { width, shift, k } = bounds;
-  const mask = (1 << shift) - 1;
-  let high = bounds.high & mask;
-  let low = bounds.low;
-  const whole = String(bounds.high >>> shift);
-  if (high === 0 && low <= width) {
-    const significant = whole.replace(/0+$/, "");
-    return placed(significant, k + whole.length - significant.length);
-  }
-  let limit = width;
-  let first = 0; // the first digits behind the point, then those behind them: together more than a double holds
-  let second = 0;
-  for (let places = 1; ; places++) {
-    limit *= 10;
-    const lowTen = low * 10;
-    const carry = Math.floor(lowTen / HALF);
-    low = lowTen - carry * HALF;
-    const highTen = high * 10 + carry;
-    high = highTen & mask;
-    if (places < ROUNDED_DIGITS) first = first * 10 + (highTen >>> shift);
-    else second = second * 10 + (highTen >>> shift);
-    const rest = high * HALF + low;
-    if (rest >= limit) continue;
-    const rounded =
-      places < ROUNDED_DIGITS
-        ? first - stepsDown({ limit, rest, unit: 2 ** (shift + 32), distance: bounds.distance * 10 ** places })
-        : first;
-    const before = String(rounded).padStart(Math.min(places, ROUNDED_DIGITS - 1), "0");
-    const text = places < ROUNDED_DIGITS ? before : before + String(second).padStart(places - ROUNDED_DIGITS + 1, "0");
-    return placed(whole === "0" ? text.replace(/^0+/, "") : whole + text, k - places);
-  }
-}
-
-interface Rounding {
-  readonly limit: number;
-  readonly rest: number;
-  readonly unit: number;
-  readonly distance: number;
-}
-
-/** How far the last digit goes down as long as that leads nearer to the value. */
-function stepsDown({ limit, rest, unit, distance }: Rounding): number {
-  let steps = 0;
-  for (let at = rest; at < distance && limit - at >= unit; at += unit) {
-    if (at + unit >= distance && distance - at <= at + unit - distance) break;
-    steps++;
-  }
-  return steps;
-}
-
-/** The digits, the last one standing for 10^k, with a point or an exponent. */
-function placed(text: string, k: number): string {
-  const point = text.length + k;
-  if (k >= 0 && point <= 21) return `${text}${"0".repeat(k)}.0`;
-  if (point > 0 && point <= 21) return `${text.slice(0, point)}.${text.slice(point)}`;
-  if (point > -6 && point <= 0) return `0.${"0".repeat(-point)}${text}`;
-  return text.length === 1 ? `${text}e${point - 1}` : `${text[0]}.${text.slice(1)}e${point - 1}`;
-}
-
-const grisu = new Grisu();

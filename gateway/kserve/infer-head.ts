@@ -106,11 +106,12 @@ function readInput(json: JsonValue, before: readonly InputHead[], { text, id, by
 }
 
 function checkOneSource(sources: Readonly<Record<string, JsonValue | undefined>>): void {
-  const set = Object.entries(sources).flatMap(([name, value]) => (value === undefined ? [] : [`'${name}'`]));
+  const set = Object.keys(sources).filter((name) => sources[name] !== undefined);
   if (set.length === 1) return;
+  const found = set.length === 0 ? "no field is set" : `set ${set.map((name) => `'${name}'`).join(" ")}`;
   throw invalid(
     "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', 'shared_memory_region' in " +
-      `'parameters'. But ${set.length === 0 ? "no field is set" : `set ${set.join(" ")}`}`,
+      `'parameters'. But ${found}`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** The small JSON bodies of control requests. Pure. */
+/** The small JSON bodies of control requests. */
 import { type Body, wholeBody } from "../http/body.ts";
 import { scanJson } from "./json-scanner.ts";
 import { bytesAsText, type JsonValue } from "./json-value.ts";

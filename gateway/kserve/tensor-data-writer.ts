@@ -1,7 +1,7 @@
 /** Tensor data as JSON's elements, as Triton writes them: always flat, FP32 widened to double, integers with all digits. Pure. */
 import { DTYPES } from "../../core/tensor/dtype.ts";
 import { bytesElements, elementCount, type Tensor } from "../../core/tensor/tensor.ts";
-import { doubleText } from "./double-text.ts";
+import { DOUBLE_CHARACTERS_MAX, DoubleWriter } from "./double-text.ts";
 import { internal, invalid } from "./triton-error.ts";
 
 const INTEGERS = {
@@ -15,7 +15,12 @@ const INTEGERS = {
   UINT64: BigUint64Array,
 };
 
+const COMMA = 0x2c;
+/** How many reals are put into text at once. */
+const CHUNK_VALUES = 4_096;
+
 const strings = new TextDecoder("utf-8");
+const doubles = new DoubleWriter();
 
 /**
  * @returns the elements, comma-separated, without the brackets
@@ -52,9 +57,18 @@ function wrongSize(name: string) {
 }
 
 function writeReals(values: Float32Array | Float64Array): string {
-  let text = "";
-  for (let index = 0; index < values.length; index++) text += `${index === 0 ? "" : ","}${doubleText(values[index] ?? 0)}`;
-  return text;
+  const out = Buffer.allocUnsafe(Math.min(values.length, CHUNK_VALUES) * (DOUBLE_CHARACTERS_MAX + 1));
+  const chunks: string[] = [];
+  let at = 0;
+  for (let index = 0; index < values.length; index++) {
+    if (index > 0) out[at++] = COMMA;
+    at = doubles.write(values[index] ?? 0, out, at);
+    if ((index + 1) % CHUNK_VALUES === 0 || index + 1 === values.length) {
+      chunks.push(out.toString("latin1", 0, at));
+      at = 0;
+    }
+  }
+  return chunks.join("");
 }
 
 /** Bytes that are no UTF-8 become U+FFFD: JSON has no way to write them. */

@@ -16,7 +16,7 @@ import { BodyParsers } from "./http/body-parser.ts";
 import { isLoopbackHost } from "./http/host-check.ts";
 import { startMetricsServer } from "./http/metrics-server.ts";
 import type { Route } from "./http/route.ts";
-import { startHttpServer } from "./http/server.ts";
+import { type HttpServer, startHttpServer } from "./http/server.ts";
 import { LogSettings } from "./kserve/log-settings.ts";
 import { kserveRoutes } from "./kserve/routes.ts";
 import { SharedMemoryRegions } from "./kserve/shared-memory.ts";
@@ -24,9 +24,9 @@ import type { TensorServing } from "./kserve/tensor-serving.ts";
 import { TraceSettings } from "./kserve/trace-settings.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import type { DesiredReplica } from "./placement/desired.ts";
-import { createModelServing } from "./serving/model-serving.ts";
+import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
-import { createTextServing } from "./serving/text-serving.ts";
+import { createTextServing, type TextServing } from "./serving/text-serving.ts";
 
 export interface GatewayOptions {
   readonly host: string;
@@ -70,56 +70,11 @@ const CLOSE_GRACE_MS = 3_000;
 /** Listens at once; models become ready as agents report them. @throws ServingError when a port is taken. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
-  const { bus, clock, random, logger, metrics } = deps;
-  const desired = () => options.desired;
-  const watch = stack.use(new FleetWatch(bus, clock, logger));
-  const text = stack.use(createTextServing({ ...deps, fleet: watch.fleet, desired }));
-  const { generation, models } = text;
-  const folders = new RepositoryFolders(deps.sources);
-  const control = new ClusterModelControl({
-    folders,
-    fleet: watch.fleet,
-    nudge: () => placement.nudge(),
-    mode: options.modelControl === "explicit" ? "explicit" : "none",
-  });
-  const whole = stack.use(
-    createModelServing({
-      ...deps,
-      fleet: watch.fleet,
-      directory: models,
-      submitter: text.submitter,
-      inFlight: text.inFlight,
-      wanted: () => control.desired(),
-      known: () => control.known(),
-    }),
-  );
-  whole.onChange(() => control.fleetChanged());
-  const placement = stack.use(new PlacementLoop({ bus, clock, watch, desired, desiredModels: () => control.desired() }));
-  const bodies = new BodyParsers();
-  stack.defer(() => bodies.close());
-  const identity = { name: "nereid", version: options.version };
-  const tensors: TensorServing = {
-    ...whole,
-    control,
-    sharedMemory: stack.use(new SharedMemoryRegions({ allowed: isLoopbackHost(options.host) })),
-    trace: new TraceSettings(),
-    log: new LogSettings(),
-    forwardedHeaders: undefined,
-  };
-  const server = await startHttpServer({
-    host: options.host,
-    port: options.port,
-    clock,
-    routes: [
-      ...openaiRoutes({ generation, models, bodies, clock, random, systemFingerprint: `nereid-${options.version}` }),
-      ...kserveRoutes({ generation, models, bodies, random, identity, tensors }),
-      ...consoleRoutes({ models, identity, nodes: () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat) }),
-    ],
-    report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),
-  });
-  stack.defer(() => server.close(CLOSE_GRACE_MS));
+  const core = startCore(options, deps, stack);
+  const { watch, text, whole, control } = core;
+  const server = await startDoors(options, deps, core, stack);
   const metricsServer = stack.use(
-    await startMetricsServer({ host: options.host, port: options.metricsPort, metricsText: () => metrics.metricsText() }),
+    await startMetricsServer({ host: options.host, port: options.metricsPort, metricsText: () => deps.metrics.metricsText() }),
   );
   stack.defer(
     watch.onChange(() => {
@@ -135,7 +90,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   return {
     httpAddress: `http://${options.host}:${server.port}`,
     metricsAddress: `http://${options.host}:${metricsServer.port}`,
-    models,
+    models: text.models,
     loaded,
     async wholeModels() {
       const ready = (await control.index()).filter(({ state }) => state === "READY");
@@ -144,4 +99,61 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
     onChange: (listener) => watch.onChange(listener),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** What is behind the doors: the fleet, placement, and the serving of text and tensors. */
+interface Core {
+  readonly watch: FleetWatch;
+  readonly text: TextServing;
+  readonly whole: ModelServing;
+  readonly control: ClusterModelControl;
+}
+
+function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDisposableStack): Core {
+  const { bus, clock, logger } = deps;
+  const desired = () => options.desired;
+  const watch = stack.use(new FleetWatch(bus, clock, logger));
+  const text = stack.use(createTextServing({ ...deps, fleet: watch.fleet, desired }));
+  const control = new ClusterModelControl({
+    folders: new RepositoryFolders(deps.sources),
+    fleet: { models: () => whole.hosted() },
+    nudge: () => placement.nudge(),
+    mode: options.modelControl === "explicit" ? "explicit" : "none",
+  });
+  const { models: directory, submitter, inFlight } = text;
+  const [wanted, known] = [() => control.desired(), () => control.known()];
+  const whole = stack.use(createModelServing({ ...deps, fleet: watch.fleet, directory, submitter, inFlight, wanted, known }));
+  whole.onChange(() => control.fleetChanged());
+  const placement = stack.use(new PlacementLoop({ bus, clock, watch, desired, desiredModels: () => control.desired() }));
+  return { watch, text, whole, control };
+}
+
+async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core, stack: AsyncDisposableStack): Promise<HttpServer> {
+  const { clock, random, logger } = deps;
+  const { generation, models } = core.text;
+  const identity = { name: "nereid", version: options.version };
+  const bodies = new BodyParsers();
+  stack.defer(() => bodies.close());
+  const tensors: TensorServing = {
+    ...core.whole,
+    control: core.control,
+    sharedMemory: stack.use(new SharedMemoryRegions({ allowed: isLoopbackHost(options.host) })),
+    trace: new TraceSettings(),
+    log: new LogSettings(),
+    forwardedHeaders: undefined,
+  };
+  const nodes = () => core.watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
+  const server = await startHttpServer({
+    host: options.host,
+    port: options.port,
+    clock,
+    routes: [
+      ...openaiRoutes({ generation, models, bodies, clock, random, systemFingerprint: `nereid-${options.version}` }),
+      ...kserveRoutes({ generation, models, bodies, random, identity, tensors }),
+      ...consoleRoutes({ models, identity, nodes }),
+    ],
+    report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),
+  });
+  stack.defer(() => server.close(CLOSE_GRACE_MS));
+  return server;
 }

@@ -66,7 +66,7 @@ export class MessageReader {
     if (length > this.#bytesMax) throw tooLarge(length, this.#bytesMax);
     const end = PREFIX_BYTES + length;
     if (bytes.byteLength >= end) {
-      frames.push({ compressed: flag === 1, bytes: bytes.subarray(PREFIX_BYTES, end) });
+      frames.push({ compressed: flag === 1, bytes: plain(bytes.subarray(PREFIX_BYTES, end)) });
       return bytes.subarray(end);
     }
     this.#compressed = flag === 1;
@@ -91,6 +91,11 @@ export class MessageReader {
     frames.push({ compressed: this.#compressed, bytes: gathered });
     return bytes.subarray(part.byteLength);
   }
+}
+
+/** No Buffer: its `slice` copies nothing, and who takes the bytes must not have to know. */
+export function plain({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 export function tooLarge(bytes: number | undefined, bytesMax: number): ServingError {

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { ServingError } from "../../core/errors.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
-import { type CompressionLevel, compressed, type Encoding } from "./compression.ts";
+import { ACCEPTED_ENCODINGS, type CompressionLevel, compressed, type Encoding } from "./compression.ts";
 import type { Connection } from "./connection.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { GrpcCall, Message } from "./method.ts";
@@ -17,6 +17,8 @@ const JOINED_BYTES_MAX = 32 * 1024;
 const PART_BYTES = 256 * 1024;
 
 const HEAD = { ":status": 200, "content-type": "application/grpc" };
+const REFUSAL_HEAD = { ...HEAD, "grpc-accept-encoding": ACCEPTED_ENCODINGS };
+const WITHOUT_BODY = { endStream: true, sendDate: false };
 const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
 
 /** What all calls of a server share. */
@@ -144,12 +146,11 @@ export class RunningCall implements GrpcCall {
     this.#options.connection.sent();
     if (stream.headersSent) {
       this.#trailers = statusTrailers(error);
-      stream.end();
+      stream.end(); // the trailers follow what is still to be sent
     } else {
-      stream.respond({ ...HEAD, ...statusTrailers(error) }, { endStream: true });
+      stream.respond({ ...REFUSAL_HEAD, ...statusTrailers(error) }, WITHOUT_BODY);
+      this.#dropRequest();
     }
-    // What is left of the request is of no use: RFC 9113, 8.1
-    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   /** Stops the handler and ends the call with the reason. */
@@ -193,7 +194,16 @@ export class RunningCall implements GrpcCall {
     const { responseEncoding: encoding, connection } = this.#options;
     connection.sent();
     this.stream.respond(encoding === "identity" ? HEAD : { ...HEAD, "grpc-encoding": encoding }, WITH_TRAILERS);
-    this.stream.on("wantTrailers", () => this.stream.sendTrailers(this.#trailers));
+    this.stream.on("wantTrailers", () => {
+      this.stream.sendTrailers(this.#trailers);
+      if (!this.stream.readableEnded) setImmediate(() => this.#dropRequest()); // Node sends trailers in an immediate, too
+    });
+  }
+
+  /** What is left of the request is of no use (RFC 9113, 8.1). */
+  #dropRequest(): void {
+    const { stream } = this;
+    if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   async #answerInParts(message: Message): Promise<void> {

@@ -110,7 +110,7 @@ export function elementsIn(dtype: Dtype, byteLength: number): number | undefined
 }
 
 function span(bytes: Uint8Array, size: number): [buffer: ArrayBufferLike, offset: number, length: number] {
-  const { buffer, byteOffset, byteLength } = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes); // a Buffer's slice is no copy
   return [buffer, byteOffset, Math.floor(byteLength / size)];
 }
 

@@ -64,7 +64,7 @@ export class Channel {
     const call = client.makeUnaryRequest(
       pathOf(method),
       (message: MessageInitShape<I>) => encoded(method.input, message),
-      (bytes) => fromBinary(method.output, bytes),
+      (bytes) => decoded(method.output, bytes),
       request,
       metadata,
       deadline,
@@ -84,7 +84,7 @@ export class Channel {
     const call = client.makeBidiStreamRequest(
       pathOf(method),
       (message: MessageInitShape<I>) => encoded(method.input, message),
-      (bytes) => fromBinary(method.output, bytes),
+      (bytes) => decoded(method.output, bytes),
       metadata,
       deadline,
     );
@@ -148,6 +148,11 @@ function pathOf(method: DescMethod): string {
 function encoded<T extends DescMessage>(schema: T, message: MessageInitShape<T>): Buffer {
   const { buffer, byteOffset, byteLength } = toBinary(schema, create(schema, message));
   return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/** A message's bytes are parts of these, and no Buffers. */
+function decoded<T extends DescMessage>(schema: T, { buffer, byteOffset, byteLength }: Buffer): MessageShape<T> {
+  return fromBinary(schema, new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 function settlement<T>() {

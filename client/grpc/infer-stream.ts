@@ -17,6 +17,7 @@ export type InferStreamItem =
   | { readonly kind: "result"; readonly result: InferResult }
   | { readonly kind: "failure"; readonly id: string; readonly error: ClientError };
 
+const ROOM_EVENTS = ["drain", "close", "error", "status"];
 const NONE: ReadonlySet<string> = new Set();
 
 /**
@@ -29,6 +30,7 @@ export class InferStream implements AsyncDisposable, AsyncIterable<InferStreamIt
   readonly #call: Call;
   readonly #limit: LinkedSignal;
   #ended = false;
+  #room: Promise<void> | undefined;
 
   private constructor(channel: Channel, options: CallOptions, call: Call, limit: LinkedSignal) {
     this.#channel = channel;
@@ -84,8 +86,19 @@ export class InferStream implements AsyncDisposable, AsyncIterable<InferStreamIt
       throw new ClientError("FAILED_PRECONDITION", "the stream takes no more requests: open another one");
     }
     if (this.#call.write(message)) return;
-    await new Promise<void>((resolve) => {
-      for (const event of ["drain", "close", "error", "status"]) this.#call.once(event, () => resolve());
+    this.#room ??= this.#untilRoom();
+    await this.#room;
+  }
+
+  /** One wait for all that send meanwhile. Ends also when the call does. */
+  #untilRoom(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        for (const event of ROOM_EVENTS) this.#call.off(event, done);
+        this.#room = undefined;
+        resolve();
+      };
+      for (const event of ROOM_EVENTS) this.#call.on(event, done);
     });
   }
 

@@ -4,6 +4,8 @@ import type { ServedModel } from "../gateway/serving/text-generation.ts";
 export interface BannerFacts {
   /** `http://HOST:PORT`. */
   readonly httpAddress: string;
+  /** `HOST:PORT`. */
+  readonly grpcAddress: string;
   readonly metricsAddress: string;
   /** The language model, if there is one. */
   readonly model: ServedModel | undefined;
@@ -17,6 +19,7 @@ export function banner(facts: BannerFacts): string {
   const { model } = facts;
   const rows: readonly (readonly [string, string])[] = [
     ["HTTP", `${facts.httpAddress}  (OpenAI: /v1, Triton: /v2)`],
+    ["gRPC", `${facts.grpcAddress}  (Triton)`],
     ["metrics", `${facts.metricsAddress}/metrics`],
     ...(model === undefined ? [] : languageRows(model)),
     ...(facts.wholeModels.length === 0 ? [] : [["models", facts.wholeModels.join(", ")] as const]),

@@ -62,6 +62,7 @@ export const UP_SETTINGS = {
   }),
   host: setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" }),
   port: setting({ kind: port, fallback: 8000, help: "port of the HTTP protocols; 0 takes a free one" }),
+  grpcPort: setting({ kind: port, fallback: 8001, help: "port of Triton's gRPC API; 0 takes a free one" }),
   metricsPort: setting({ kind: port, fallback: 8002, help: "port of /metrics; 0 takes a free one" }),
   models,
   modelControlMode: setting<"none" | "explicit">({

@@ -40,6 +40,7 @@ export interface ClusterOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  readonly grpcPort: number;
   readonly metricsPort: number;
   /** Holds one folder per model, as in a Triton model repository. */
   readonly repositoryFolder: string;
@@ -61,6 +62,8 @@ export interface ClusterHooks {
 /** A running cluster; disposing it ends every process that it started. */
 export interface Cluster extends AsyncDisposable {
   readonly httpAddress: string;
+  /** `HOST:PORT`. */
+  readonly grpcAddress: string;
   readonly metricsAddress: string;
   readonly gateway: Gateway;
   /** The language model, if there is one. */
@@ -121,6 +124,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const running = stack.move();
   return {
     httpAddress: gateway.httpAddress,
+    grpcAddress: gateway.grpcAddress,
     metricsAddress: gateway.metricsAddress,
     gateway,
     model,

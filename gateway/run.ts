@@ -12,6 +12,7 @@ import { FleetWatch } from "./control/fleet-watch.ts";
 import { ClusterModelControl } from "./control/model-control.ts";
 import { PlacementLoop } from "./control/placement-loop.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
+import { type GrpcServer, startGrpcServer } from "./grpc/server.ts";
 import { BodyParsers } from "./http/body-parser.ts";
 import { isLoopbackHost } from "./http/host-check.ts";
 import { startMetricsServer } from "./http/metrics-server.ts";
@@ -22,6 +23,7 @@ import { kserveRoutes } from "./kserve/routes.ts";
 import { SharedMemoryRegions } from "./kserve/shared-memory.ts";
 import type { TensorServing } from "./kserve/tensor-serving.ts";
 import { TraceSettings } from "./kserve/trace-settings.ts";
+import { kserveGrpcMethods } from "./kserve-grpc/methods.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import type { DesiredReplica } from "./placement/desired.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
@@ -32,6 +34,7 @@ export interface GatewayOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  readonly grpcPort: number;
   readonly metricsPort: number;
   /** Language models that placement is to keep running. */
   readonly desired: readonly DesiredReplica[];
@@ -54,6 +57,8 @@ export interface GatewayDeps {
 export interface Gateway extends AsyncDisposable {
   /** `http://HOST:PORT`. */
   readonly httpAddress: string;
+  /** `HOST:PORT`. */
+  readonly grpcAddress: string;
   readonly metricsAddress: string;
   readonly models: ModelDirectory;
   /** Whole models that the repository has, and that could not be loaded; resolves when all have been tried. */
@@ -72,7 +77,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   await using stack = new AsyncDisposableStack();
   const core = startCore(options, deps, stack);
   const { watch, text, whole, control } = core;
-  const server = await startDoors(options, deps, core, stack);
+  const { http, grpc } = await startDoors(options, deps, core, stack);
   const metricsServer = stack.use(
     await startMetricsServer({ host: options.host, port: options.metricsPort, metricsText: () => deps.metrics.metricsText() }),
   );
@@ -88,7 +93,8 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const loaded = options.modelControl === "none" ? control.loadAll(closing.signal) : Promise.resolve([]);
   const running = stack.move();
   return {
-    httpAddress: `http://${options.host}:${server.port}`,
+    httpAddress: `http://${options.host}:${http.port}`,
+    grpcAddress: `${options.host}:${grpc.port}`,
     metricsAddress: `http://${options.host}:${metricsServer.port}`,
     models: text.models,
     loaded,
@@ -114,7 +120,7 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDispo
   const desired = () => options.desired;
   const watch = stack.use(new FleetWatch(bus, clock, logger));
   const text = stack.use(createTextServing({ ...deps, fleet: watch.fleet, desired }));
-  const control = new ClusterModelControl({
+  const control: ClusterModelControl = new ClusterModelControl({
     folders: new RepositoryFolders(deps.sources),
     fleet: { models: () => whole.hosted() },
     nudge: () => placement.nudge(),
@@ -122,13 +128,18 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDispo
   });
   const { models: directory, submitter, inFlight } = text;
   const [wanted, known] = [() => control.desired(), () => control.known()];
-  const whole = stack.use(createModelServing({ ...deps, fleet: watch.fleet, directory, submitter, inFlight, wanted, known }));
+  const whole: ModelServing = stack.use(createModelServing({ ...deps, fleet: watch.fleet, directory, submitter, inFlight, wanted, known }));
   whole.onChange(() => control.fleetChanged());
-  const placement = stack.use(new PlacementLoop({ bus, clock, watch, desired, desiredModels: () => control.desired() }));
+  const placement: PlacementLoop = stack.use(new PlacementLoop({ bus, clock, watch, desired, desiredModels: () => control.desired() }));
   return { watch, text, whole, control };
 }
 
-async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core, stack: AsyncDisposableStack): Promise<HttpServer> {
+interface Doors {
+  readonly http: HttpServer;
+  readonly grpc: GrpcServer;
+}
+
+async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core, stack: AsyncDisposableStack): Promise<Doors> {
   const { clock, random, logger } = deps;
   const { generation, models } = core.text;
   const identity = { name: "nereid", version: options.version };
@@ -143,7 +154,7 @@ async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core
     forwardedHeaders: undefined,
   };
   const nodes = () => core.watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
-  const server = await startHttpServer({
+  const http = await startHttpServer({
     host: options.host,
     port: options.port,
     clock,
@@ -154,6 +165,14 @@ async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core
     ],
     report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),
   });
-  stack.defer(() => server.close(CLOSE_GRACE_MS));
-  return server;
+  stack.defer(() => http.close(CLOSE_GRACE_MS));
+  const grpc = await startGrpcServer({
+    host: options.host,
+    port: options.grpcPort,
+    clock,
+    methods: kserveGrpcMethods({ generation, models, random, identity, tensors }),
+    report: (err, path) => logger.warn({ err, path }, "a call failed"),
+  });
+  stack.defer(() => grpc.close(CLOSE_GRACE_MS));
+  return { http, grpc };
 }

@@ -20,7 +20,7 @@ async function run(
   [repositoryFolder = "", cacheFolder = "", model = "", loads = "1"]: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const flags = ["--model", model, "--port", "0", "--metrics-port", "0", "--threads", "1"];
+  const flags = ["--model", model, "--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--threads", "1"];
   const settings = readSettings(UP_SETTINGS, { flags, environment: {} });
   const stages = settings.nodes;
   const logger = createLogger({ level: "warn", form: "readable" });

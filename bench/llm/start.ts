@@ -45,7 +45,7 @@ async function start(context: BenchContext): Promise<readonly Row[]> {
 
 async function measure(context: BenchContext): Promise<ReadonlyMap<string, number>> {
   const beganMs = performance.now();
-  const flags = ["start", "--", "--port", "0", "--metrics-port", "0"];
+  const flags = ["start", "--", "--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
   const { program, match } = await startServer("npm", flags, OUR_ADDRESS, { cwd: ROOT, signal: context.signal, limitMs: LIMIT_MS });
   await using _program = program;
   const readyMs = performance.now();

@@ -25,6 +25,8 @@ async function failureOf(file: Uint8Array, ...flags: readonly string[]): Promise
     "up",
     "--port",
     "0",
+    "--grpc-port",
+    "0",
     "--metrics-port",
     "0",
     "--log-level",

@@ -30,6 +30,7 @@ export interface ClusterFlags {
 export async function startRealCluster(cache: ShardCache, { nodes = 2, slots = 8 }: ClusterFlags = {}): Promise<RunningCluster> {
   const flags = {
     "--port": "0",
+    "--grpc-port": "0",
     "--metrics-port": "0",
     "--models": path.dirname(realModelFolder()),
     "--cache": cache.folder,

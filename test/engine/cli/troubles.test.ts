@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAIN, run } from "./command.ts";
 
-const PORTS = ["--port", "0", "--metrics-port", "0"];
+const PORTS = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
 let root: string;
 
 beforeEach(() => {
@@ -34,7 +34,7 @@ describe("a start that fails", () => {
     await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
     const address = holder.address();
     const port = String(typeof address === "object" && address !== null ? address.port : 0);
-    expect(await failureOf("up", "--port", port, "--metrics-port", "0")).toContain(port);
+    expect(await failureOf("up", "--port", port, "--grpc-port", "0", "--metrics-port", "0")).toContain(port);
     await new Promise((resolve) => holder.close(resolve));
   });
 

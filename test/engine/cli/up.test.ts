@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { familyOf, MAIN, run, SETUP, type Started, start, stillThere } from "./command.ts";
 
-const PORTS = ["--port", "0", "--metrics-port", "0"];
+const PORTS = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
 const GONE_MS = 10_000;
 
 async function addresses(cluster: Started): Promise<{ readonly http: string; readonly metrics: string }> {

@@ -24,6 +24,7 @@ const model: ServedModel = {
 describe("the banner", () => {
   const text = banner({
     httpAddress: "http://127.0.0.1:8000",
+    grpcAddress: "127.0.0.1:8001",
     metricsAddress: "http://127.0.0.1:8002",
     model,
     wholeModels: ["add_sub"],
@@ -35,6 +36,7 @@ describe("the banner", () => {
 Nereid is ready after 3.2 s
 
   HTTP     http://127.0.0.1:8000  (OpenAI: /v1, Triton: /v2)
+  gRPC     127.0.0.1:8001  (Triton)
   metrics  http://127.0.0.1:8002/metrics
   model    smollm2-135m-instruct version 1 (native, context 8192 tokens)
   node-1   layers 0 to 9 (stage 1 of 3), layers 20 to 29 (stage 3 of 3)

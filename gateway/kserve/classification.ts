@@ -35,7 +35,7 @@ export interface ClassificationOptions {
 export function classify(tensor: Tensor, { classes, batched, labels }: ClassificationOptions): Tensor {
   const { name, dtype, shape, data } = tensor;
   if (!isOrdered(dtype)) throw invalid(`class result not available for output due to unsupported type '${dtype}'`);
-  const values: Values = new VALUES[dtype](data.slice().buffer);
+  const values: Values = new VALUES[dtype](new Uint8Array(data).buffer);
   if (values.length > CLASSES_MAX) throw invalid("classification output tensor too large");
   const batch = batched ? (shape[0] ?? 1) : undefined;
   const width = values.length / Math.max(1, batch ?? 1);

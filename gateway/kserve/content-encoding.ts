@@ -46,7 +46,8 @@ export function responseEncoding(header: string | undefined): Encoding | "identi
 /** @throws ServingError INVALID_ARGUMENT when it is not so compressed, or becomes larger than `bytesMax`, before memory is taken for that */
 export async function inflate(encoding: Encoding, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await CODECS[encoding].inflate(bytes, { maxOutputLength: bytesMax });
+    const inflated = await CODECS[encoding].inflate(bytes, { maxOutputLength: bytesMax });
+    return new Uint8Array(inflated.buffer, inflated.byteOffset, inflated.byteLength); // no Buffer: its slice() would be a view
   } catch (thrown) {
     const isTooLarge = thrown instanceof Error && "code" in thrown && thrown.code === "ERR_BUFFER_TOO_LARGE";
     if (!isTooLarge) throw invalid(`failed to decompress the request body: it is not ${encoding}`);

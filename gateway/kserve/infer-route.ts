@@ -81,7 +81,7 @@ function inOnePiece(bytes: Uint8Array<ArrayBuffer>): Body {
 }
 
 function rawCall(body: Body, view: ModelView): InferCall {
-  const inputs = [rawInput(wholeBody(body), view)];
+  const inputs = [rawInput(new BodyBytes(body).take(body.byteLength), view)];
   const outputs = new Map();
   return { head: { id: "", parameters: new Map(), priority: 0, timeoutUs: 0, binaryOutput: true, inputs: [], outputs }, inputs };
 }

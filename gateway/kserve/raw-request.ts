@@ -4,7 +4,7 @@ import { joinBytesElements, type Tensor } from "../../core/tensor/tensor.ts";
 import type { ModelView, TensorSpec } from "../serving/model-catalog.ts";
 import { invalid, requestPrefix } from "./triton-error.ts";
 
-/** @param data the whole body @throws ServingError INVALID_ARGUMENT when the model does not say what it is */
+/** @param data the whole body, no Buffer @throws ServingError INVALID_ARGUMENT when the model does not say what it is */
 export function rawInput(data: Uint8Array, view: ModelView): Tensor {
   const [spec] = view.inputs;
   if (spec === undefined || view.inputs.length !== 1) {

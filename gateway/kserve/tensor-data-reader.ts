@@ -206,7 +206,7 @@ function readStrings(text: string, start: number, slot: DataSlot): Uint8Array {
     offset += 4 + length;
     elements.passed(end + 1);
   }
-  return out;
+  return new Uint8Array(out.buffer, out.byteOffset, bytes);
 }
 
 /** The closing quotation mark of the checked string that opens at `at`. */

@@ -49,7 +49,7 @@ export function writeTensorData(tensor: Tensor): string {
 /** The data at an address that typed arrays of any width take. */
 function aligned({ name, dtype, shape, data }: Tensor): ArrayBuffer {
   if (data.byteLength !== elementCount(shape) * DTYPES[dtype].bytes) throw wrongSize(name);
-  return data.slice().buffer;
+  return new Uint8Array(data).buffer;
 }
 
 function wrongSize(name: string) {

@@ -70,7 +70,7 @@ describe("compression", () => {
   });
 
   test.each(["gzip", "deflate"] as const)("%s goes there and back", async (encoding) => {
-    expect(await inflate(encoding, await deflate(encoding, "text"), 100)).toEqual(Buffer.from("text"));
+    expect(await inflate(encoding, await deflate(encoding, "text"), 100)).toEqual(new Uint8Array(Buffer.from("text")));
   });
 
   test("a body is inflated no further than the limit, and only when it is so compressed", async () => {

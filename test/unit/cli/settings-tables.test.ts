@@ -10,9 +10,10 @@ describe("the settings of nereid up", () => {
     expect(up([])).toMatchObject({
       nodes: 2,
       model: "smollm2-135m-instruct",
-      quantization: "native",
+      quantization: "auto",
       host: "127.0.0.1",
       port: 8000,
+      grpcPort: 8001,
       metricsPort: 8002,
     });
   });

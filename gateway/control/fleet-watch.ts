@@ -16,11 +16,15 @@ export class FleetWatch implements Disposable {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #subscription: { unsubscribe(): void };
+  /** Milliseconds in which a heartbeat could have been heard: while this process is held up, nobody is silent. */
+  #listenedMs = 0;
+  #lookedAtMs: number;
   #takeBack: () => void = () => {};
 
   constructor(bus: Bus, clock: Clock, logger: Logger) {
     this.#clock = clock;
     this.#logger = logger;
+    this.#lookedAtMs = clock.now();
     this.#subscription = bus.subscribe(SUBJECTS.everyHeartbeat, (payload) => this.#hear(payload));
     this.#scheduleExpiry();
   }
@@ -33,7 +37,7 @@ export class FleetWatch implements Disposable {
 
   #hear(payload: Uint8Array): void {
     try {
-      if (this.fleet.hear(decodeJson(Heartbeat, payload), this.#clock.now())) this.#changed();
+      if (this.fleet.hear(decodeJson(Heartbeat, payload), this.#listenedMs)) this.#changed();
     } catch (thrown) {
       this.#logger.warn({ err: ServingError.from(thrown) }, "a heartbeat that does not fit was dropped");
     }
@@ -41,7 +45,10 @@ export class FleetWatch implements Disposable {
 
   #scheduleExpiry(): void {
     this.#takeBack = this.#clock.after(EXPIRY_PERIOD_MS, () => {
-      const silent = this.fleet.expire(this.#clock.now());
+      const nowMs = this.#clock.now();
+      this.#listenedMs += Math.min(nowMs - this.#lookedAtMs, 2 * EXPIRY_PERIOD_MS);
+      this.#lookedAtMs = nowMs;
+      const silent = this.fleet.expire(this.#listenedMs);
       if (silent.length > 0) {
         this.#logger.warn({ nodes: silent }, "nodes are silent and taken for dead");
         this.#changed();

@@ -1,6 +1,6 @@
 /** Which node hosts which whole model: from what is wanted and what is there to commands, level-triggered. Pure. */
 import type { NodeId, ReplicaId } from "../../core/ids.ts";
-import type { Fleet } from "../control/fleet.ts";
+import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import type { DesiredModel } from "./desired.ts";
 import { COMMAND_REPEAT_MS, type Command } from "./reconcile.ts";
 
@@ -15,7 +15,10 @@ export interface ModelReconciliation {
   readonly plans: ReadonlyMap<ReplicaId, ModelPlan>;
 }
 
-/** A model stays where it is; a new one goes to the node with the fewest models, then the most free memory, then by name. */
+/**
+ * A model stays where it is; a new one goes to the node with the fewest models, then the most free memory, then by name. A node
+ * that was taken for dead and speaks again may hold what another one was told to load meanwhile: one copy stays.
+ */
 export function reconcileModels(
   desired: readonly DesiredModel[],
   fleet: Fleet,
@@ -23,7 +26,7 @@ export function reconcileModels(
   nowMs: number,
 ): ModelReconciliation {
   const hosted = fleet.models();
-  const there = new Set<string>(hosted.map(({ replica }) => replica));
+  const there = copiesThatStay(hosted);
   const commands: Command[] = [];
   const next = new Map<ReplicaId, ModelPlan>();
   const load = new Map<NodeId, number>(fleet.nodes().map(({ node }) => [node, 0]));
@@ -45,10 +48,24 @@ export function reconcileModels(
     count(node);
   }
   const wanted = new Set<string>(desired.map(({ replica }) => replica));
-  for (const { node, replica, state } of hosted) {
-    if (!wanted.has(replica) && state.kind !== "draining") commands.push({ node, control: { kind: "unload", replica } });
+  for (const copy of hosted) {
+    const { node, replica, state } = copy;
+    const stays = wanted.has(replica) && there.get(replica) === copy;
+    if (!stays && state.kind !== "draining") commands.push({ node, control: { kind: "unload", replica } });
   }
   return { commands, plans: next };
+}
+
+/** The lowest stays. */
+const STAYS = { ready: 0, loading: 1, failed: 2, draining: 3 } as const satisfies Record<ModelOnNode["state"]["kind"], number>;
+
+function copiesThatStay(hosted: readonly ModelOnNode[]): ReadonlyMap<string, ModelOnNode> {
+  const copies = new Map<string, ModelOnNode>();
+  for (const copy of hosted) {
+    const other = copies.get(copy.replica);
+    if (other === undefined || STAYS[copy.state.kind] < STAYS[other.state.kind]) copies.set(copy.replica, copy);
+  }
+  return copies;
 }
 
 function emptiest(fleet: Fleet, load: ReadonlyMap<NodeId, number>): NodeId | undefined {

@@ -6,18 +6,17 @@ import type { InferSubmit } from "../../core/messages/infer.ts";
 import { decodeInferResult } from "../../core/messages/infer-codec.ts";
 import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import type { Random } from "../../core/random.ts";
-import type { ModelOnNode } from "../control/fleet.ts";
 import type { InFlight } from "../routing/in-flight.ts";
 import { checkInferRequest } from "./check-inputs.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
-import type { ModelViews } from "./model-views.ts";
+import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
 import type { Submitter } from "./submit.ts";
 import { wholeAnswer } from "./whole-answer.ts";
 
 export interface InferenceDeps {
   readonly catalog: ModelCatalog;
-  readonly views: Pick<ModelViews, "served">;
+  readonly views: Pick<ModelViews, "readyFor">;
   readonly submitter: Submitter;
   readonly inFlight: InFlight;
   readonly clock: Clock;
@@ -48,9 +47,12 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
   const refused = new Set<string>();
   let refusal: ServingError | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const hosted = chooseNode(view, refused, deps);
-    if (hosted === undefined) break;
-    refused.add(hosted.replica);
+    const chosen = chooseNode(view, refused, deps);
+    if (chosen === undefined) break;
+    const { hosted, model } = chosen;
+    // Of a later load than the one that the request was checked against: it may want other inputs.
+    if (model.configJson !== view.configJson) checkInferRequest(request, { ...model, versions: view.versions });
+    refused.add(refusalKey(hosted));
     using _count = deps.inFlight.begin(hosted.replica);
     const remainingMs = request.deadlineMs === undefined ? undefined : Math.max(0, request.deadlineMs - (deps.clock.now() - arrivedMs));
     const submission = await deps.submitter.submit(toSubmit(request, hosted.replica, remainingMs), hosted, signal);
@@ -67,15 +69,21 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
   );
 }
 
-/** The replica with the least under way, by its own word and by what this gateway has sent since. */
-function chooseNode(view: ModelView, refused: ReadonlySet<string>, deps: InferenceDeps): ModelOnNode | undefined {
-  let best: ModelOnNode | undefined;
+const refusalKey = ({ node, replica }: ServedVersion["hosted"]): string => `${node} ${replica}`;
+
+/**
+ * The replica with the least under way, by its own word and by what this gateway has sent since. Of a version that is being
+ * reloaded the old one, unless that has refused already: then it drains, and the new one has taken over.
+ */
+function chooseNode(view: ModelView, refused: ReadonlySet<string>, deps: InferenceDeps): ServedVersion | undefined {
+  const ready = deps.views.readyFor(view.name, view.version);
+  const left = refused.size === 0 ? ready : ready.filter(({ hosted }) => !refused.has(refusalKey(hosted)));
+  let best: ServedVersion | undefined;
   let bestLoad = Number.POSITIVE_INFINITY;
-  for (const { hosted, model } of deps.views.served()) {
-    if (model.name !== view.name || model.version !== view.version || refused.has(hosted.replica)) continue;
-    const load = Math.max(hosted.inFlight + hosted.queued, deps.inFlight.count(hosted.replica));
+  for (const one of oldestOf(left)) {
+    const load = Math.max(one.hosted.inFlight + one.hosted.queued, deps.inFlight.count(one.hosted.replica));
     if (load < bestLoad) {
-      best = hosted;
+      best = one;
       bestLoad = load;
     }
   }

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { parsePublishedModel } from "../../core/model/published-model.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
-import type { Fleet } from "../control/fleet.ts";
+import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import type { InFlight } from "../routing/in-flight.ts";
 import { FleetModelCatalog } from "./fleet-model-catalog.ts";
 import { FleetStatistics } from "./fleet-statistics.ts";
@@ -34,6 +34,8 @@ export interface ModelServing extends Disposable {
   readonly inference: Inference;
   readonly catalog: ModelCatalog;
   readonly statistics: ModelStatisticsSource;
+  /** What the fleet hosts, as this gateway can use it. */
+  hosted(): readonly ModelOnNode[];
   /** To be called when the fleet changes. */
   refresh(): void;
   /** Called when a model has become servable. */
@@ -49,6 +51,7 @@ export function createModelServing(deps: ModelServingDeps): ModelServing {
     inference: createInference({ ...deps, views, catalog }),
     catalog,
     statistics: new FleetStatistics({ ...deps, views }),
+    hosted: () => views.hosted(),
     refresh: () => views.refresh(),
     onChange: (listener) => views.onChange(listener),
     [Symbol.dispose]: () => views[Symbol.dispose](),

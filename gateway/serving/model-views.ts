@@ -23,6 +23,8 @@ export class ModelViews {
   readonly #views = new Map<string, PublishedModel>();
   readonly #fetching = new Set<string>();
   readonly #closing = new AbortController();
+  /** All that can take requests, by `model/version`; undefined: to be looked up again. */
+  #ready: ReadonlyMap<string, readonly ServedVersion[]> | undefined;
   #changed: () => void = () => {};
 
   constructor(deps: ModelViewsDeps) {
@@ -34,22 +36,28 @@ export class ModelViews {
     this.#changed = listener;
   }
 
+  /** What the fleet hosts, as this gateway can use it: what is ready but has not been described yet is still loading. */
+  hosted(): readonly ModelOnNode[] {
+    return this.#deps.fleet
+      .models()
+      .map((hosted) =>
+        hosted.state.kind === "ready" && !this.#views.has(hosted.state.view) ? { ...hosted, state: { kind: "loading" } } : hosted,
+      );
+  }
+
+  /** All that can take requests for a version, later loads of it included. */
+  readyFor(model: string, version: string): readonly ServedVersion[] {
+    return this.#readyVersions().get(`${model}/${version}`) ?? [];
+  }
+
   /** All that serves now. Of a version that is being reloaded the old replicas serve, until they are told to drain. */
   served(): readonly ServedVersion[] {
-    const ready = this.#deps.fleet.models().flatMap((hosted) => {
-      const model = hosted.state.kind === "ready" ? this.#views.get(hosted.state.view) : undefined;
-      return model === undefined ? [] : [{ hosted, model, number: replicaNumber(hosted.replica) }];
-    });
-    const oldest = new Map<string, number>();
-    for (const { hosted, number } of ready) {
-      const version = `${hosted.model}/${hosted.version}`;
-      oldest.set(version, Math.min(number, oldest.get(version) ?? number));
-    }
-    return ready.filter(({ hosted, number }) => oldest.get(`${hosted.model}/${hosted.version}`) === number);
+    return [...this.#readyVersions().values()].flatMap(oldestOf);
   }
 
   /** To be called when the fleet changes: fetches what is missing, forgets what nobody serves. */
   refresh(): void {
+    this.#ready = undefined;
     const wanted = new Set<string>();
     for (const hosted of this.#deps.fleet.models()) {
       if (hosted.state.kind !== "ready") continue;
@@ -59,6 +67,21 @@ export class ModelViews {
     for (const digest of this.#views.keys()) if (!wanted.has(digest)) this.#views.delete(digest);
   }
 
+  #readyVersions(): ReadonlyMap<string, readonly ServedVersion[]> {
+    if (this.#ready !== undefined) return this.#ready;
+    const versions = new Map<string, ServedVersion[]>();
+    for (const hosted of this.#deps.fleet.models()) {
+      const model = hosted.state.kind === "ready" ? this.#views.get(hosted.state.view) : undefined;
+      if (model === undefined) continue;
+      const key = `${hosted.model}/${hosted.version}`;
+      const same = versions.get(key);
+      if (same === undefined) versions.set(key, [{ hosted, model }]);
+      else same.push({ hosted, model });
+    }
+    this.#ready = versions;
+    return versions;
+  }
+
   #fetch(digest: string, hosted: ModelOnNode): void {
     if (this.#views.has(digest) || this.#fetching.has(digest)) return;
     this.#fetching.add(digest);
@@ -66,6 +89,7 @@ export class ModelViews {
       .get(digest, hosted, this.#closing.signal)
       .then((model) => {
         this.#views.set(digest, model);
+        this.#ready = undefined;
         this.#changed();
       })
       .catch((thrown: unknown) => {
@@ -81,4 +105,11 @@ export class ModelViews {
   [Symbol.dispose](): void {
     this.#closing.abort(new ServingError("UNAVAILABLE", "the gateway is shutting down: try another"));
   }
+}
+
+/** Of the replicas of one version those of its earliest load. */
+export function oldestOf(replicas: readonly ServedVersion[]): readonly ServedVersion[] {
+  if (replicas.length < 2) return replicas;
+  const oldest = Math.min(...replicas.map(({ hosted }) => replicaNumber(hosted.replica)));
+  return replicas.filter(({ hosted }) => replicaNumber(hosted.replica) === oldest);
 }

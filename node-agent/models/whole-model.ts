@@ -17,6 +17,7 @@ import { BatchEngine } from "../engines/batch/batch-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
 import { enginePlan } from "./engine-plan.ts";
 import { onnxSessionOptions } from "./onnx-config-session.ts";
+import type { OpenTurns } from "./open-turns.ts";
 import { publishedView } from "./published-view.ts";
 import { warmUpBatches } from "./warm-up-batches.ts";
 
@@ -29,6 +30,7 @@ export interface WholeModelDeps {
   readonly cache: ResponseCache | undefined;
   /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
   readonly startAfter: number;
+  readonly openTurns: OpenTurns;
   readonly onChange: () => void;
   readonly onRestart: (model: string) => void;
 }
@@ -97,8 +99,9 @@ export class WholeModel implements AsyncDisposable {
     };
   }
 
-  /** Takes nothing new, finishes what is here, gives the memory back. */
+  /** Takes nothing new, finishes what is here, gives the memory back. One that is not open yet has nothing to finish. */
   async drain(): Promise<void> {
+    if (this.#state.kind === "loading") this.#abort();
     this.#become({ kind: "draining" });
     await this.#opening;
     await this.#engine?.drain();
@@ -106,9 +109,13 @@ export class WholeModel implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new ServingError("CANCELLED", "the model is being unloaded"));
+    this.#abort();
     await this.#opening;
     await this.#engine?.[Symbol.asyncDispose]();
+  }
+
+  #abort(): void {
+    this.#stop.abort(new ServingError("CANCELLED", "the model is being unloaded"));
   }
 
   #become(state: State): void {
@@ -119,6 +126,7 @@ export class WholeModel implements AsyncDisposable {
   async #open(): Promise<void> {
     const { model, version } = this.load;
     try {
+      using _turn = await this.#deps.openTurns.take(this.#stop.signal);
       const view = await this.#openEngine();
       this.#view = view;
       if (this.#state.kind === "loading") this.#become({ kind: "ready", view: createHash("sha256").update(view).digest("hex") });

@@ -1,15 +1,22 @@
 /** The whole models on this node, by replica: loads, drains, reports. */
 import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
+import { OpenTurns } from "./open-turns.ts";
 import { WholeModel, type WholeModelDeps } from "./whole-model.ts";
 
+export type WholeModelsDeps = Omit<WholeModelDeps, "onChange" | "openTurns">;
+
+/** Models that open at a time; each starts a process for each of its instances. */
+const OPENING_MAX = 2;
+
 export class WholeModels implements AsyncDisposable {
-  readonly #deps: Omit<WholeModelDeps, "onChange">;
+  readonly #deps: WholeModelsDeps;
+  readonly #openTurns = new OpenTurns(OPENING_MAX);
   readonly #models = new Map<string, WholeModel>();
   readonly #draining = new Set<Promise<void>>();
   #changed: () => void = () => {};
 
-  constructor(deps: Omit<WholeModelDeps, "onChange">) {
+  constructor(deps: WholeModelsDeps) {
     this.#deps = deps;
   }
 
@@ -20,7 +27,8 @@ export class WholeModels implements AsyncDisposable {
   /** A replica that is here already stays as it is. */
   load(command: LoadModel): void {
     if (this.#models.has(command.replica)) return;
-    this.#models.set(command.replica, new WholeModel(command, { ...this.#deps, onChange: () => this.#changed() }));
+    const deps = { ...this.#deps, openTurns: this.#openTurns, onChange: () => this.#changed() };
+    this.#models.set(command.replica, new WholeModel(command, deps));
     this.#changed();
   }
 

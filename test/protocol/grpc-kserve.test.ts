@@ -8,7 +8,7 @@ import {
   ServerReflectionRequestSchema,
   ServerReflectionResponseSchema,
 } from "../../protos/gen/grpc/reflection/v1/reflection_pb.ts";
-import { GRPCInferenceService, type ModelInferRequestSchema } from "../../protos/gen/grpc_service_pb.ts";
+import { GRPCInferenceService, type ModelInferRequest, type ModelInferRequestSchema } from "../../protos/gen/grpc_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../protos/gen/health_pb.ts";
 import { ScriptedModels } from "../support/scripted-models.ts";
 import { SCRIPTED_MODEL } from "../support/scripted-text.ts";
@@ -18,7 +18,7 @@ import { streamBytes } from "./grpc-stream-bytes.ts";
 
 const { method: rpc } = GRPCInferenceService;
 
-type InferInit = MessageInitShape<typeof ModelInferRequestSchema>;
+type InferInit = Exclude<MessageInitShape<typeof ModelInferRequestSchema>, ModelInferRequest>;
 type ParameterInit = NonNullable<InferInit["parameters"]>[string];
 
 type ReflectionInit = ServerReflectionRequest["messageRequest"];

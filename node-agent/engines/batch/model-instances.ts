@@ -2,6 +2,7 @@
  * The instances of a hosted version: each has a runner of its own that executes one batch at a time, and is started again when
  * that dies, after pauses that grow.
  */
+import { linkedSignal } from "../../../core/abort.ts";
 import { type Clock, sleep } from "../../../core/clock.ts";
 import { assert, ServingError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
@@ -70,12 +71,21 @@ export class ModelInstances implements AsyncDisposable {
    */
   static async open(options: InstancesOptions, deps: InstancesDeps, signal: AbortSignal): Promise<ModelInstances> {
     const instances = new ModelInstances(options, deps);
-    const started = await Promise.allSettled(instances.#slots.map(() => instances.#start(signal)));
-    const runners = started.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
-    const failure = started.find((each) => each.status === "rejected");
-    if (failure !== undefined) {
+    using group = linkedSignal(signal);
+    const failures: unknown[] = [];
+    const started = await Promise.all(
+      instances.#slots.map(() =>
+        instances.#start(group.signal).catch((thrown) => {
+          failures.push(thrown);
+          group.abort(thrown); // the others need not go on
+          return undefined;
+        }),
+      ),
+    );
+    const runners = started.filter((runner) => runner !== undefined);
+    if (failures.length > 0) {
       await Promise.all(runners.map((runner) => runner.close()));
-      throw failure.reason;
+      throw failures[0];
     }
     instances.#incarnation = runners[0]?.incarnation ?? "";
     instances.#keepers = instances.#slots.map((slot, place) => instances.#keepUp(slot, runners[place]));

@@ -82,6 +82,6 @@ export interface ModelStatistics {
 }
 
 export interface ModelStatisticsSource {
-  /** Of one model, or of all where no name is given; gathered from all nodes. @throws ServingError NOT_FOUND with Triton's text. */
+  /** Of one model, or of all where no name is given; gathered from all nodes. @throws ServingError INVALID_ARGUMENT with Triton's text. */
   statistics(name: string | undefined, version: number | undefined, signal: AbortSignal): Promise<readonly ModelStatistics[]>;
 }

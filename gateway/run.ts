@@ -14,6 +14,7 @@ import { PlacementLoop } from "./control/placement-loop.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
 import { type GrpcServer, startGrpcServer } from "./grpc/server.ts";
 import { BodyParsers } from "./http/body-parser.ts";
+import { countedRoutes } from "./http/counted-routes.ts";
 import { isLoopbackHost } from "./http/host-check.ts";
 import { startMetricsServer } from "./http/metrics-server.ts";
 import type { Route } from "./http/route.ts";
@@ -140,9 +141,10 @@ interface Doors {
 }
 
 async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core, stack: AsyncDisposableStack): Promise<Doors> {
-  const { clock, random, logger } = deps;
+  const { clock, random, logger, metrics } = deps;
   const { generation, models } = core.text;
   const identity = { name: "nereid", version: options.version };
+  const systemFingerprint = `nereid-${options.version}`;
   const bodies = new BodyParsers();
   stack.defer(() => bodies.close());
   const tensors: TensorServing = {
@@ -159,8 +161,8 @@ async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core
     port: options.port,
     clock,
     routes: [
-      ...openaiRoutes({ generation, models, bodies, clock, random, systemFingerprint: `nereid-${options.version}` }),
-      ...kserveRoutes({ generation, models, bodies, random, identity, tensors }),
+      ...countedRoutes("openai", openaiRoutes({ generation, models, bodies, clock, random, systemFingerprint }), metrics.requests),
+      ...countedRoutes("kserve", kserveRoutes({ generation, models, bodies, random, identity, tensors }), metrics.requests),
       ...consoleRoutes({ models, identity, nodes }),
     ],
     report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),

@@ -1,0 +1,22 @@
+/** Counts what a door answers, by outcome: a stream when it begins, everything else when its answer is there. */
+import { ServingError } from "../../core/errors.ts";
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import type { HttpAnswer, HttpRequest, Route } from "./route.ts";
+
+/** Only requests for inference are counted: probes and pages would hide them. */
+export function countedRoutes(door: string, routes: readonly Route[], requests: Metrics["requests"]): readonly Route[] {
+  return routes.map((route) => (route.access === "inference" ? { ...route, handle: counted(door, route, requests) } : route));
+}
+
+function counted(door: string, route: Route, requests: Metrics["requests"]): (request: HttpRequest) => Promise<HttpAnswer> {
+  return async (request) => {
+    try {
+      const answer = await route.handle(request);
+      requests.inc({ door, outcome: answer.kind === "events" || answer.status < 400 ? "ok" : `status ${answer.status}` });
+      return answer;
+    } catch (thrown) {
+      requests.inc({ door, outcome: ServingError.from(thrown).code });
+      throw thrown;
+    }
+  };
+}

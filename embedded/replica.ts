@@ -3,7 +3,7 @@
  * benchmarks that measure the engine alone. Real shards, real runner processes, real sockets between the stages.
  */
 import { systemClock } from "../core/clock.ts";
-import { assert } from "../core/errors.ts";
+import { assert, ServingError } from "../core/errors.ts";
 import { generationId, modelName, replicaId } from "../core/ids.ts";
 import type { ChoiceToken, FinishReason, GenerationSubmit } from "../core/messages/generation.ts";
 import { GREEDY, type SamplingParameters } from "../core/model/sampling-parameters.ts";
@@ -81,8 +81,8 @@ export async function startReplica(options: ReplicaOptions, logger: Logger, sign
   const joining = wire.join({ replica, epoch, first }, { result: engine.onResult, broken: (error) => engine.broken(error) }, signal);
   await Promise.all(runners.map((runner, stage) => runner.connect({ epoch, next: addresses[stage + 1] ?? wire.address }, signal)));
   const pipeline = await joining;
-  stack.defer(() => pipeline.close());
   engine.attach(pipeline, epoch);
+  stack.defer(() => engine.broken(new ServingError("UNAVAILABLE", "the replica is being ended")));
   await engine.canary(signal);
   const running = stack.move();
   return {

@@ -149,7 +149,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, sweep: Sw
   });
   request.on("close", () => {
     finish();
-    reject(new ServingError("CANCELLED", "the client went away while sending the body"));
+    if (!request.complete) reject(new ServingError("CANCELLED", "the client went away while sending the body"));
   });
   return promise;
 }

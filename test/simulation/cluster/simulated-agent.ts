@@ -1,0 +1,79 @@
+/** A whole agent on scripted runners: started, found at its link address, and started again as another incarnation. */
+import { tmpdir } from "node:os";
+import type { MemoryBroker } from "../../../core/bus/memory.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { nodeId } from "../../../core/ids.ts";
+import type { LinkNetwork } from "../../../core/link/link.ts";
+import type { MemoryLinks } from "../../../core/link/memory.ts";
+import type { Random } from "../../../core/random.ts";
+import { ModelSources } from "../../../core/repository/model-sources.ts";
+import type { Logger } from "../../../core/telemetry/logger.ts";
+import type { Metrics } from "../../../core/telemetry/metrics.ts";
+import type { ScriptedRunners } from "../../../core/wire/scripted.ts";
+import { ScriptedModelRunners } from "../../../core/wire/scripted-model-runner.ts";
+import { Agent } from "../../../node-agent/agent.ts";
+import type { Cutter } from "../../../node-agent/models/cutter.ts";
+
+export interface SimulatedAgentDeps {
+  readonly broker: MemoryBroker;
+  readonly links: MemoryLinks;
+  readonly hub: ScriptedRunners;
+  readonly cutter: Cutter;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+const MEMORY = { totalBytes: 2 ** 34, freeBytes: 2 ** 34 };
+
+export class SimulatedAgent {
+  readonly node;
+  /** Its link's address; empty while it is away. */
+  address = "";
+  readonly #deps: SimulatedAgentDeps;
+  #running: AsyncDisposableStack | undefined;
+
+  constructor(name: string, deps: SimulatedAgentDeps) {
+    this.node = nodeId(name);
+    this.#deps = deps;
+  }
+
+  async start(): Promise<void> {
+    const { broker, links, hub, clock, random } = this.#deps;
+    const stack = new AsyncDisposableStack();
+    const bus = stack.use(broker.connect());
+    const wire = stack.use(hub.openWire());
+    const network: LinkNetwork = {
+      dial: (address, signal) => links.dial(address, signal),
+      listen: async (onLink) => {
+        const listener = await links.listen(onLink);
+        this.address = listener.address;
+        return listener;
+      },
+    };
+    const agent = await Agent.start({
+      ...this.#deps,
+      node: this.node,
+      bus,
+      wire,
+      links: network,
+      runners: hub,
+      modelRunners: new ScriptedModelRunners({ clock, signature: { inputs: [], outputs: [] } }),
+      sources: new ModelSources({ repositoryFolder: tmpdir(), uploadsFolder: tmpdir(), random }),
+      cacheBytes: 0,
+      cpu: "scripted",
+      memory: () => MEMORY,
+    });
+    stack.use(agent);
+    this.#running = stack;
+  }
+
+  /** Its runners and links go with it. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    this.address = "";
+    await running?.disposeAsync();
+  }
+}

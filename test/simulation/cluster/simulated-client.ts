@@ -1,0 +1,184 @@
+/** A client of a simulated gateway: asks, reads at its own pace, perhaps leaves, and holds every token against the model's own. */
+import type { Clock } from "../../../core/clock.ts";
+import { sleep } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { GREEDY } from "../../../core/model/sampling-parameters.ts";
+import { scriptedTokens } from "../../../core/wire/scripted-stage.ts";
+import type { TextEvent, TextGeneration, TextRequest } from "../../../gateway/serving/text-generation.ts";
+import type { Dice } from "./dice.ts";
+import { type ClusterShape, END_ID, MODEL, VOCAB_SIZE } from "./simulated-cluster.ts";
+
+/** How a client reads and leaves. */
+export interface Manner {
+  /** Milliseconds between two events that it reads. */
+  readonly readEveryMs: number;
+  /** Stops reading after so many events for so long. */
+  readonly rest: { readonly afterEvents: number; readonly forMs: number } | undefined;
+  /** Leaves the loop after so many events. */
+  readonly leaveAfterEvents: number | undefined;
+}
+
+const STOP_CHARACTER = "e";
+const NEVER = new AbortController().signal;
+
+export const POLITE: Manner = { readEveryMs: 0, rest: undefined, leaveAfterEvents: undefined };
+
+export function drawManner(dice: Dice): Manner {
+  return {
+    readEveryMs: dice.happens(0.15) ? dice.whole(20, 300) : 0,
+    rest: dice.happens(0.08) ? { afterEvents: dice.whole(1, 10), forMs: dice.happens(0.3) ? 40_000 : dice.whole(500, 5_000) } : undefined,
+    leaveAfterEvents: dice.happens(0.06) ? dice.whole(1, 12) : undefined,
+  };
+}
+
+export function drawRequest(dice: Dice, shape: ClusterShape): TextRequest {
+  const { slots, contextLength } = shape;
+  const promptTokens = dice.happens(0.2) ? dice.whole(1, contextLength - 30) : dice.whole(1, 20);
+  const room = contextLength - promptTokens;
+  const tokensMax = dice.happens(0.1) ? undefined : dice.happens(0.2) ? dice.whole(1, room) : dice.whole(1, Math.min(room, 40));
+  return {
+    model: MODEL,
+    tenant: `tenant ${dice.whole(0, 2)}`,
+    prompt: { kind: "ids", ids: Array.from({ length: promptTokens }, () => dice.whole(0, VOCAB_SIZE - 1)) },
+    choices: dice.happens(0.25) ? dice.whole(1, slots) : 1,
+    tokensMax,
+    stop: dice.happens(0.25) ? [STOP_CHARACTER] : [],
+    sampling: { ...GREEDY, seed: dice.seed() },
+    deadlineMs: dice.happens(0.15) ? dice.whole(50, 4_000) : undefined,
+    traceparent: "",
+  };
+}
+
+/** What a choice must come to, whatever happens on the way. */
+function wantedChoice(request: TextRequest, choice: number, contextLength: number) {
+  const promptIds = request.prompt.kind === "ids" ? request.prompt.ids : [];
+  const tokensMax = request.tokensMax ?? contextLength - promptIds.length;
+  const ids = scriptedTokens(promptIds, tokensMax, { seed: request.sampling.seed, choice, vocabSize: VOCAB_SIZE });
+  const stopIds = [END_ID, ...request.stop.map((text) => text.charCodeAt(0))];
+  const end = ids.findIndex((id) => stopIds.includes(id));
+  return { ids: end === -1 ? ids : ids.slice(0, end + 1), reason: end === -1 ? "length" : "stop" };
+}
+
+interface Choice {
+  readonly wanted: { readonly ids: readonly number[]; readonly reason: string };
+  tokens: number;
+  finished: boolean;
+}
+
+export class SimulatedClient {
+  readonly name: string;
+  readonly request: TextRequest;
+  readonly manner: Manner;
+  readonly startedMs: number;
+  /** When it was over, one way or another. */
+  overMs: number | undefined;
+  /** Whether it has left or canceled. */
+  left = false;
+  error: ServingError | undefined;
+  tokens = 0;
+  readonly #clock: Clock;
+  readonly #violated: (what: string) => void;
+  readonly #choices: readonly Choice[];
+  readonly #abort = new AbortController();
+  #accepted = false;
+
+  constructor(name: string, request: TextRequest, options: ClientOptions) {
+    this.name = name;
+    this.request = request;
+    this.manner = options.manner;
+    this.#clock = options.clock;
+    this.#violated = (what) => options.violated(`${name}: ${what}`);
+    this.startedMs = options.clock.now();
+    this.#choices = Array.from({ length: request.choices }, (_, choice) => ({
+      wanted: wantedChoice(request, choice, options.contextLength),
+      tokens: 0,
+      finished: false,
+    }));
+  }
+
+  /** Whether it has all that it asked for. */
+  get complete(): boolean {
+    return this.#choices.every(({ finished }) => finished);
+  }
+
+  /** Reads without rests and stays to the end: its answer depends on the cluster alone. */
+  get attentive(): boolean {
+    return this.manner.rest === undefined;
+  }
+
+  cancel(): void {
+    if (this.overMs !== undefined) return;
+    this.left = true;
+    this.#abort.abort(new ServingError("CANCELLED", "the client has canceled"));
+  }
+
+  /** Resolves when it is over; never throws. */
+  async run(generation: TextGeneration): Promise<void> {
+    const { readEveryMs, rest, leaveAfterEvents } = this.manner;
+    let events = 0;
+    try {
+      for await (const event of generation.generate(this.request, this.#abort.signal)) {
+        this.#hear(event);
+        events += 1;
+        if (events === leaveAfterEvents) {
+          this.left = true;
+          break;
+        }
+        if (readEveryMs > 0) await sleep(this.#clock, readEveryMs, NEVER);
+        if (rest?.afterEvents === events) await sleep(this.#clock, rest.forMs, NEVER);
+      }
+    } catch (thrown) {
+      if (thrown instanceof ServingError) this.error = thrown;
+      else this.#violated(`it failed with ${String(thrown)}`);
+    }
+    this.overMs = this.#clock.now();
+    this.#judgeEnd();
+  }
+
+  #hear(event: TextEvent): void {
+    if (event.kind === "started") {
+      if (this.#accepted) this.#violated("it started twice");
+      this.#accepted = true;
+      return;
+    }
+    const choice = this.#choices[event.choice];
+    if (choice === undefined || choice.finished || !this.#accepted) {
+      this.#violated(`a ${event.kind} of choice ${event.choice} came where none belongs`);
+      return;
+    }
+    if (event.kind === "delta") {
+      for (const { id } of event.tokens) {
+        const wanted = choice.wanted.ids[choice.tokens];
+        if (id !== wanted) this.#violated(`choice ${event.choice} has ${id} at ${choice.tokens}, the model says ${wanted}`);
+        choice.tokens += 1;
+        this.tokens += 1;
+      }
+      if (event.position !== choice.tokens - 1) this.#violated(`a delta ends at ${event.position}, not at ${choice.tokens - 1}`);
+      return;
+    }
+    choice.finished = true;
+    const { ids, reason } = choice.wanted;
+    if (event.reason !== reason || choice.tokens !== ids.length || event.completionTokens !== ids.length)
+      this.#violated(`choice ${event.choice} ended with ${event.reason} after ${choice.tokens} tokens, not ${reason} after ${ids.length}`);
+  }
+
+  #judgeEnd(): void {
+    const { error } = this;
+    if (error === undefined) {
+      if (!this.complete && !this.left) this.#violated("it ended without a finish and without an error");
+      return;
+    }
+    const allowed = ["UNAVAILABLE", "RESOURCE_EXHAUSTED"];
+    if (this.left) allowed.push("CANCELLED");
+    if (this.request.deadlineMs !== undefined) allowed.push("DEADLINE_EXCEEDED");
+    if (!allowed.includes(error.code)) this.#violated(`it failed with ${error.code}: ${error.message}`);
+    if (error.message.length < 10) this.#violated(`its error says nothing: ${error.message}`);
+  }
+}
+
+export interface ClientOptions {
+  readonly manner: Manner;
+  readonly clock: Clock;
+  readonly contextLength: number;
+  readonly violated: (what: string) => void;
+}

@@ -1,0 +1,176 @@
+/** Gateways and agents of one simulated cluster, over memory adapters that fail on command, with a shape drawn from a seed. */
+import { MemoryBroker } from "../../../core/bus/memory.ts";
+import { modelName, replicaId } from "../../../core/ids.ts";
+import { MemoryLinks } from "../../../core/link/memory.ts";
+import { serializeTextBundle } from "../../../core/model/text-bundle-codec.ts";
+import { type Random, seededRandom } from "../../../core/random.ts";
+import type { Logger } from "../../../core/telemetry/logger.ts";
+import { createMetrics } from "../../../core/telemetry/metrics.ts";
+import { ScriptedRunners } from "../../../core/wire/scripted.ts";
+import type { Step } from "../../../core/wire/step.ts";
+import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
+import { byteLevelBundle } from "../../support/text-bundles.ts";
+import { MemoryCutter } from "../../unit/node-agent/models/memory-cutter.ts";
+import type { Dice } from "./dice.ts";
+import { SimulatedAgent } from "./simulated-agent.ts";
+import { SimulatedGateway } from "./simulated-gateway.ts";
+import { VirtualTime } from "./virtual-time.ts";
+
+export const MODEL = "scripted";
+const BUNDLE = byteLevelBundle();
+export const VOCAB_SIZE = BUNDLE.vocabSize;
+/** Ends a choice. */
+export const END_ID = 256;
+const TEXT = serializeTextBundle(BUNDLE);
+
+export interface ClusterShape {
+  readonly agents: number;
+  readonly gateways: number;
+  readonly replicas: number;
+  readonly stages: number;
+  readonly slots: number;
+  readonly contextLength: number;
+  readonly decodeRowsMin: number;
+  readonly nodesMin: number;
+  /** Milliseconds that a runner takes to open its shard. */
+  readonly openMs: number;
+}
+
+export function drawShape(dice: Dice): ClusterShape {
+  const agents = dice.whole(2, 3);
+  const decodeRowsMin = dice.whole(1, 2);
+  return {
+    agents,
+    gateways: dice.whole(1, 2),
+    replicas: dice.happens(0.3) ? 2 : 1,
+    stages: dice.whole(1, 3),
+    slots: dice.whole(decodeRowsMin, 6),
+    contextLength: dice.whole(60, 300),
+    decodeRowsMin,
+    nodesMin: dice.happens(0.7) ? agents : 1,
+    openMs: dice.whole(0, 400),
+  };
+}
+
+/** Milliseconds of a stage; far fewer tokens a second than a real one, so that a simulated second costs few steps. */
+function stepMs(step: Step, stages: number): number {
+  if (step.run.kind === "none") return 0;
+  return (step.run.kind === "prefill" ? 4 + 0.3 * step.run.tokens.length : 12 + step.run.rows.length) / stages;
+}
+
+export class SimulatedCluster {
+  readonly shape: ClusterShape;
+  readonly time = new VirtualTime();
+  readonly broker = new MemoryBroker({ clock: this.time });
+  readonly links: MemoryLinks;
+  readonly hub: ScriptedRunners;
+  readonly agents: readonly SimulatedAgent[];
+  readonly gateways: SimulatedGateway[];
+  readonly metrics = createMetrics();
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #desired: readonly DesiredReplica[];
+  /** Starts and stops that wait for the clock. */
+  readonly #moving = new Set<Promise<void>>();
+  #placing = 0;
+
+  constructor(shape: ClusterShape, seed: bigint, logger: Logger) {
+    const { time, broker, metrics } = this;
+    this.shape = shape;
+    this.#random = seededRandom(seed);
+    this.#logger = logger;
+    this.links = new MemoryLinks({ clock: time, random: this.#random });
+    const { stages, openMs, decodeRowsMin } = shape;
+    this.hub = new ScriptedRunners({
+      clock: time.uncounted(), // a step that hangs does so beyond its runner's death
+      vocabSize: VOCAB_SIZE,
+      openMs,
+      decodeRowsMin,
+      runMs: (step) => stepMs(step, stages),
+    });
+    const cutter = new MemoryCutter({ text: TEXT, vocabSize: VOCAB_SIZE, contextLengthMax: 4096 });
+    const shared = { broker, links: this.links, clock: time, random: this.#random, logger, metrics };
+    this.agents = Array.from({ length: shape.agents }, (_, n) => new SimulatedAgent(`node-${n}`, { ...shared, hub: this.hub, cutter }));
+    this.#desired = Array.from({ length: shape.replicas }, (_, number) => desiredReplica(shape, number));
+    this.gateways = Array.from({ length: shape.gateways }, () => this.#gateway());
+    for (const agent of this.agents) this.#move(agent.start());
+    this.gateways[0]?.place();
+  }
+
+  /** Whether all starts and stops are done. */
+  get still(): boolean {
+    return this.#moving.size === 0;
+  }
+
+  get allReady(): boolean {
+    return this.gateways.every((gateway) => gateway.allReady);
+  }
+
+  /** Slots that are taken and choices that wait, as the first gateway sees it. */
+  get busy(): number {
+    const replicas = this.gateways[0]?.watch.fleet.replicas() ?? [];
+    return replicas.reduce((sum, { busySlots, queued }) => sum + busySlots + queued, 0);
+  }
+
+  restartAgent(agent: SimulatedAgent, pauseMs: number): void {
+    this.#move(this.#restart(agent, pauseMs));
+  }
+
+  /** Another gateway takes its place; clients of the old one have their streams cut. */
+  restartGateway(index: number): void {
+    const old = this.gateways[index];
+    if (old === undefined) return;
+    this.#move(old.stop());
+    this.gateways[index] = this.#gateway();
+    if (this.#placing === index) this.gateways[index]?.place();
+  }
+
+  /** The next gateway places from now on, and knows nothing of what the one before it did. */
+  movePlacement(): void {
+    this.gateways[this.#placing]?.stopPlacing();
+    this.#placing = (this.#placing + 1) % this.gateways.length;
+    this.gateways[this.#placing]?.place();
+  }
+
+  /** @returns whether everything ended in time. */
+  async stop(): Promise<boolean> {
+    for (const gateway of this.gateways) this.#move(gateway.stop());
+    for (const agent of this.agents) this.#move(agent.stop());
+    const stopped = await this.time.until(() => this.still, 10_000);
+    this.metrics[Symbol.dispose]();
+    return stopped;
+  }
+
+  #gateway(): SimulatedGateway {
+    const { broker, links, time, metrics } = this;
+    const [random, logger, desired] = [this.#random, this.#logger, this.#desired];
+    return new SimulatedGateway({ broker, links, desired, clock: time, random, logger, metrics });
+  }
+
+  async #restart(agent: SimulatedAgent, pauseMs: number): Promise<void> {
+    await agent.stop();
+    await new Promise<void>((resolve) => this.time.after(pauseMs, resolve));
+    await agent.start();
+  }
+
+  #move(task: Promise<void>): void {
+    const moving = task.finally(() => this.#moving.delete(moving));
+    this.#moving.add(moving);
+  }
+}
+
+function desiredReplica(shape: ClusterShape, number: number): DesiredReplica {
+  const model = modelName(MODEL);
+  const { stages, slots, contextLength, nodesMin } = shape;
+  return {
+    replica: replicaId(model, "1", number),
+    model,
+    version: "1",
+    stages,
+    quantization: "auto",
+    slots,
+    contextLength,
+    threads: 1,
+    nodesMin,
+  };
+}

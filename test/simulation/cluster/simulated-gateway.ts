@@ -1,0 +1,78 @@
+/** A whole gateway but for its doors: fleet, serving core and, where it has been given the task, placement. */
+import type { Bus } from "../../../core/bus/bus.ts";
+import type { MemoryBroker } from "../../../core/bus/memory.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { MemoryLinks } from "../../../core/link/memory.ts";
+import type { Random } from "../../../core/random.ts";
+import type { Logger } from "../../../core/telemetry/logger.ts";
+import type { Metrics } from "../../../core/telemetry/metrics.ts";
+import { FleetWatch } from "../../../gateway/control/fleet-watch.ts";
+import { PlacementLoop } from "../../../gateway/control/placement-loop.ts";
+import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
+import type { TextGeneration } from "../../../gateway/serving/text-generation.ts";
+import { createTextServing, type TextServing } from "../../../gateway/serving/text-serving.ts";
+
+export interface SimulatedGatewayDeps {
+  readonly broker: MemoryBroker;
+  readonly links: MemoryLinks;
+  readonly desired: readonly DesiredReplica[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export class SimulatedGateway {
+  readonly watch: FleetWatch;
+  readonly #deps: SimulatedGatewayDeps;
+  readonly #bus: Bus;
+  readonly #text: TextServing;
+  #placement: PlacementLoop | undefined;
+
+  constructor(deps: SimulatedGatewayDeps) {
+    const { broker, clock, logger } = deps;
+    this.#deps = deps;
+    this.#bus = broker.connect();
+    this.watch = new FleetWatch(this.#bus, clock, logger);
+    this.#text = createTextServing({ ...deps, bus: this.#bus, fleet: this.watch.fleet, desired: () => deps.desired });
+    this.watch.onChange(() => this.#text.warm());
+  }
+
+  get generation(): TextGeneration {
+    return this.#text.generation;
+  }
+
+  get inFlight(): number {
+    return this.#deps.desired.reduce((sum, { replica }) => sum + this.#text.inFlight.count(replica), 0);
+  }
+
+  /** Whether it sees every wanted replica ready. */
+  get allReady(): boolean {
+    const replicas = this.watch.fleet.replicas();
+    return this.#deps.desired.every(({ replica }) => replicas.some((one) => one.replica === replica && one.ready));
+  }
+
+  place(): void {
+    const { clock, desired } = this.#deps;
+    this.#placement = new PlacementLoop({
+      bus: this.#bus,
+      clock,
+      watch: this.watch,
+      desired: () => desired,
+      desiredModels: () => [],
+    });
+  }
+
+  /** Placement is somebody else's from now on; what was remembered is lost. */
+  stopPlacing(): void {
+    this.#placement?.[Symbol.dispose]();
+    this.#placement = undefined;
+  }
+
+  async stop(): Promise<void> {
+    this.stopPlacing();
+    await this.#text[Symbol.asyncDispose]();
+    this.watch[Symbol.dispose]();
+    await this.#bus[Symbol.asyncDispose]();
+  }
+}

@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   partitioner: ["core", "protos"],
   embedded: ["core", "gateway", "node-agent", "partitioner"],
   client: ["core", "protos"],
+  packaging: ["core"],
   cli: ["core", "embedded", "client", ...PROGRAMS],
 };
 
@@ -28,6 +29,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/jinja": ["gateway/text/"],
   "@bufbuild/protobuf": ["core/model/config/", "gateway/grpc/", "client/grpc/"],
   "@grpc/grpc-js": ["client/grpc/"],
+  typescript: ["packaging/"],
   commander: ["cli/"],
   picocolors: ["cli/"],
   typebox: ["core/messages/", "core/model/", "gateway/"],

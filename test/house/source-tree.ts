@@ -7,7 +7,7 @@ import ts from "typescript";
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Folders at the top that are not ours to judge. */
-const NOT_OURS = /(^|\/)(node_modules|coverage|\.git|\.cache)(\/|$)|^protos\/gen\/|^test\/golden\//;
+const NOT_OURS = /(^|\/)(node_modules|coverage|dist|\.git|\.cache)(\/|$)|^protos\/gen\/|^test\/golden\//;
 
 export interface Import {
   /** As written: `../core/clock.ts`, `node:fs`, `pino`. */

@@ -3,6 +3,7 @@ import { ServingError } from "../../../core/errors.ts";
 import { generationId, modelName, replicaId } from "../../../core/ids.ts";
 import type { ChoiceToken, GenerationSubmit } from "../../../core/messages/generation.ts";
 import { GREEDY } from "../../../core/model/sampling-parameters.ts";
+import type { ShardOpened } from "../../../core/wire/runner-handle.ts";
 import { ScriptedRunners } from "../../../core/wire/scripted.ts";
 import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
 import { SCRIPTED_VOCAB_SIZE, scriptedTokens } from "../../../core/wire/scripted-stage.ts";
@@ -88,6 +89,8 @@ export class LedReplica {
   readonly #shape: ReplicaShape;
   readonly #wire;
   #stages: ScriptedRunner[] = [];
+  /** A runner opens its shard once, whatever epochs it goes through. */
+  readonly #opened = new Map<ScriptedRunner, Promise<ShardOpened>>();
   #epoch = 0;
   #generations = 0;
 
@@ -108,9 +111,11 @@ export class LedReplica {
     const epoch = ++this.#epoch;
     const alive = this.#stages.filter((runner) => runner.alive);
     this.#stages = Array.from({ length: stages }, (_, stage) => alive[stage] ?? this.hub.start());
-    const opening = Promise.all(
-      this.#stages.map((runner) => runner.open({ folder: "", replica, slots, contextLength, threads: 1 }, signal)),
-    );
+    for (const runner of this.#stages) {
+      if (!this.#opened.has(runner))
+        this.#opened.set(runner, runner.open({ folder: "", replica, slots, contextLength, threads: 1 }, signal));
+    }
+    const opening = Promise.all(this.#stages.map((runner) => this.#opened.get(runner)));
     await this.clock.pass(1);
     const opened = await opening;
     for (let stage = stages - 1; stage >= 0; stage--) {

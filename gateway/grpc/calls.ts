@@ -29,6 +29,9 @@ const INFLATING_AT_ONCE = 4;
 /** Failures by our fault: what a client did wrong is told to the client alone. */
 const REPORTED: readonly string[] = ["INTERNAL", "UNKNOWN", "DATA_LOSS"];
 
+/** For whoever comes with a browser or curl. */
+const NO_GRPC_TEXT = "This is a gRPC server: it takes POST with content-type application/grpc.\n";
+
 const STOPPING = new ServingError("UNAVAILABLE", "GRPC server is shutting down and has stopped accepting new requests.");
 const CUT = new ServingError("UNAVAILABLE", "the server is stopping: ask another one, or again later");
 
@@ -68,7 +71,8 @@ export class Calls {
     if (stream.destroyed || stream.closed) return; // reset in the read that brought it
     const status = httpRefusal(headers);
     if (status !== undefined) {
-      stream.respond({ ":status": status }, { endStream: true });
+      stream.respond({ ":status": status, "content-type": "text/plain" });
+      stream.end(NO_GRPC_TEXT);
       stream.resume();
       return;
     }

@@ -18,7 +18,8 @@ export function inputTensors(request: WireInferRequest, view: ModelView, regions
   const tensors: Tensor[] = [];
   for (const input of inputs) {
     const { name, shape, datatype, contents } = input;
-    if (tensors.some((tensor) => tensor.name === name)) throw invalid(`${requestPrefix(request.id)}input '${name}' already exists in request`);
+    if (tensors.some((tensor) => tensor.name === name))
+      throw invalid(`${requestPrefix(request.id)}input '${name}' already exists in request`);
     const range = input.parameters.size === 0 ? undefined : sharedRange(input.parameters);
     let data: Uint8Array;
     if (range !== undefined) {

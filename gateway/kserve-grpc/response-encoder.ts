@@ -121,7 +121,8 @@ function writeOutput(writer: WireWriter, { name, dtype, shape }: Tensor): void {
 function writeParameter(writer: WireWriter, key: string, value: ParameterValue): void {
   writer.varint((4 << 3) | BYTES);
   const entry = writer.begin();
-  writeString(writer, 1, key);
+  writer.varint((1 << 3) | BYTES); // in a map's entry, also where it is empty
+  writer.string(key);
   writer.varint((2 << 3) | BYTES);
   const nested = writer.begin();
   if (typeof value === "boolean") {

@@ -124,7 +124,10 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDispo
   const control: ClusterModelControl = new ClusterModelControl({
     folders: new RepositoryFolders(deps.sources),
     fleet: { models: () => whole.hosted() },
-    nudge: () => placement.nudge(),
+    nudge: () => {
+      whole.refresh();
+      placement.nudge();
+    },
     mode: options.modelControl === "explicit" ? "explicit" : "none",
   });
   const { models: directory, submitter, inFlight } = text;

@@ -45,7 +45,7 @@ export function createInference(deps: InferenceDeps): Inference {
 async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<InferResponse> {
   const arrivedMs = deps.clock.now();
   const refused = new Set<string>();
-  let refusal: ServingError | undefined;
+  let unreachable: ServingError | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const chosen = chooseNode(view, refused, deps);
     if (chosen === undefined) break;
@@ -61,12 +61,11 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
       const { outputs } = decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
       return { model: view.name, version: view.version, parameters: new Map(), outputs };
     }
-    refusal =
-      submission.kind === "refused" ? new ServingError("UNAVAILABLE", submission.message, { reason: submission.reason }) : submission.error;
+    if (submission.kind === "unreachable") unreachable = submission.error;
   }
-  throw (
-    refusal ?? new ServingError("UNAVAILABLE", `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`)
-  );
+  if (unreachable !== undefined) throw unreachable;
+  deps.catalog.view(request.model, request.version); // unloaded meanwhile: it says so
+  throw new ServingError("UNAVAILABLE", `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`);
 }
 
 const refusalKey = ({ node, replica }: ServedVersion["hosted"]): string => `${node} ${replica}`;

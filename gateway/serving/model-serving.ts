@@ -23,7 +23,7 @@ export interface ModelServingDeps {
   readonly submitter: Submitter;
   readonly inFlight: InFlight;
   /** Whole models that should be ready, and all that somebody has asked for. */
-  readonly wanted: () => readonly { readonly model: string; readonly version: string }[];
+  readonly wanted: () => readonly { readonly replica: string; readonly model: string; readonly version: string }[];
   readonly known: () => readonly { readonly model: string; readonly version: string }[];
   readonly clock: Clock;
   readonly random: Random;
@@ -36,7 +36,7 @@ export interface ModelServing extends Disposable {
   readonly statistics: ModelStatisticsSource;
   /** What the fleet hosts, as this gateway can use it. */
   hosted(): readonly ModelOnNode[];
-  /** To be called when the fleet changes. */
+  /** To be called when the fleet changes, or what is wanted. */
   refresh(): void;
   /** Called when a model has become servable. */
   onChange(listener: () => void): void;
@@ -45,7 +45,7 @@ export interface ModelServing extends Disposable {
 export function createModelServing(deps: ModelServingDeps): ModelServing {
   const { fleet, submitter, clock, logger } = deps;
   const bundles = new TextBundles({ submitter, clock, bytesMax: VIEWS_BYTES_MAX, open: parsePublishedModel });
-  const views = new ModelViews({ fleet, bundles, logger });
+  const views = new ModelViews({ fleet, wanted: deps.wanted, bundles, logger });
   const catalog = new FleetModelCatalog({ ...deps, views });
   return {
     inference: createInference({ ...deps, views, catalog }),

@@ -8,6 +8,8 @@ import type { TextBundles } from "./text-bundles.ts";
 
 export interface ModelViewsDeps {
   readonly fleet: Pick<Fleet, "models">;
+  /** Replicas that somebody wants. What is to be unloaded takes no requests any more, though its node has not said so yet. */
+  readonly wanted: () => readonly { readonly replica: string }[];
   readonly bundles: TextBundles<PublishedModel>;
   readonly logger: Logger;
 }
@@ -55,7 +57,7 @@ export class ModelViews {
     return [...this.#readyVersions().values()].flatMap(oldestOf);
   }
 
-  /** To be called when the fleet changes: fetches what is missing, forgets what nobody serves. */
+  /** To be called when the fleet changes, or what is wanted: fetches what is missing, forgets what nobody serves. */
   refresh(): void {
     this.#ready = undefined;
     const wanted = new Set<string>();
@@ -70,9 +72,10 @@ export class ModelViews {
   #readyVersions(): ReadonlyMap<string, readonly ServedVersion[]> {
     if (this.#ready !== undefined) return this.#ready;
     const versions = new Map<string, ServedVersion[]>();
+    const wanted = new Set(this.#deps.wanted().map(({ replica }) => replica));
     for (const hosted of this.#deps.fleet.models()) {
       const model = hosted.state.kind === "ready" ? this.#views.get(hosted.state.view) : undefined;
-      if (model === undefined) continue;
+      if (model === undefined || !wanted.has(hosted.replica)) continue;
       const key = `${hosted.model}/${hosted.version}`;
       const same = versions.get(key);
       if (same === undefined) versions.set(key, [{ hosted, model }]);

@@ -2,17 +2,14 @@
 
 import { ServingError } from "../../core/errors.ts";
 import type { DynamicBatching, ModelConfiguration, QueuePolicy } from "../../core/model/config/configuration.ts";
-import type { BatchPlan, PlannedInput, PlannedOutput, WarmUp } from "../engines/batch/batch-plan.ts";
+import type { BatchPlan, PlannedInput, PlannedOutput } from "../engines/batch/batch-plan.ts";
 import type * as Scheduling from "../scheduling/batch-options.ts";
 
-export interface EnginePlanOptions {
-  readonly warmUps: readonly WarmUp[];
-  /** TRITONSERVER_DELAY_SCHEDULER; 0: none. */
-  readonly startAfter: number;
-}
-
-/** @throws ServingError UNIMPLEMENTED for what this version does not serve, with what is meant. */
-export function enginePlan(configuration: ModelConfiguration, { warmUps, startAfter }: EnginePlanOptions): BatchPlan {
+/** Without its warm-up, which takes files. @throws ServingError UNIMPLEMENTED for what this version does not serve, with what is meant. */
+export function enginePlan(
+  configuration: ModelConfiguration,
+  options: { /** TRITONSERVER_DELAY_SCHEDULER; 0: none. */ readonly startAfter: number },
+): Omit<BatchPlan, "warmUps"> {
   const { backend, scheduler, maxBatchSize, instanceGroups, name } = configuration;
   if (backend !== "onnxruntime") throw unserved(name, `backend '${backend}'`);
   if (scheduler.kind !== "default" && scheduler.kind !== "dynamic") throw unserved(name, `${scheduler.kind} scheduling`);
@@ -26,7 +23,7 @@ export function enginePlan(configuration: ModelConfiguration, { warmUps, startAf
   }
   return {
     maxBatchSize,
-    dynamic: scheduler.kind === "dynamic" ? dynamicOptions(scheduler, startAfter) : undefined,
+    dynamic: scheduler.kind === "dynamic" ? dynamicOptions(scheduler, options.startAfter) : undefined,
     instances: Math.max(
       1,
       active.reduce((sum, { count }) => sum + count, 0),
@@ -39,7 +36,6 @@ export function enginePlan(configuration: ModelConfiguration, { warmUps, startAf
       return { name: output.name, dims: output.dims, reshape: output.reshape, shapedLike: scatter?.source };
     }),
     batchInputs: configuration.batchInputs,
-    warmUps,
     rate: {
       needs: active[0]?.resources ?? [],
       priority: active[0]?.priority ?? 1,

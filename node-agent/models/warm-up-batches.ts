@@ -3,30 +3,37 @@
 import { ServingError } from "../../core/errors.ts";
 import type { ModelConfiguration, WarmupInput, WarmupSample } from "../../core/model/config/configuration.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
-import { byteSize, elementCount, joinBytesElements } from "../../core/tensor/tensor.ts";
-import type { WarmUp } from "../engines/batch/batch-plan.ts";
+import { byteSize, elementCount, joinBytesElements, type Tensor } from "../../core/tensor/tensor.ts";
+import { BatchAssembler } from "../engines/batch/assemble.ts";
+import type { BatchPlan, WarmUp } from "../engines/batch/batch-plan.ts";
 
 const FILE_BYTES_MAX = 256 * 1024 * 1024;
 
-/** @throws ServingError INVALID_ARGUMENT when a file holds too little. */
-export async function warmUpBatches(configuration: ModelConfiguration, files: ModelFiles): Promise<readonly WarmUp[]> {
+/** What the samples' requests are when they run together. @throws ServingError INVALID_ARGUMENT when a file holds too little. */
+export async function warmUpBatches(
+  configuration: ModelConfiguration,
+  plan: Omit<BatchPlan, "warmUps">,
+  files: ModelFiles,
+): Promise<readonly WarmUp[]> {
+  const assembler = new BatchAssembler(plan);
   const warmUps: WarmUp[] = [];
   for (const sample of configuration.warmups) {
     if (sample.batchSize === 0 && configuration.maxBatchSize > 0) continue;
-    warmUps.push(await warmUp(sample, configuration, files));
+    const batch = assembler.assemble(await sampleRequests(sample, configuration, files));
+    warmUps.push({ name: sample.name, batch, count: sample.count });
   }
   return warmUps;
 }
 
-async function warmUp(sample: WarmupSample, { maxBatchSize, outputs }: ModelConfiguration, files: ModelFiles): Promise<WarmUp> {
-  const rows = maxBatchSize > 0 ? sample.batchSize : 1;
-  const inputs = [];
+/** `batch_size` equal requests of one row each; one request where the model takes no batches. */
+async function sampleRequests(sample: WarmupSample, { maxBatchSize }: ModelConfiguration, files: ModelFiles) {
+  const inputs: Tensor[] = [];
   for (const input of sample.inputs) {
-    const data = await inputData(input, files);
-    const shape = maxBatchSize > 0 ? [rows, ...input.dims] : input.dims;
-    inputs.push({ head: { name: input.name, dtype: input.dtype, shape }, parts: Array.from({ length: rows }, () => data) });
+    const shape = maxBatchSize > 0 ? [1, ...input.dims] : input.dims;
+    inputs.push({ name: input.name, dtype: input.dtype, shape, data: await inputData(input, files) });
   }
-  return { name: sample.name, batch: { inputs, outputs: outputs.map(({ name }) => name) }, count: sample.count };
+  const request = { inputs, outputs: [] };
+  return Array.from({ length: maxBatchSize > 0 ? sample.batchSize : 1 }, () => request);
 }
 
 async function inputData({ name, dtype, dims, data }: WarmupInput, files: ModelFiles): Promise<Uint8Array> {

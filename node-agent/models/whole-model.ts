@@ -152,8 +152,8 @@ export class WholeModel implements AsyncDisposable {
     if (finished === undefined || configuration === undefined) {
       throw new ServingError("NOT_FOUND", `version ${version} of model '${model}' is not in the repository`);
     }
-    const warmUps = await warmUpBatches(configuration, files);
-    const plan = enginePlan(configuration, { warmUps, startAfter });
+    const unheated = enginePlan(configuration, { startAfter });
+    const plan = { ...unheated, warmUps: await warmUpBatches(configuration, unheated, files) };
     const { name } = modelFile(read.draft, Number(version), await files.list());
     const open = { ...onnxSessionOptions(configuration), file: path.join(sources.folder(model, source), name) };
     const kept = configuration.responseCache ? cache : undefined;

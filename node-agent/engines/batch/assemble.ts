@@ -7,19 +7,21 @@ import { batchInputs } from "./batch-inputs.ts";
 import type { BatchPlan, PlannedInput } from "./batch-plan.ts";
 import { reshaped } from "./reshape.ts";
 
+type RequestTensors = Pick<InferSubmit, "inputs" | "outputs">;
+
 export class BatchAssembler {
-  readonly #plan: BatchPlan;
+  readonly #plan: Pick<BatchPlan, "maxBatchSize" | "batchInputs">;
   readonly #inputs: ReadonlyMap<string, PlannedInput>;
   readonly #allOutputs: readonly string[];
 
-  constructor(plan: BatchPlan) {
+  constructor(plan: Pick<BatchPlan, "maxBatchSize" | "inputs" | "outputs" | "batchInputs">) {
     this.#plan = plan;
     this.#inputs = new Map(plan.inputs.map((input) => [input.name, input]));
     this.#allOutputs = plan.outputs.map(({ name }) => name);
   }
 
   /** @param requests at least one, all of one form */
-  assemble(requests: readonly InferSubmit[]): Batch {
+  assemble(requests: readonly RequestTensors[]): Batch {
     const [first] = requests;
     assert(first !== undefined, "a batch has a request");
     const inputs = first.inputs.map((tensor, place) => this.#join(tensor, place, requests));
@@ -31,13 +33,13 @@ export class BatchAssembler {
   }
 
   /** What is asked for by any of these, in the plan's order. */
-  outputs(requests: readonly InferSubmit[]): readonly string[] {
+  outputs(requests: readonly RequestTensors[]): readonly string[] {
     if (requests.some(({ outputs }) => outputs.length === 0)) return this.#allOutputs;
     const wanted = new Set(requests.flatMap(({ outputs }) => outputs));
     return wanted.size === this.#allOutputs.length ? this.#allOutputs : this.#allOutputs.filter((name) => wanted.has(name));
   }
 
-  #join(first: Tensor, place: number, requests: readonly InferSubmit[]): BatchInput {
+  #join(first: Tensor, place: number, requests: readonly RequestTensors[]): BatchInput {
     const planned = this.#inputs.get(first.name);
     const tensors = requests.length === 1 ? [first] : requests.map((request) => tensorAt(request, place, first.name));
     const parts = tensors.map(({ data }) => data);
@@ -60,7 +62,7 @@ export class BatchAssembler {
   }
 }
 
-function tensorAt({ inputs }: InferSubmit, place: number, name: string): Tensor {
+function tensorAt({ inputs }: RequestTensors, place: number, name: string): Tensor {
   const tensor = inputs[place];
   assert(tensor?.name === name, "requests of one form have the same inputs in the same order");
   return tensor;

@@ -1,0 +1,81 @@
+/** `nereid up` with a repository of whole models, in a process of its own and on free ports: what people run. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { ModelStatistics } from "../../../client/answers.ts";
+import { HttpClient } from "../../../client/http/http-client.ts";
+import { sleep, systemClock } from "../../../core/clock.ts";
+import { familyOf, MAIN, start } from "../../engine/cli/command.ts";
+
+export interface ModelCluster extends AsyncDisposable {
+  /** `http://HOST:PORT`. */
+  readonly url: string;
+  /** `HOST:PORT`. */
+  readonly grpcAddress: string;
+  readonly client: HttpClient;
+  /** Processes that have a model open, or are about to. Linux. */
+  runnerPids(): readonly number[];
+  /** Of a model's only version. */
+  statistics(model: string): Promise<ModelStatistics>;
+}
+
+/** Resolves when all models of the repository are ready; with `--model-control-mode explicit` at once. */
+export async function startModelCluster(repositoryFolder: string, flags: Readonly<Record<string, string>> = {}): Promise<ModelCluster> {
+  const cache = mkdtempSync(path.join(tmpdir(), "nereid-cache-"));
+  const all = {
+    "--model": "none",
+    "--models": repositoryFolder,
+    "--cache": cache,
+    "--port": "0",
+    "--grpc-port": "0",
+    "--metrics-port": "0",
+    "--log-level": "silent",
+    ...flags,
+  };
+  const command = start([MAIN, "up", ...Object.entries(all).flat()]);
+  const said = await command.printed("Ctrl-C\n");
+  const url = /HTTP +(http:\/\/[^ /]+)/.exec(said)?.[1] ?? "";
+  const client = new HttpClient(url);
+  return {
+    url,
+    grpcAddress: /gRPC +([^ ]+)/.exec(said)?.[1] ?? "",
+    client,
+    runnerPids: () => runnersBelow(command.child.pid),
+    async statistics(model) {
+      const [only] = await client.statistics(model);
+      if (only === undefined) throw new Error(`no statistics of ${model}`);
+      return only;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await client.close();
+      command.child.kill("SIGINT"); // killed, it could not remove its sockets
+      await command.ended;
+      rmSync(cache, { recursive: true, force: true });
+    },
+  };
+}
+
+function runnersBelow(pid: number | undefined): readonly number[] {
+  if (pid === undefined) return [];
+  return familyOf(pid).filter((id) => commandLine(id).includes("runners/onnx/main.ts"));
+}
+
+/** Empty for a process that has just ended. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+/** Asks again and again until the answer is as wanted; the test's own timeout is the limit. */
+export async function eventually<T>(ask: () => T | Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (wanted(answer)) return answer;
+    await sleep(systemClock, 20, NEVER);
+  }
+}

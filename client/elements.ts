@@ -2,7 +2,7 @@
  * Elements of tensors as JavaScript has them, and their bytes. Little-endian machines only, as all that Node is built for in
  * practice are. Pure.
  */
-import { DTYPES, type Dtype } from "../core/tensor/dtype.ts";
+import type { Dtype } from "../core/tensor/dtype.ts";
 import { bytesElements, joinBytesElements } from "../core/tensor/tensor.ts";
 import { readBfloat16, writeBfloat16 } from "./bfloat16.ts";
 import { ClientError, unsendable } from "./client-error.ts";
@@ -101,12 +101,6 @@ export function readElements<D extends Dtype>(dtype: D, bytes: Uint8Array): Elem
 /** The bytes of a typed array are not copied. @throws ClientError INVALID_ARGUMENT for a number that the datatype cannot hold */
 export function writeElements<D extends Dtype>(dtype: D, values: ElementValues[D]): Uint8Array {
   return WRITERS[dtype](values);
-}
-
-/** Elements in so many bytes; undefined for BYTES. */
-export function elementsIn(dtype: Dtype, byteLength: number): number | undefined {
-  const { bytes } = DTYPES[dtype];
-  return bytes === 0 ? undefined : byteLength / bytes;
 }
 
 function span(bytes: Uint8Array, size: number): [buffer: ArrayBufferLike, offset: number, length: number] {

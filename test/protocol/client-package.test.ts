@@ -100,6 +100,13 @@ test("a program in JavaScript talks to a server over HTTP and gRPC", async () =>
   });
 });
 
+test("the programs in README.md compile against the package's types", () => {
+  const programs = [...readFileSync(path.join(ROOT, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
+  expect(programs.length).toBeGreaterThan(0);
+  const files = programs.map(([, text = ""], index) => [`readme-${index}.ts`, text] as const);
+  expect(problems(Object.fromEntries(files))).toEqual([]);
+});
+
 test("programs in TypeScript are checked against the package's types", () => {
   expect(problems({ "client.ts": CLIENT_PROGRAM, "embedding.ts": EMBEDDING_PROGRAM })).toEqual([]);
   const wrong = [

@@ -8,7 +8,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Clock } from "../../core/clock.ts";
-import type { ServingError } from "../../core/errors.ts";
+import { ServingError } from "../../core/errors.ts";
 import { type ListenAddress, listeningError } from "../http/listening-error.ts";
 import { Sweep } from "../http/sweep.ts";
 import { Calls } from "./calls.ts";
@@ -151,5 +151,11 @@ function http2Server(tls: GrpcTls | undefined, { streamsMax, resetsPerSecondMax 
   if (tls === undefined) return createServer(options);
   const { key, cert, clientAuthority } = tls;
   const mutual = clientAuthority === undefined ? {} : { ca: clientAuthority, requestCert: true, rejectUnauthorized: true };
-  return createSecureServer({ ...options, ...mutual, key, cert, allowHTTP1: false });
+  try {
+    return createSecureServer({ ...options, ...mutual, key, cert, allowHTTP1: false });
+  } catch (thrown) {
+    throw new ServingError("INVALID_ARGUMENT", "the TLS key and certificate cannot be used: give PEM files that belong together", {
+      cause: thrown,
+    });
+  }
 }

@@ -13,7 +13,7 @@ import { MemoryLinks } from "../core/link/memory.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
-import type { Logger } from "../core/telemetry/logger.ts";
+import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import { VERSION } from "../core/version.ts";
 import { socketWire } from "../core/wire/socket.ts";
@@ -53,7 +53,8 @@ export interface ClusterOptions {
 }
 
 export interface ClusterHooks {
-  readonly logger: Logger;
+  /** JSON lines of warnings and errors on standard error unless said. */
+  readonly logger?: Logger;
   /** How the model is coming along; called at every change. */
   readonly onProgress?: (model: ServedModel) => void;
   readonly signal: AbortSignal;
@@ -76,31 +77,31 @@ export interface Cluster extends AsyncDisposable {
  */
 export async function startCluster(options: ClusterOptions, hooks: ClusterHooks): Promise<Cluster> {
   await using stack = new AsyncDisposableStack();
+  const logger = hooks.logger ?? createLogger({ level: "warn", form: "json" });
   const broker = new MemoryBroker({ clock: systemClock });
   const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
   const metrics = createMetrics();
   const desired = options.model === undefined ? undefined : desiredReplica(options.model, options);
   const uploadsFolder = path.join(options.cacheFolder, "uploads");
   const sources = new ModelSources({ repositoryFolder: options.repositoryFolder, uploadsFolder, random: systemRandom });
-  const shared = { clock: systemClock, random: systemRandom, metrics, logger: hooks.logger };
+  const shared = { clock: systemClock, random: systemRandom, metrics, logger };
   const gateway = stack.use(
     await startGateway(
       { ...options, desired: desired === undefined ? [] : [desired], modelControl: options.modelControlMode, version: VERSION },
       { ...shared, sources, bus: stack.use(broker.connect()), links },
     ),
   );
-  const runners = processRunners({ logger: hooks.logger });
-  const modelRunners = modelProcesses({ logger: hooks.logger });
+  const runners = processRunners({ logger });
+  const modelRunners = modelProcesses({ logger });
   const cutter = partitionerCutter(options);
   const agents: Agent[] = [];
   for (let index = 1; index <= options.nodes; index++) {
     const wire = stack.use(await socketWire({}));
     const bus = stack.use(broker.connect());
     const node = nodeId(`node-${index}`);
-    const logger = hooks.logger.child({ node });
     const agent = await Agent.start({
       ...shared,
-      logger,
+      logger: logger.child({ node }),
       node,
       bus,
       links,

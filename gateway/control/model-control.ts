@@ -115,7 +115,7 @@ export class ClusterModelControl implements ModelControl {
       planned = await this.#deps.folders.plan(model, overrides);
     } catch (cause) {
       const { message } = ServingError.from(cause);
-      this.#gone.set(`${model}/`, { model, version: "1", reason: message });
+      if ((await this.#deps.folders.names()).includes(model)) this.#gone.set(`${model}/`, { model, version: "1", reason: message });
       throw new ServingError("INTERNAL", `failed to load '${name}', failed to poll from model repository`, { cause });
     }
     this.#gone.delete(`${model}/`);

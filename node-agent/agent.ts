@@ -126,8 +126,8 @@ export class Agent implements AsyncDisposable {
         this.#wholeModels.load(command satisfies LoadModel);
         return;
       case "unload":
-        this.#models.unload(command.replica);
-        this.#wholeModels.unload(command.replica);
+        this.#models.unload(command.replica, command.stage);
+        if (command.stage === undefined) this.#wholeModels.unload(command.replica);
         return;
     }
   }

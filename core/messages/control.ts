@@ -46,8 +46,13 @@ export const LoadModel = Type.Object({
   config: Type.String(),
 });
 
-/** Give the memory of a shard or a whole model back, once what runs there has ended. */
-export const UnloadReplica = Type.Object({ kind: Type.Literal("unload"), replica: Type.String() });
+/** Give the memory of shards or of a whole model back, once what runs there has ended. */
+export const UnloadReplica = Type.Object({
+  kind: Type.Literal("unload"),
+  replica: Type.String(),
+  /** Of this stage alone; all that is here unless said. */
+  stage: Type.Optional(Type.Integer({ minimum: 0 })),
+});
 
 export const Control = Type.Union([LoadShard, ConnectReplica, LoadModel, UnloadReplica]);
 

@@ -6,6 +6,7 @@ import type { NodeId, ReplicaId } from "../../core/ids.ts";
 import type { Control } from "../../core/messages/control.ts";
 import type { Fleet, ShardView } from "../control/fleet.ts";
 import { assignStages } from "./assign-stages.ts";
+import { chooseShards } from "./choose-shards.ts";
 import type { DesiredReplica } from "./desired.ts";
 
 /** A command that has shown no effect is sent again after this long. */
@@ -53,13 +54,14 @@ export function reconcile(
 }
 
 function reconcileReplica(desired: DesiredReplica, fleet: Fleet, plan: ReplicaPlan, nowMs: number, commands: Command[]): ReplicaPlan {
-  const shards = fleet.shards().filter((shard) => shard.replica === desired.replica);
+  const { kept: shards, surplus } = chooseShards(fleet.shards().filter((shard) => shard.replica === desired.replica));
+  for (const { node, stage } of surplus) commands.push({ node, control: { kind: "unload", replica: desired.replica, stage } });
   const assignment = assignStages(desired, fleet.nodes(), shards);
   if (assignment.kind === "waiting") return plan;
   const loadedAtMs = loadMissing(desired, assignment.nodes, shards, plan, nowMs, commands);
   const stages = openStages(desired, shards);
   if (stages === undefined) return { ...plan, loadedAtMs };
-  const lead = fleet.replicas().find((report) => report.replica === desired.replica);
+  const lead = fleet.replicas().find((report) => report.replica === desired.replica && report.node === stages[0]?.node);
   const runners = stages.map((stage) => stage.runner);
   const sameRunners = plan.runners.length === runners.length && plan.runners.every((runner, stage) => runner === runners[stage]);
   const joined = lead !== undefined && lead.epoch === plan.epoch && sameRunners;

@@ -69,13 +69,11 @@ export class Models implements AsyncDisposable {
     }
   }
 
-  unload(replica: string): void {
-    this.#leads.get(replica)?.[Symbol.dispose]();
-    this.#leads.delete(replica);
-    this.#unwatch.get(replica)?.();
-    this.#unwatch.delete(replica);
+  /** @param stage undefined: all that are here */
+  unload(replica: string, stage?: number): void {
+    if (stage === undefined || stage === 0) this.#dropLead(replica);
     for (const [key, host] of this.#hosts) {
-      if (host.load.replica !== replica) continue;
+      if (host.load.replica !== replica || (stage !== undefined && host.load.stage !== stage)) continue;
       this.#hosts.delete(key);
       const unloading = host[Symbol.asyncDispose]().finally(() => this.#unloading.delete(unloading));
       this.#unloading.add(unloading);
@@ -100,6 +98,13 @@ export class Models implements AsyncDisposable {
       shards: [...this.#hosts.values()].map((host) => host.report()),
       replicas: [...this.#leads.values()].map((lead) => lead.report()),
     };
+  }
+
+  #dropLead(replica: string): void {
+    this.#leads.get(replica)?.[Symbol.dispose]();
+    this.#leads.delete(replica);
+    this.#unwatch.get(replica)?.();
+    this.#unwatch.delete(replica);
   }
 
   #lead(host: ShardHost, command: ConnectReplica): void {

@@ -57,8 +57,8 @@ export class ScriptedRunner implements RunnerHandle, ScriptedEnd {
     this.#openFailure = error;
   }
 
-  /** The next step is refused with this message. */
-  failStep(message: string): void {
+  /** The next step is refused with this message; undefined takes it back. */
+  failStep(message: string | undefined): void {
     this.#stepFailure = message;
   }
 

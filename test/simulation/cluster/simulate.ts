@@ -4,24 +4,31 @@
  * left behind.
  */
 import type { Logger } from "../../../core/telemetry/logger.ts";
+import type { TextRequest } from "../../../gateway/serving/text-generation.ts";
 import { Dice } from "./dice.ts";
 import { Faults } from "./faults.ts";
-import { drawManner, drawRequest, POLITE, SimulatedClient } from "./simulated-client.ts";
+import { drawManner, drawRequest, type Manner, POLITE, promptIdsOf, SimulatedClient } from "./simulated-client.ts";
 import { drawShape, SimulatedCluster } from "./simulated-cluster.ts";
 import type { VirtualTime } from "./virtual-time.ts";
+import { drawWeather, type Weather } from "./weather.ts";
 
-/** A cluster that nothing disturbs serves after this. */
-const READY_MS_MAX = 15_000;
+/** A cluster that nothing disturbs serves so long after its runners are open. */
+const READY_MS_MAX = 400;
+/** Agents and gateways that go are back after this. */
+const BACK_MS_MAX = 8_000;
 /** Silence and steps that hang have been noticed so long after the last fault. */
 const NOTICED_MS = 12_000;
 /** A cluster that has noticed all that went wrong serves after this. */
 const HEALED_MS_MAX = 30_000;
 /** A client that reads has its answer after this, whatever goes wrong. */
-const ANSWER_MS_MAX = 60_000;
-/** Slots are free so long after the last client has gone. */
-const FREE_MS_MAX = 2_500;
+const ANSWER_MS_MAX = 45_000;
+/** A slot is free so long after the last token that a client wanted of it, as far as a gateway hears of it in time. */
+const FREE_MS: Readonly<Record<Weather, number>> = { calm: 700, lossy: 2_500, lame: 2_500, storm: 2_500 };
+/** A client that does not read is cut off after 30 s. */
+const UNREAD_MS_MAX = 31_000;
 
 export interface SimulationReport {
+  readonly weather: Weather;
   readonly requests: number;
   readonly complete: number;
   readonly failed: number;
@@ -35,103 +42,93 @@ export interface SimulationReport {
 /** Takes the events of a run, a line each. */
 export type Narrator = (line: string) => void;
 
-/** @throws Error that says which promise is broken, and what led to it when nobody listens to `narrate`. */
+/** @throws Error that says which promise is broken. */
 export async function simulate(seed: bigint, narrate: Narrator = () => {}): Promise<SimulationReport> {
-  const simulation = new Simulation(seed, narrate);
-  const report = await simulation.run();
-  return report;
+  return await new Simulation(seed, narrate).run();
 }
 
 class Simulation {
   readonly #dice: Dice;
+  readonly #weather: Weather;
   readonly #cluster: SimulatedCluster;
   readonly #faults: Faults;
   readonly #time: VirtualTime;
   readonly #clients: SimulatedClient[] = [];
+  readonly #violations: string[] = [];
   readonly #narrate: Narrator;
-  #violations: string[] = [];
   #strikes = 0;
+  /** Canaries take slots too. */
+  #firstReadyMs = Number.POSITIVE_INFINITY;
 
   constructor(seed: bigint, narrate: Narrator) {
     this.#dice = new Dice(seed);
+    this.#weather = drawWeather(this.#dice);
+    const shape = drawShape(this.#dice, this.#weather);
     this.#narrate = (line) => narrate(`${this.#time.now().toFixed(0).padStart(7)} ms  ${line}`);
-    const shape = drawShape(this.#dice);
-    this.#cluster = new SimulatedCluster(
-      shape,
-      this.#dice.seed(),
-      narratingLogger((line) => this.#narrate(line)),
-    );
+    this.#cluster = new SimulatedCluster(shape, this.#dice.seed(), narratingLogger(this.#narrate));
     this.#time = this.#cluster.time;
-    this.#faults = new Faults(this.#cluster, this.#dice);
-    this.#narrate(JSON.stringify(shape));
+    this.#faults = new Faults(this.#cluster, this.#dice, this.#weather);
+    this.#narrate(`${this.#weather} ${JSON.stringify(shape)}`);
   }
 
   async run(): Promise<SimulationReport> {
     const stopWatching = this.#watchProcess();
     try {
-      const calm = this.#dice.happens(0.2);
-      if (calm || this.#dice.happens(0.7)) await this.#become(() => this.#cluster.allReady, READY_MS_MAX, "the cluster is ready");
-      const actions = this.#dice.whole(10, 40);
-      for (let action = 0; action < actions; action++) await this.#act(calm);
-      this.#faults.heal();
-      this.#narrate("all is healed");
-      await this.#become(() => this.#cluster.still, READY_MS_MAX, "agents and gateways are back");
-      const healedMs = this.#time.now();
-      await this.#become(() => calm || this.#time.now() - healedMs >= NOTICED_MS, NOTICED_MS, "what is broken has been noticed");
-      await this.#become(() => this.#cluster.allReady, HEALED_MS_MAX, "the cluster is ready again");
-      await this.#become(() => this.#clients.every(({ overMs }) => overMs !== undefined), ANSWER_MS_MAX, "every request is over");
+      const { shape } = this.#cluster;
+      const isFromReady = this.#weather !== "storm" || this.#dice.happens(0.7);
+      if (isFromReady) await this.#become(() => this.#cluster.allReady, shape.openMs + READY_MS_MAX, "the cluster is ready");
+      this.#firstReadyMs = this.#time.now();
+      for (let actions = this.#dice.whole(10, 40); actions > 0; actions--) await this.#act();
+      await this.#heal();
+      await this.#become(
+        () => this.#clients.every(({ overMs, asleep }) => asleep || overMs !== undefined),
+        ANSWER_MS_MAX,
+        "all is answered",
+      );
       await this.#probe();
-      if (calm) this.#judgeCalm();
-      await this.#atRest();
+      await this.#rest();
+      await this.#stop();
       return this.#report();
     } finally {
       stopWatching();
     }
   }
 
-  async #act(calm: boolean): Promise<void> {
+  async #act(): Promise<void> {
+    const calm = this.#weather === "calm";
     if (this.#dice.happens(calm ? 0.85 : 0.55)) this.#ask();
-    else if (this.#dice.happens(0.3)) this.#cancelOne();
-    else if (!calm) {
-      this.#strikes += 1;
-      this.#narrate(`FAULT ${this.#faults.strike()}`);
-    }
+    else if (calm || this.#dice.happens(0.3)) this.#cancelOne();
+    else for (let strikes = this.#dice.happens(0.3) ? 2 : 1; strikes > 0; strikes--) this.#strike();
     await this.#pass(this.#dice.happens(0.1) ? this.#dice.whole(500, 3_000) : this.#dice.whole(0, 250));
+  }
+
+  #strike(): void {
+    this.#strikes += 1;
+    this.#narrate(`FAULT ${this.#faults.strike()}`);
   }
 
   #ask(): void {
     const { shape, gateways } = this.#cluster;
-    const gateway = this.#dice.whole(0, gateways.length - 1);
+    const index = this.#dice.whole(0, gateways.length - 1);
     const request = drawRequest(this.#dice, shape);
-    const client = this.#client(`client ${this.#clients.length}`, request, drawManner(this.#dice));
-    const { choices, tokensMax = "all", prompt, deadlineMs } = request;
-    const promptTokens = prompt.kind === "ids" ? prompt.ids.length : 0;
-    this.#narrate(`${client.name} asks gateway ${gateway} for ${choices} x ${tokensMax} after ${promptTokens}, ${deadlineMs ?? "no"} ms`);
-    this.#start(client, gateway);
+    const client = this.#start(`client ${this.#clients.length}`, index, request, drawManner(this.#dice));
+    const { choices, tokensMax = "all", deadlineMs = "no" } = request;
+    const promptTokens = promptIdsOf(request).length;
+    this.#narrate(`${client.name} asks gateway ${index} for ${choices} x ${tokensMax} after ${promptTokens}, ${deadlineMs} ms`);
   }
 
-  #client(name: string, request: SimulatedClient["request"], manner: SimulatedClient["manner"]): SimulatedClient {
-    const { contextLength } = this.#cluster.shape;
-    const client = new SimulatedClient(name, request, {
-      manner,
-      contextLength,
-      clock: this.#time,
-      violated: (what) => this.#violated(what),
-    });
-    this.#clients.push(client);
-    return client;
-  }
-
-  #start(client: SimulatedClient, index: number): void {
+  #start(name: string, index: number, request: TextRequest, manner: Manner): SimulatedClient {
     const gateway = this.#cluster.gateways[index];
     if (gateway === undefined) throw new Error(`there is no gateway ${index}`);
+    const { contextLength } = this.#cluster.shape;
+    const violated = (what: string) => this.#violated(what);
+    const client = new SimulatedClient(name, request, { manner, contextLength, clock: this.#time, violated });
+    this.#clients.push(client);
     client.run(gateway.generation).then(
-      () =>
-        this.#narrate(
-          `${client.name} is over with ${client.tokens} tokens${client.error === undefined ? "" : `: ${client.error.message}`}`,
-        ),
+      () => this.#narrate(`${name} is over with ${client.tokens} tokens${client.error === undefined ? "" : `: ${client.error.message}`}`),
       (thrown: unknown) => this.#violated(String(thrown)),
     );
+    return client;
   }
 
   #cancelOne(): void {
@@ -141,36 +138,44 @@ class Simulation {
     client.cancel();
   }
 
+  async #heal(): Promise<void> {
+    const healedMs = this.#time.now();
+    const noticedMs = this.#weather === "calm" ? 0 : NOTICED_MS;
+    this.#faults.heal();
+    this.#narrate("all is healed");
+    await this.#become(() => this.#cluster.still, BACK_MS_MAX, "agents and gateways are back");
+    await this.#become(() => this.#time.now() - healedMs >= noticedMs, NOTICED_MS, "what is broken has been noticed");
+    await this.#become(() => this.#cluster.allReady, HEALED_MS_MAX, "the cluster is ready again");
+    await this.#become(() => this.#cluster.twice.length === 0, HEALED_MS_MAX, "no shard is hosted twice");
+  }
+
   /** A cluster that says that it is ready serves, on every gateway. */
   async #probe(): Promise<void> {
     for (const index of this.#cluster.gateways.keys()) {
       const request = { ...drawRequest(this.#dice, this.#cluster.shape), deadlineMs: undefined };
-      const probe = this.#client(`probe of gateway ${index}`, request, POLITE);
-      this.#start(probe, index);
+      const probe = this.#start(`probe of gateway ${index}`, index, request, POLITE);
       await this.#become(() => probe.overMs !== undefined, ANSWER_MS_MAX, "a probe is answered");
       if (!probe.complete) this.#fail(`${probe.name} failed in a healthy cluster: ${probe.error?.message}`);
     }
   }
 
-  /** Where nothing goes wrong, nobody hears of lost shards. */
-  #judgeCalm(): void {
-    for (const { name, error, manner } of this.#clients) {
-      const cutOff = manner.rest !== undefined && manner.rest.forMs > 30_000;
-      if (error?.code === "UNAVAILABLE" && !cutOff) this.#fail(`${name} failed in a calm cluster: ${error.message}`);
-    }
+  /** Nothing is under way: nothing may be counted, whether those who wanted it still listen or not. */
+  async #rest(): Promise<void> {
+    const sleepers = this.#clients.filter(({ asleep }) => asleep);
+    const limitMs = FREE_MS[this.#weather] + (sleepers.length > 0 ? UNREAD_MS_MAX : 0);
+    await this.#become(() => this.#cluster.busy === 0, limitMs, "all slots are free");
+    for (const sleeper of sleepers) sleeper.wake();
+    await this.#become(() => sleepers.every(({ overMs }) => overMs !== undefined), 10_000, "all clients are gone");
+    for (const [index, gateway] of this.#cluster.gateways.entries())
+      if (gateway.inFlight !== 0) this.#fail(`gateway ${index} counts ${gateway.inFlight} requests that are over`);
   }
 
-  async #atRest(): Promise<void> {
-    const cluster = this.#cluster;
-    await this.#become(() => cluster.busy === 0, FREE_MS_MAX, "all slots are free");
-    for (const [index, gateway] of cluster.gateways.entries())
-      if (gateway.inFlight !== 0) this.#fail(`gateway ${index} counts ${gateway.inFlight} requests that are over`);
-    if (!(await cluster.stop())) this.#fail("not everything stops");
-    await this.#time.pass(0);
+  async #stop(): Promise<void> {
+    if (!(await this.#cluster.stop())) this.#fail("not everything stops");
+    await this.#pass(0);
     if (this.#time.pending !== 0) this.#fail(`${this.#time.pending} timers are left behind`);
-    const alive = cluster.hub.runners.filter((runner) => runner.alive);
+    const alive = this.#cluster.hub.runners.filter((runner) => runner.alive);
     if (alive.length > 0) this.#fail(`runners are left behind: ${alive.map(({ incarnation }) => incarnation).join()}`);
-    this.#check();
   }
 
   async #become(condition: () => boolean, limitMs: number, what: string): Promise<void> {
@@ -187,13 +192,33 @@ class Simulation {
     this.#check();
   }
 
+  /** What holds at any time. */
   #check(): void {
     const [broken] = [...this.#violations, ...this.#cluster.hub.violations];
     if (broken !== undefined) this.#fail(broken);
     const nowMs = this.#time.now();
-    for (const { name, overMs, startedMs, attentive } of this.#clients)
+    for (const client of this.#clients) {
+      const { name, overMs, startedMs, attentive } = client;
       if (attentive && overMs === undefined && nowMs - startedMs > ANSWER_MS_MAX)
         this.#fail(`${name} has no answer after ${ANSWER_MS_MAX} ms`);
+      if (overMs !== undefined && overMs > nowMs - 300) this.#judge(client);
+    }
+    if (this.#weather === "calm" || this.#weather === "lossy") this.#judgeLoad();
+  }
+
+  /** Who may fail depends on what fails. */
+  #judge({ name, error, accepted, manner }: SimulatedClient): void {
+    if (error?.code !== "UNAVAILABLE" || this.#weather === "storm" || (this.#weather === "lame" && accepted)) return;
+    const cutOff = manner.rest !== undefined && manner.rest.forMs === undefined;
+    if (!cutOff) this.#fail(`${name} failed, and nothing did that it should notice: ${error.message}`);
+  }
+
+  /** Nothing is computed for clients that have left. */
+  #judgeLoad(): void {
+    const graceMs = FREE_MS[this.#weather];
+    if (this.#time.now() < this.#firstReadyMs + graceMs) return;
+    const alive = this.#clients.reduce((sum, client) => sum + client.choicesAlive(graceMs), 0);
+    if (this.#cluster.busy > alive) this.#fail(`${this.#cluster.busy} choices run or wait, clients want ${alive}`);
   }
 
   #violated(what: string): void {
@@ -203,12 +228,13 @@ class Simulation {
 
   #fail(what: string): never {
     this.#narrate(`FAILED ${what}`);
-    throw new Error(`${what} (at ${this.#time.now().toFixed(0)} ms)`);
+    throw new Error(`${what} (at ${this.#time.now().toFixed(0)} ms, ${this.#weather})`);
   }
 
   #report(): SimulationReport {
     const clients = this.#clients;
     return {
+      weather: this.#weather,
       requests: clients.length,
       complete: clients.filter(({ complete }) => complete).length,
       failed: clients.filter(({ error, left }) => error !== undefined && !left).length,

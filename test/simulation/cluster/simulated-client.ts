@@ -12,13 +12,15 @@ import { type ClusterShape, END_ID, MODEL, VOCAB_SIZE } from "./simulated-cluste
 export interface Manner {
   /** Milliseconds between two events that it reads. */
   readonly readEveryMs: number;
-  /** Stops reading after so many events for so long. */
-  readonly rest: { readonly afterEvents: number; readonly forMs: number } | undefined;
+  /** Stops reading after so many events, for so long; undefined: until it is woken. */
+  readonly rest: { readonly afterEvents: number; readonly forMs: number | undefined } | undefined;
   /** Leaves the loop after so many events. */
   readonly leaveAfterEvents: number | undefined;
 }
 
 const STOP_CHARACTER = "e";
+/** A token each. */
+const LETTERS = "abcdefghij klmnopq.";
 const NEVER = new AbortController().signal;
 
 export const POLITE: Manner = { readEveryMs: 0, rest: undefined, leaveAfterEvents: undefined };
@@ -26,7 +28,7 @@ export const POLITE: Manner = { readEveryMs: 0, rest: undefined, leaveAfterEvent
 export function drawManner(dice: Dice): Manner {
   return {
     readEveryMs: dice.happens(0.15) ? dice.whole(20, 300) : 0,
-    rest: dice.happens(0.08) ? { afterEvents: dice.whole(1, 10), forMs: dice.happens(0.3) ? 40_000 : dice.whole(500, 5_000) } : undefined,
+    rest: dice.happens(0.1) ? { afterEvents: dice.whole(1, 10), forMs: dice.happens(0.2) ? undefined : dice.whole(500, 5_000) } : undefined,
     leaveAfterEvents: dice.happens(0.06) ? dice.whole(1, 12) : undefined,
   };
 }
@@ -35,11 +37,13 @@ export function drawRequest(dice: Dice, shape: ClusterShape): TextRequest {
   const { slots, contextLength } = shape;
   const promptTokens = dice.happens(0.2) ? dice.whole(1, contextLength - 30) : dice.whole(1, 20);
   const room = contextLength - promptTokens;
-  const tokensMax = dice.happens(0.1) ? undefined : dice.happens(0.2) ? dice.whole(1, room) : dice.whole(1, Math.min(room, 40));
+  const tokensMax = dice.happens(0.2) ? undefined : dice.happens(0.2) ? dice.whole(1, room) : dice.whole(1, Math.min(room, 40));
   return {
     model: MODEL,
     tenant: `tenant ${dice.whole(0, 2)}`,
-    prompt: { kind: "ids", ids: Array.from({ length: promptTokens }, () => dice.whole(0, VOCAB_SIZE - 1)) },
+    prompt: dice.happens(0.2)
+      ? { kind: "text", text: Array.from({ length: promptTokens }, () => dice.pick([...LETTERS])).join("") }
+      : { kind: "ids", ids: Array.from({ length: promptTokens }, () => dice.whole(0, VOCAB_SIZE - 1)) },
     choices: dice.happens(0.25) ? dice.whole(1, slots) : 1,
     tokensMax,
     stop: dice.happens(0.25) ? [STOP_CHARACTER] : [],
@@ -49,9 +53,15 @@ export function drawRequest(dice: Dice, shape: ClusterShape): TextRequest {
   };
 }
 
+/** A text's tokens are its bytes. */
+export function promptIdsOf({ prompt }: TextRequest): readonly number[] {
+  if (prompt.kind === "ids") return prompt.ids;
+  return prompt.kind === "text" ? [...new TextEncoder().encode(prompt.text)] : [];
+}
+
 /** What a choice must come to, whatever happens on the way. */
 function wantedChoice(request: TextRequest, choice: number, contextLength: number) {
-  const promptIds = request.prompt.kind === "ids" ? request.prompt.ids : [];
+  const promptIds = promptIdsOf(request);
   const tokensMax = request.tokensMax ?? contextLength - promptIds.length;
   const ids = scriptedTokens(promptIds, tokensMax, { seed: request.sampling.seed, choice, vocabSize: VOCAB_SIZE });
   const stopIds = [END_ID, ...request.stop.map((text) => text.charCodeAt(0))];
@@ -62,7 +72,7 @@ function wantedChoice(request: TextRequest, choice: number, contextLength: numbe
 interface Choice {
   readonly wanted: { readonly ids: readonly number[]; readonly reason: string };
   tokens: number;
-  finished: boolean;
+  finishedMs: number | undefined;
 }
 
 export class SimulatedClient {
@@ -74,6 +84,7 @@ export class SimulatedClient {
   overMs: number | undefined;
   /** Whether it has left or canceled. */
   left = false;
+  canceledMs: number | undefined;
   error: ServingError | undefined;
   tokens = 0;
   readonly #clock: Clock;
@@ -81,6 +92,7 @@ export class SimulatedClient {
   readonly #choices: readonly Choice[];
   readonly #abort = new AbortController();
   #accepted = false;
+  #wake: (() => void) | undefined;
 
   constructor(name: string, request: TextRequest, options: ClientOptions) {
     this.name = name;
@@ -92,23 +104,46 @@ export class SimulatedClient {
     this.#choices = Array.from({ length: request.choices }, (_, choice) => ({
       wanted: wantedChoice(request, choice, options.contextLength),
       tokens: 0,
-      finished: false,
+      finishedMs: undefined,
     }));
   }
 
   /** Whether it has all that it asked for. */
   get complete(): boolean {
-    return this.#choices.every(({ finished }) => finished);
+    return this.#choices.every(({ finishedMs }) => finishedMs !== undefined);
   }
 
-  /** Reads without rests and stays to the end: its answer depends on the cluster alone. */
+  /** Reads whatever comes at once: when its answer comes depends on the cluster alone. */
   get attentive(): boolean {
-    return this.manner.rest === undefined;
+    return this.manner.rest === undefined && this.manner.readEveryMs === 0;
+  }
+
+  /** Has stopped reading, until `wake`. */
+  get asleep(): boolean {
+    return this.#wake !== undefined && this.overMs === undefined;
+  }
+
+  /** Whether a replica has accepted it. */
+  get accepted(): boolean {
+    return this.#accepted;
+  }
+
+  /** Choices that a slot may be taken for: they are not over, or have been for at most `graceMs`. */
+  choicesAlive(graceMs: number): number {
+    const sinceMs = this.#clock.now() - graceMs;
+    const isAlive = (endMs: number | undefined) => endMs === undefined || endMs >= sinceMs;
+    const gone = this.overMs ?? this.canceledMs;
+    return isAlive(gone) ? this.#choices.filter(({ finishedMs }) => isAlive(finishedMs)).length : 0;
+  }
+
+  wake(): void {
+    this.#wake?.();
   }
 
   cancel(): void {
     if (this.overMs !== undefined) return;
     this.left = true;
+    this.canceledMs = this.#clock.now();
     this.#abort.abort(new ServingError("CANCELLED", "the client has canceled"));
   }
 
@@ -125,7 +160,7 @@ export class SimulatedClient {
           break;
         }
         if (readEveryMs > 0) await sleep(this.#clock, readEveryMs, NEVER);
-        if (rest?.afterEvents === events) await sleep(this.#clock, rest.forMs, NEVER);
+        if (rest?.afterEvents === events) await this.#rest(rest.forMs);
       }
     } catch (thrown) {
       if (thrown instanceof ServingError) this.error = thrown;
@@ -135,6 +170,13 @@ export class SimulatedClient {
     this.#judgeEnd();
   }
 
+  async #rest(forMs: number | undefined): Promise<void> {
+    if (forMs !== undefined) return await sleep(this.#clock, forMs, NEVER);
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
   #hear(event: TextEvent): void {
     if (event.kind === "started") {
       if (this.#accepted) this.#violated("it started twice");
@@ -142,7 +184,7 @@ export class SimulatedClient {
       return;
     }
     const choice = this.#choices[event.choice];
-    if (choice === undefined || choice.finished || !this.#accepted) {
+    if (choice === undefined || choice.finishedMs !== undefined || !this.#accepted) {
       this.#violated(`a ${event.kind} of choice ${event.choice} came where none belongs`);
       return;
     }
@@ -156,7 +198,7 @@ export class SimulatedClient {
       if (event.position !== choice.tokens - 1) this.#violated(`a delta ends at ${event.position}, not at ${choice.tokens - 1}`);
       return;
     }
-    choice.finished = true;
+    choice.finishedMs = this.#clock.now();
     const { ids, reason } = choice.wanted;
     if (event.reason !== reason || choice.tokens !== ids.length || event.completionTokens !== ids.length)
       this.#violated(`choice ${event.choice} ended with ${event.reason} after ${choice.tokens} tokens, not ${reason} after ${ids.length}`);
@@ -164,6 +206,11 @@ export class SimulatedClient {
 
   #judgeEnd(): void {
     const { error } = this;
+    const nowMs = this.#clock.now();
+    const { deadlineMs = Number.POSITIVE_INFINITY } = this.request;
+    if (this.attentive && nowMs > this.startedMs + deadlineMs)
+      this.#violated(`it was over after ${nowMs - this.startedMs} ms, past its deadline`);
+    if (this.attentive && nowMs > (this.canceledMs ?? nowMs)) this.#violated("it went on after its cancel");
     if (error === undefined) {
       if (!this.complete && !this.left) this.#violated("it ended without a finish and without an error");
       return;

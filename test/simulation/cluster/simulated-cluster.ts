@@ -15,6 +15,7 @@ import type { Dice } from "./dice.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 import { SimulatedGateway } from "./simulated-gateway.ts";
 import { VirtualTime } from "./virtual-time.ts";
+import type { Weather } from "./weather.ts";
 
 export const MODEL = "scripted";
 const BUNDLE = byteLevelBundle();
@@ -36,18 +37,19 @@ export interface ClusterShape {
   readonly openMs: number;
 }
 
-export function drawShape(dice: Dice): ClusterShape {
+export function drawShape(dice: Dice, weather: Weather): ClusterShape {
   const agents = dice.whole(2, 3);
   const decodeRowsMin = dice.whole(1, 2);
+  const lame = weather === "lame";
   return {
     agents,
     gateways: dice.whole(1, 2),
-    replicas: dice.happens(0.3) ? 2 : 1,
+    replicas: dice.happens(0.3) || lame ? 2 : 1,
     stages: dice.whole(1, 3),
-    slots: dice.whole(decodeRowsMin, 6),
+    slots: lame ? 10 : dice.whole(decodeRowsMin, 10), // where one replica is to be enough, it is not full
     contextLength: dice.whole(60, 300),
     decodeRowsMin,
-    nodesMin: dice.happens(0.7) ? agents : 1,
+    nodesMin: dice.happens(0.5) ? agents : 1,
     openMs: dice.whole(0, 400),
   };
 }
@@ -73,6 +75,8 @@ export class SimulatedCluster {
   /** Starts and stops that wait for the clock. */
   readonly #moving = new Set<Promise<void>>();
   #placing = 0;
+  /** Agents that do not come back. */
+  #lost = 0;
 
   constructor(shape: ClusterShape, seed: bigint, logger: Logger) {
     const { time, broker, metrics } = this;
@@ -112,8 +116,23 @@ export class SimulatedCluster {
     return replicas.reduce((sum, { busySlots, queued }) => sum + busySlots + queued, 0);
   }
 
+  /** Shards that more than one node hosts. */
+  get twice(): readonly string[] {
+    const shards = this.gateways[0]?.watch.fleet.shards() ?? [];
+    const names = shards.map(({ replica, stage }) => `stage ${stage} of ${replica}`);
+    return names.filter((name, index) => names.indexOf(name) !== index);
+  }
+
   restartAgent(agent: SimulatedAgent, pauseMs: number): void {
     this.#move(this.#restart(agent, pauseMs));
+  }
+
+  /** @returns false when the rest would be too few, and it stays. */
+  loseAgent(agent: SimulatedAgent): boolean {
+    if (this.agents.length - this.#lost - 1 < this.shape.nodesMin) return false;
+    this.#lost += 1;
+    this.#move(agent.stop());
+    return true;
   }
 
   /** Another gateway takes its place; clients of the old one have their streams cut. */

@@ -1,0 +1,41 @@
+/** Agents and gateways that go, and placement that changes hands. */
+import type { FaultKind, FaultTools } from "./faults.ts";
+
+export function processFaults({ cluster, dice }: FaultTools): readonly FaultKind[] {
+  const present = () => cluster.agents.filter(({ address }) => address !== "");
+  return [
+    {
+      weight: 2,
+      begin: () => {
+        const agent = dice.pick(present());
+        if (agent === undefined) return undefined;
+        const pauseMs = dice.whole(0, 5_000);
+        cluster.restartAgent(agent, pauseMs);
+        return `${agent.node} goes, back in ${pauseMs} ms`;
+      },
+    },
+    {
+      weight: 1,
+      begin: () => {
+        const agent = dice.pick(present());
+        if (agent === undefined || !cluster.loseAgent(agent)) return undefined;
+        return `${agent.node} goes for good`;
+      },
+    },
+    {
+      weight: 1,
+      begin: () => {
+        const index = dice.whole(0, cluster.gateways.length - 1);
+        cluster.restartGateway(index);
+        return `gateway ${index} is another one now`;
+      },
+    },
+    {
+      weight: 1,
+      begin: () => {
+        cluster.movePlacement();
+        return "placement moves to the next gateway";
+      },
+    },
+  ];
+}

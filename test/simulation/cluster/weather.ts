@@ -1,0 +1,17 @@
+/** How bad it gets in a simulation; the less there is that fails, the more is promised. */
+import type { Dice } from "./dice.ts";
+
+/**
+ * - `calm`: nothing fails, and no request may.
+ * - `lossy`: the bus loses and delays submits and goes away for moments; no request may fail, only take longer.
+ * - `lame`: runners of one replica of two fail; only requests that have started there may.
+ * - `storm`: everything fails; each request ends all the same, and all heals.
+ */
+export type Weather = "calm" | "lossy" | "lame" | "storm";
+
+export function drawWeather(dice: Dice): Weather {
+  const number = dice.whole(1, 100);
+  if (number <= 10) return "calm";
+  if (number <= 30) return "lossy";
+  return number <= 40 ? "lame" : "storm";
+}

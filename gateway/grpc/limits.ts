@@ -3,7 +3,7 @@
 export interface GrpcLimits {
   /** Of one message, as sent and inflated. */
   readonly messageBytesMax: number;
-  /** Of all requests that are being read or handled, together. */
+  /** Of all requests that are being read or handled, together; eight times `messageBytesMax` unless said. */
   readonly messagesBytesMax: number;
   /** Calls at once on one connection. */
   readonly streamsMax: number;
@@ -28,9 +28,8 @@ export interface GrpcLimits {
 }
 
 /** Connection settings of Triton's where it has them (`--grpc-keepalive-time` and so on). */
-export const GRPC_LIMITS: GrpcLimits = {
+const DEFAULTS: Omit<GrpcLimits, "messagesBytesMax"> = {
   messageBytesMax: 64 * 1024 * 1024,
-  messagesBytesMax: 512 * 1024 * 1024,
   streamsMax: 256,
   connectionsMax: 4096,
   resetsPerSecondMax: 200,
@@ -43,3 +42,9 @@ export const GRPC_LIMITS: GrpcLimits = {
   pingStrikesMax: 2,
   sweepMs: 1_000,
 };
+
+/** The defaults, but for what is given. */
+export function grpcLimits(given: Partial<GrpcLimits> = {}): GrpcLimits {
+  const { messageBytesMax } = { ...DEFAULTS, ...given };
+  return { ...DEFAULTS, messagesBytesMax: 8 * messageBytesMax, ...given };
+}

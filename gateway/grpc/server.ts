@@ -14,7 +14,7 @@ import { Sweep } from "../http/sweep.ts";
 import { Calls } from "./calls.ts";
 import type { CompressionLevel } from "./compression.ts";
 import { Connection } from "./connection.ts";
-import { GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
+import { type GrpcLimits, grpcLimits } from "./limits.ts";
 import type { GrpcMethod } from "./method.ts";
 
 export interface GrpcTls {
@@ -73,7 +73,7 @@ class MethodServer implements GrpcServer {
 
   constructor({ clock, methods, tls, compressionLevel = "none", report = () => undefined, limits }: GrpcServerOptions) {
     this.#clock = clock;
-    this.#limits = { ...GRPC_LIMITS, ...limits };
+    this.#limits = grpcLimits(limits);
     this.#sweep = new Sweep(clock, this.#limits.sweepMs);
     this.#calls = new Calls({ clock, methods, limits: this.#limits, compressionLevel, report });
     this.#server = http2Server(tls, this.#limits);

@@ -15,7 +15,8 @@ type OutputWish =
 export class OutputWishes implements Disposable {
   readonly names: readonly string[];
   readonly #wishes = new Map<string, OutputWish>();
-  readonly #leases = new DisposableStack();
+  /** Made when an output goes to shared memory. */
+  #leases: DisposableStack | undefined;
 
   /**
    * @param regions to be called where an output goes to shared memory
@@ -30,7 +31,7 @@ export class OutputWishes implements Disposable {
         if (output.parameters.size > 0) this.#wish(output, regions);
       }
     } catch (thrown) {
-      this.#leases.dispose();
+      this.#leases?.dispose();
       throw thrown;
     }
     this.names = [...names];
@@ -43,7 +44,7 @@ export class OutputWishes implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#leases.dispose();
+    this.#leases?.dispose();
   }
 
   #wish({ name, parameters }: WireOutput, regions: () => SharedMemoryRegions): void {
@@ -51,6 +52,7 @@ export class OutputWishes implements Disposable {
     const classification = parameters.get("classification");
     if (range !== undefined) {
       if (classification !== undefined) throw invalid("Output can't set both 'shared_memory_region' and 'classification'");
+      this.#leases ??= new DisposableStack();
       this.#wishes.set(name, { kind: "shared", bytes: range.bytes, lease: this.#leases.use(regions().lease(range)) });
     } else if (classification !== undefined) {
       if (classification.kind !== "int64") throw invalid("invalid value type for 'classification' parameter, expected int64_param");

@@ -156,7 +156,8 @@ describe.each(["http", "grpc"] as const)("tritonclient.%s", (protocol) => {
     });
   });
 
-  test.runIf(protocol === "http")("mixes JSON and binary data as it likes", () => {
-    expect(results).toMatchObject({ json: SUM, mixed: [SUM, DIFFERENCE], generated_body: true });
+  test("mixes JSON and binary data as it likes", () => {
+    if (protocol === "http") expect(results).toMatchObject({ json: SUM, mixed: [SUM, DIFFERENCE], generated_body: true });
+    else expect(results).not.toHaveProperty("json");
   });
 });

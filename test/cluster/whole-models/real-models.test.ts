@@ -1,6 +1,5 @@
 /** Real models give what ONNX Runtime gives in Python, and ONNX's own test cases what ONNX says. */
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -13,7 +12,7 @@ import { type ModelCluster, startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
 
 const SCRIPT = fileURLToPath(new URL("expected_outputs.py", import.meta.url));
-const VOICE_MODELS = path.dirname(createRequire(import.meta.url).resolve("@ricky0123/vad-web"));
+const VOICE_MODELS = path.dirname(fileURLToPath(import.meta.resolve("@ricky0123/vad-web")));
 
 /** One of each kind: products, recurrence, control flow, strings, images, integers, shapes that depend on values. */
 const OPERATORS = [
@@ -34,7 +33,7 @@ const OPERATORS = [
   "test_strnormalizer_nostopwords_nochangecase",
   "test_string_split_basic",
   "test_bitshift_left_uint64",
-  "test_dft_axis",
+  "test_scatternd",
 ];
 
 interface ExpectedTensor {
@@ -84,7 +83,7 @@ afterAll(async () => {
   repository[Symbol.dispose]();
 });
 
-/** Equal, or of floats as near as ONNX asks of a backend. */
+/** Equal, or of floats as near as another order of the same sums makes them. */
 function expectClose(found: OutputTensor, expected: ExpectedTensor): void {
   expect(found.dtype).toBe(expected.dtype);
   expect(found.shape).toEqual(shown(expected.shape));
@@ -93,7 +92,7 @@ function expectClose(found: OutputTensor, expected: ExpectedTensor): void {
   expect(got).toHaveLength(wanted.length);
   for (const [place, value] of wanted.entries()) {
     if (typeof value !== "number" || !Number.isFinite(value)) expect(got[place]).toEqual(value);
-    else expect(Math.abs(Number(got[place]) - value)).toBeLessThanOrEqual(1e-4 + 1e-3 * Math.abs(value));
+    else expect(Math.abs(Number(got[place]) - value)).toBeLessThanOrEqual(1e-5 + 1e-4 * Math.abs(value));
   }
 }
 

@@ -3,6 +3,8 @@ import type { Clock } from "../../core/clock.ts";
 
 const PATIENCE = 10;
 const LIMIT_MS_MIN = 10_000;
+/** However long it is expected to take: one slow run of two tokens says little of the next one of two hundred. */
+const LIMIT_MS_MAX = 60_000;
 
 export class StepWatchdog {
   readonly #clock: Clock;
@@ -22,7 +24,7 @@ export class StepWatchdog {
       this.#dueMs = undefined;
       return;
     }
-    this.#limitMs = Math.max(LIMIT_MS_MIN, PATIENCE * expectedMs);
+    this.#limitMs = Math.min(LIMIT_MS_MAX, Math.max(LIMIT_MS_MIN, PATIENCE * expectedMs));
     this.#dueMs = this.#clock.now() + this.#limitMs;
     this.#takeBack ??= this.#clock.after(this.#limitMs, () => this.#look());
   }

@@ -10,8 +10,8 @@ export function sendWhole(stream: LinkStream, bytes: Uint8Array): void {
     while (stream.credit > 0 && sent < frames.length) {
       const frame = frames[sent++];
       if (frame !== undefined) stream.write(frame);
-      if (sent === frames.length) stream.end();
     }
+    if (sent === frames.length) stream.end();
   };
   stream.listen({ frame: () => stream.consumed(1), ended: () => {}, writable: sendOn });
   sendOn();

@@ -1,4 +1,5 @@
 /** What goes wrong in a simulated cluster: each fault is drawn with its length, and ends by itself or when all is healed. */
+import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
 import type { Dice } from "./dice.ts";
 import { busFaults, linkFaults, submitFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
@@ -19,6 +20,8 @@ export interface FaultTools {
   readonly dice: Dice;
   /** Calls `undo` after a while, or when all is healed. @returns what to print */
   lasting(what: string, lengthMs: number, undo: () => void): string;
+  /** Runners that have been told to hang. */
+  readonly hanging: Set<ScriptedRunner>;
 }
 
 export class Faults {
@@ -27,11 +30,17 @@ export class Faults {
   readonly #kinds: readonly FaultKind[];
   /** What ends faults that have not ended by themselves. */
   readonly #ends = new Set<() => void>();
+  readonly #hanging = new Set<ScriptedRunner>();
 
   constructor(cluster: SimulatedCluster, dice: Dice, weather: Weather) {
     this.#cluster = cluster;
     this.#dice = dice;
-    const tools: FaultTools = { cluster, dice, lasting: (what, lengthMs, undo) => this.#lasting(what, lengthMs, undo) };
+    const tools: FaultTools = {
+      cluster,
+      dice,
+      lasting: (what, lengthMs, undo) => this.#lasting(what, lengthMs, undo),
+      hanging: this.#hanging,
+    };
     this.#kinds = kindsOf(weather, tools);
   }
 
@@ -44,6 +53,11 @@ export class Faults {
       return number <= 0;
     });
     return kind?.begin() ?? "a fault that hits nothing";
+  }
+
+  /** Whether a runner that lives may hang. */
+  get hanging(): boolean {
+    return this.#hanging.values().some((runner) => runner.alive);
   }
 
   /** Ends all that lasts, and takes back what has not struck yet. */

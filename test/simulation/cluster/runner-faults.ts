@@ -8,7 +8,7 @@ const STILLBORN_MAX = 3;
 const FOREVER_MS = 3_600_000;
 
 /** @param hits whether runners of this replica are among those that fail; those that have not opened are nobody's yet */
-export function runnerFaults({ cluster: { hub }, dice }: FaultTools, hits: (replica: string) => boolean): readonly FaultKind[] {
+export function runnerFaults({ cluster: { hub }, dice, hanging }: FaultTools, hits: (replica: string) => boolean): readonly FaultKind[] {
   let stillborn = 0;
   const open = () => hub.runners.filter(({ alive, shard }) => alive && shard !== undefined && hits(shard.replica));
   const opening = () => {
@@ -31,6 +31,9 @@ export function runnerFaults({ cluster: { hub }, dice }: FaultTools, hits: (repl
     fault(2, "dies on its shard", opening, (runner) => runner.failOpen(new ServingError("UNAVAILABLE", "the runner died on it"))),
     fault(4, "refuses its next step", open, (runner) => runner.failStep("out of memory")),
     fault(4, "stalls", open, (runner) => runner.stall(dice.whole(50, 3_000))),
-    fault(2, "hangs", open, (runner) => runner.stall(FOREVER_MS)),
+    fault(2, "hangs", open, (runner) => {
+      hanging.add(runner);
+      runner.stall(FOREVER_MS);
+    }),
   ];
 }

@@ -16,12 +16,12 @@ import { drawWeather, type Weather } from "./weather.ts";
 const READY_MS_MAX = 400;
 /** Agents and gateways that go are back after this. */
 const BACK_MS_MAX = 8_000;
-/** Silence and steps that hang have been noticed so long after the last fault. */
-const NOTICED_MS = 12_000;
+/** Silence has been noticed so long after the last fault, and a step that hangs, whatever it was expected to take. */
+const NOTICED_MS = { usual: 12_000, hanging: 62_000 };
 /** A cluster that has noticed all that went wrong serves after this. */
 const HEALED_MS_MAX = 30_000;
 /** A client that reads has its answer after this, whatever goes wrong. */
-const ANSWER_MS_MAX = 45_000;
+const ANSWER_MS_MAX = 70_000;
 /** A slot is free so long after the last token that a client wanted of it, as far as a gateway hears of it in time. */
 const FREE_MS: Readonly<Record<Weather, number>> = { calm: 700, lossy: 2_500, lame: 2_500, storm: 2_500 };
 /** A client that does not read is cut off after 30 s. */
@@ -140,11 +140,11 @@ class Simulation {
 
   async #heal(): Promise<void> {
     const healedMs = this.#time.now();
-    const noticedMs = this.#weather === "calm" ? 0 : NOTICED_MS;
+    const noticedMs = this.#weather === "calm" ? 0 : this.#faults.hanging ? NOTICED_MS.hanging : NOTICED_MS.usual;
     this.#faults.heal();
     this.#narrate("all is healed");
     await this.#become(() => this.#cluster.still, BACK_MS_MAX, "agents and gateways are back");
-    await this.#become(() => this.#time.now() - healedMs >= noticedMs, NOTICED_MS, "what is broken has been noticed");
+    await this.#become(() => this.#time.now() - healedMs >= noticedMs, noticedMs + 100, "what is broken has been noticed");
     await this.#become(() => this.#cluster.allReady, HEALED_MS_MAX, "the cluster is ready again");
     await this.#become(() => this.#cluster.twice.length === 0, HEALED_MS_MAX, "no shard is hosted twice");
   }

@@ -16,20 +16,24 @@ export interface Manner {
   readonly rest: { readonly afterEvents: number; readonly forMs: number | undefined } | undefined;
   /** Leaves the loop after so many events. */
   readonly leaveAfterEvents: number | undefined;
+  /** Cancels so long after it has asked. */
+  readonly cancelAfterMs: number | undefined;
 }
 
-const STOP_CHARACTER = "e";
+/** As many as a request may have; each is one token. */
+const STOPS = ["e", "n", "r", "s"];
 /** A token each. */
 const LETTERS = "abcdefghij klmnopq.";
 const NEVER = new AbortController().signal;
 
-export const POLITE: Manner = { readEveryMs: 0, rest: undefined, leaveAfterEvents: undefined };
+export const POLITE: Manner = { readEveryMs: 0, rest: undefined, leaveAfterEvents: undefined, cancelAfterMs: undefined };
 
 export function drawManner(dice: Dice): Manner {
   return {
     readEveryMs: dice.happens(0.15) ? dice.whole(20, 300) : 0,
     rest: dice.happens(0.1) ? { afterEvents: dice.whole(1, 10), forMs: dice.happens(0.2) ? undefined : dice.whole(500, 5_000) } : undefined,
     leaveAfterEvents: dice.happens(0.06) ? dice.whole(1, 12) : undefined,
+    cancelAfterMs: dice.happens(0.12) ? dice.whole(0, 800) : undefined,
   };
 }
 
@@ -46,7 +50,7 @@ export function drawRequest(dice: Dice, shape: ClusterShape): TextRequest {
       : { kind: "ids", ids: Array.from({ length: promptTokens }, () => dice.whole(0, VOCAB_SIZE - 1)) },
     choices: dice.happens(0.25) ? dice.whole(1, slots) : 1,
     tokensMax,
-    stop: dice.happens(0.25) ? [STOP_CHARACTER] : [],
+    stop: dice.happens(0.3) ? STOPS : [],
     sampling: { ...GREEDY, seed: dice.seed() },
     deadlineMs: dice.happens(0.15) ? dice.whole(50, 4_000) : undefined,
     traceparent: "",
@@ -149,7 +153,8 @@ export class SimulatedClient {
 
   /** Resolves when it is over; never throws. */
   async run(generation: TextGeneration): Promise<void> {
-    const { readEveryMs, rest, leaveAfterEvents } = this.manner;
+    const { readEveryMs, rest, leaveAfterEvents, cancelAfterMs } = this.manner;
+    const takeBack = cancelAfterMs === undefined ? () => {} : this.#clock.after(cancelAfterMs, () => this.cancel());
     let events = 0;
     try {
       for await (const event of generation.generate(this.request, this.#abort.signal)) {
@@ -166,6 +171,7 @@ export class SimulatedClient {
       if (thrown instanceof ServingError) this.error = thrown;
       else this.#violated(`it failed with ${String(thrown)}`);
     }
+    takeBack();
     this.overMs = this.#clock.now();
     this.#judgeEnd();
   }

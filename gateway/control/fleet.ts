@@ -31,6 +31,12 @@ export interface ModelOnNode extends ModelReport {
 
 export class Fleet {
   readonly #nodes = new Map<NodeId, NodeView>();
+  #revision = 0;
+
+  /** Counts up with every change: what was made of the fleet holds while it stays the same. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** @returns false when the heartbeat is older than one already heard. */
   hear(heartbeat: Heartbeat, nowMs: number): boolean {
@@ -38,6 +44,7 @@ export class Fleet {
     const known = this.#nodes.get(node)?.heartbeat;
     if (known !== undefined && known.incarnation === heartbeat.incarnation && known.sequence >= heartbeat.sequence) return false;
     this.#nodes.set(node, { node, heardAtMs: nowMs, heartbeat });
+    this.#revision += 1;
     return true;
   }
 
@@ -45,6 +52,7 @@ export class Fleet {
   expire(nowMs: number): readonly NodeId[] {
     const silent = [...this.#nodes.values()].filter((view) => nowMs - view.heardAtMs > NODE_SILENCE_MS).map((view) => view.node);
     for (const node of silent) this.#nodes.delete(node);
+    if (silent.length > 0) this.#revision += 1;
     return silent;
   }
 

@@ -4,7 +4,7 @@ import type { DesiredReplica } from "../placement/desired.ts";
 import type { ModelDirectory, ModelReadiness, ServedModel } from "./text-generation.ts";
 
 export interface ModelDirectoryDeps {
-  readonly fleet: { shards(): readonly ShardView[]; replicas(): readonly ReplicaView[] };
+  readonly fleet: { readonly revision: number; shards(): readonly ShardView[]; replicas(): readonly ReplicaView[] };
   readonly desired: () => readonly DesiredReplica[];
   /** Unix milliseconds. */
   readonly wallClockMs: () => number;
@@ -18,13 +18,22 @@ export class FleetModelDirectory implements ModelDirectory {
   /** When each model version was first seen, Unix seconds. */
   readonly #created = new Map<string, number>();
 
+  /** Every request asks; it is made anew when the fleet or what is wanted has changed. */
+  #made: { readonly revision: number; readonly desired: readonly DesiredReplica[]; readonly list: readonly ServedModel[] } | undefined;
+
   constructor(deps: ModelDirectoryDeps) {
     this.#deps = deps;
   }
 
   /** By name, then version. */
   list(): readonly ServedModel[] {
+    const { revision } = this.#deps.fleet;
     const desired = this.#deps.desired();
+    if (this.#made?.revision !== revision || this.#made.desired !== desired) this.#made = { revision, desired, list: this.#make(desired) };
+    return this.#made.list;
+  }
+
+  #make(desired: readonly DesiredReplica[]): readonly ServedModel[] {
     const shards = this.#deps.fleet.shards();
     const replicas = this.#deps.fleet.replicas();
     const versions = new Map([...desired, ...shards, ...replicas].map(({ model, version }) => [`${model}/${version}`, { model, version }]));

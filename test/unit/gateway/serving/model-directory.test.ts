@@ -46,7 +46,7 @@ const lead = (ready: boolean): ReplicaView => ({
 });
 
 function listed(shards: readonly ShardView[], replicas: readonly ReplicaView[] = [], desired: readonly DesiredReplica[] = [DESIRED]) {
-  const fleet = { shards: () => shards, replicas: () => replicas };
+  const fleet = { revision: 1, shards: () => shards, replicas: () => replicas };
   return new FleetModelDirectory({ fleet, desired: () => desired, wallClockMs: () => 5_999 }).list();
 }
 
@@ -86,9 +86,26 @@ test("a ready model says what it is and where its layers are", () => {
 
 test("a model that only agents know of is listed too, and its time of first sight stays", () => {
   let nowMs = 1_000;
-  const fleet = { shards: () => [shard(0, open)], replicas: () => [] };
+  const fleet = { revision: 1, shards: () => [shard(0, open)], replicas: () => [] };
   const directory = new FleetModelDirectory({ fleet, desired: () => [], wallClockMs: () => nowMs });
   expect(directory.list()).toMatchObject([{ name: "m", createdSeconds: 1 }]);
   nowMs = 100_000;
+  fleet.revision = 2;
   expect(directory.list()).toMatchObject([{ createdSeconds: 1 }]);
+});
+
+test("the list is made once for as long as nothing changes: every request asks for it", () => {
+  let looks = 0;
+  const shards = () => {
+    looks += 1;
+    return [shard(0, open)];
+  };
+  const fleet = { revision: 1, shards, replicas: () => [] };
+  const desired = [DESIRED];
+  const directory = new FleetModelDirectory({ fleet, desired: () => desired, wallClockMs: () => 0 });
+  expect(directory.list()).toBe(directory.list());
+  expect(looks).toBe(1);
+  fleet.revision = 2;
+  directory.list();
+  expect(looks).toBe(2);
 });

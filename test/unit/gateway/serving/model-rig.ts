@@ -1,0 +1,148 @@
+/** The serving core of whole models over memory adapters and a clock that stands still, with nodes that the test drives. */
+import { MemoryBroker } from "../../../../core/bus/memory.ts";
+import { MemoryLinks } from "../../../../core/link/memory.ts";
+import type { Heartbeat, ModelReport } from "../../../../core/messages/heartbeat.ts";
+import { encodePublishedModel, type PublishedModel, type TensorSpec } from "../../../../core/model/published-model.ts";
+import { seededRandom } from "../../../../core/random.ts";
+import { createLogger } from "../../../../core/telemetry/logger.ts";
+import { createMetrics } from "../../../../core/telemetry/metrics.ts";
+import type { Tensor } from "../../../../core/tensor/tensor.ts";
+import { Fleet } from "../../../../gateway/control/fleet.ts";
+import type { InferRequest } from "../../../../gateway/serving/inference.ts";
+import { createModelServing } from "../../../../gateway/serving/model-serving.ts";
+import { createTextServing } from "../../../../gateway/serving/text-serving.ts";
+import { FakeClock, turns } from "../../../support/fake-clock.ts";
+import { TensorAgent } from "./tensor-agent.ts";
+
+export const NEVER = new AbortController().signal;
+
+const port = (name: string, fields: Partial<TensorSpec> = {}): TensorSpec => ({
+  name,
+  dtype: "INT32",
+  shape: [-1, 2],
+  optional: false,
+  ragged: false,
+  labels: [],
+  ...fields,
+});
+
+/** Two INT32 numbers a row, given back. */
+export function published(name: string, version = "1", fields: Partial<PublishedModel> = {}): PublishedModel {
+  return {
+    name,
+    version,
+    platform: "onnxruntime_onnx",
+    maxBatchSize: 4,
+    decoupled: false,
+    inputs: [port("INPUT0")],
+    outputs: [port("OUTPUT0")],
+    configJson: `{"name":"${name}","max_batch_size":4}`,
+    ...fields,
+  };
+}
+
+export const spec = port;
+
+export function pair(values: readonly [number, number], fields: Partial<Tensor> = {}): Tensor {
+  return { name: "INPUT0", dtype: "INT32", shape: [1, 2], data: new Uint8Array(Int32Array.from(values).buffer), ...fields };
+}
+
+export function inferOf(model: string, fields: Partial<InferRequest> = {}): InferRequest {
+  return {
+    model,
+    version: undefined,
+    id: "",
+    tenant: "public",
+    parameters: new Map(),
+    priority: 0,
+    timeoutUs: 0,
+    inputs: [pair([7, 8])],
+    outputs: [],
+    deadlineMs: undefined,
+    traceparent: "",
+    ...fields,
+  };
+}
+
+export type ModelRig = Awaited<ReturnType<typeof modelRig>>;
+
+export async function modelRig(nodes = 1) {
+  const clock = new FakeClock();
+  const random = seededRandom(7n);
+  const broker = new MemoryBroker({ clock });
+  const links = new MemoryLinks({ clock, random });
+  const fleet = new Fleet();
+  const metrics = createMetrics();
+  const logger = createLogger({ level: "silent", form: "json" });
+  const bus = broker.connect();
+  const text = createTextServing({ bus, links, fleet, desired: () => [], clock, random, metrics, logger });
+  const agents = await Promise.all(
+    Array.from({ length: nodes }, (_, index) => TensorAgent.start(`node-${index + 1}`, broker.connect(), links)),
+  );
+  /** By node, what its heartbeat says. */
+  const reports: ModelReport[][] = agents.map(() => []);
+  /** Replicas that are to be unloaded. */
+  const unwanted = new Set<string>();
+  const wanted = () => reports.flat().filter(({ replica }) => !unwanted.has(replica));
+  const known: { model: string; version: string }[] = [];
+  const whole = createModelServing({
+    fleet,
+    directory: text.models,
+    submitter: text.submitter,
+    inFlight: text.inFlight,
+    wanted,
+    known: () => [...wanted(), ...known],
+    clock,
+    random,
+    logger,
+  });
+  let sequence = 0;
+  const agent = (node: number): TensorAgent => {
+    const found = agents[node];
+    if (found === undefined) throw new Error(`no node ${node}`);
+    return found;
+  };
+  /** A heartbeat of every node; what it brings about has happened afterwards. */
+  const beat = async () => {
+    for (const [node, { node: name, address }] of agents.entries()) {
+      sequence += 1;
+      fleet.hear(heartbeat({ node: name, sequence, link: address, models: reports[node] ?? [] }), clock.now());
+    }
+    whole.refresh();
+    await turns(60);
+  };
+  return {
+    ...whole,
+    clock,
+    fleet,
+    links,
+    agent,
+    beat,
+    unwanted,
+    known,
+    /** A node reports this model as ready, from its next heartbeat on; a later report of the same replica replaces it. */
+    host(node: number, model: PublishedModel, fields: Partial<ModelReport> = {}) {
+      const view = agent(node).publish(encodePublishedModel(model));
+      const { name, version } = model;
+      const report: ModelReport = {
+        replica: `${name}/${version}/1`,
+        model: name,
+        version,
+        state: { kind: "ready", view },
+        inFlight: 0,
+        queued: 0,
+        ...fields,
+      };
+      reports[node] = [...(reports[node] ?? []).filter(({ replica }) => replica !== report.replica), report];
+    },
+    [Symbol.asyncDispose]: async () => {
+      whole[Symbol.dispose]();
+      metrics[Symbol.dispose]();
+      await text[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function heartbeat(fields: Pick<Heartbeat, "node" | "sequence" | "link" | "models">): Heartbeat {
+  return { incarnation: "1", wire: "", cpu: "", memoryTotalBytes: 0, memoryFreeBytes: 0, shards: [], replicas: [], ...fields };
+}

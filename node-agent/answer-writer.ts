@@ -3,9 +3,9 @@
  * the generation is paused: the reader's slowness stays its own.
  */
 import type { Clock } from "../core/clock.ts";
-import type { ServingError } from "../core/errors.ts";
+import { ServingError } from "../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../core/link/link.ts";
-import type { AnswerFrame, ChoiceToken, FinishReason } from "../core/messages/generation.ts";
+import type { AnswerFrame, CancelChoice, ChoiceToken, FinishReason } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import { decodeCancelChoice } from "../core/messages/submit-codec.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-engine.ts";
@@ -36,17 +36,17 @@ export class AnswerWriter implements GenerationSink {
     stream.listen({
       frame: (payload) => {
         stream.consumed(1);
-        const cancel = decodeCancelChoice(payload);
-        if (cancel !== undefined) this.#cancelChoice(cancel.choice);
+        this.#heard(payload);
       },
       ended: (end) => this.#streamEnded(end),
       writable: () => this.#flush(),
     });
   }
 
-  /** The generation runs: from now on the stream's end cancels it. */
+  /** The generation runs: from now on the stream's end cancels it. One that was over before does so at once. */
   started(handle: GenerationHandle, queued: number): void {
     this.#handle = handle;
+    if (this.#ended) handle.cancel();
     this.#stream.write(encodeAnswer({ kind: "accepted", queued }));
   }
 
@@ -91,15 +91,22 @@ export class AnswerWriter implements GenerationSink {
     this.#paused = paused;
     if (paused) {
       this.#handle?.pause();
-      this.#takeBackCut = this.#clock.after(UNREAD_MS_MAX, () => {
-        this.#handle?.cancel();
-        this.#close();
-        this.#stream.reset("the reader did not read for 30 s");
-      });
+      this.#takeBackCut = this.#clock.after(UNREAD_MS_MAX, () => this.#giveUp("the reader did not read for 30 s"));
     } else {
       this.#takeBackCut();
       this.#handle?.resume();
     }
+  }
+
+  /** What makes no sense ends this answer, not the agent. */
+  #heard(payload: Uint8Array): void {
+    let cancel: CancelChoice | undefined;
+    try {
+      cancel = decodeCancelChoice(payload);
+    } catch (thrown) {
+      this.#giveUp(ServingError.from(thrown).message);
+    }
+    if (cancel !== undefined) this.#cancelChoice(cancel.choice);
   }
 
   /** The gateway has what it wants of this choice: the engine says nothing more of it. */
@@ -113,6 +120,12 @@ export class AnswerWriter implements GenerationSink {
     if (this.#ended || end.kind === "end") return;
     this.#close();
     this.#handle?.cancel();
+  }
+
+  #giveUp(why: string): void {
+    this.#handle?.cancel();
+    this.#close();
+    this.#stream.reset(why);
   }
 
   #close(): void {

@@ -3,6 +3,7 @@
  * that is not the model's own, a request that hangs or fails without a clear error, a cluster that does not heal, something
  * left behind.
  */
+import type { Heartbeat } from "../../../core/messages/heartbeat.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { TextRequest } from "../../../gateway/serving/text-generation.ts";
 import { Dice } from "./dice.ts";
@@ -22,8 +23,10 @@ const NOTICED_MS = { usual: 12_000, hanging: 62_000 };
 const HEALED_MS_MAX = 30_000;
 /** A client that reads has its answer after this, whatever goes wrong. */
 const ANSWER_MS_MAX = 70_000;
-/** A slot is free so long after the last token that a client wanted of it, as far as a gateway hears of it in time. */
-const FREE_MS: Readonly<Record<Weather, number>> = { calm: 700, lossy: 2_500, lame: 2_500, storm: 2_500 };
+/** Gateways see that all slots are free so long after the last client has gone. */
+const FREE_MS_MAX = 2_500;
+/** Where links work, a slot is free so long after its client has all that it wants. */
+const FREED_MS = 1;
 /** A client that does not read is cut off after 30 s. */
 const UNREAD_MS_MAX = 31_000;
 
@@ -57,15 +60,18 @@ class Simulation {
   readonly #violations: string[] = [];
   readonly #narrate: Narrator;
   #strikes = 0;
-  /** Canaries take slots too. */
-  #firstReadyMs = Number.POSITIVE_INFINITY;
+  #served = false;
 
   constructor(seed: bigint, narrate: Narrator) {
     this.#dice = new Dice(seed);
     this.#weather = drawWeather(this.#dice);
     const shape = drawShape(this.#dice, this.#weather);
     this.#narrate = (line) => narrate(`${this.#time.now().toFixed(0).padStart(7)} ms  ${line}`);
-    this.#cluster = new SimulatedCluster(shape, this.#dice.seed(), narratingLogger(this.#narrate));
+    this.#cluster = new SimulatedCluster(shape, {
+      seed: this.#dice.seed(),
+      logger: narratingLogger(this.#narrate),
+      audit: (heartbeat) => this.#audit(heartbeat),
+    });
     this.#time = this.#cluster.time;
     this.#faults = new Faults(this.#cluster, this.#dice, this.#weather);
     this.#narrate(`${this.#weather} ${JSON.stringify(shape)}`);
@@ -77,7 +83,7 @@ class Simulation {
       const { shape } = this.#cluster;
       const isFromReady = this.#weather !== "storm" || this.#dice.happens(0.7);
       if (isFromReady) await this.#become(() => this.#cluster.allReady, shape.openMs + READY_MS_MAX, "the cluster is ready");
-      this.#firstReadyMs = this.#time.now();
+      this.#served = true;
       for (let actions = this.#dice.whole(10, 40); actions > 0; actions--) await this.#act();
       await this.#heal();
       await this.#become(
@@ -162,7 +168,7 @@ class Simulation {
   /** Nothing is under way: nothing may be counted, whether those who wanted it still listen or not. */
   async #rest(): Promise<void> {
     const sleepers = this.#clients.filter(({ asleep }) => asleep);
-    const limitMs = FREE_MS[this.#weather] + (sleepers.length > 0 ? UNREAD_MS_MAX : 0);
+    const limitMs = FREE_MS_MAX + (sleepers.length > 0 ? UNREAD_MS_MAX : 0);
     await this.#become(() => this.#cluster.busy === 0, limitMs, "all slots are free");
     for (const sleeper of sleepers) sleeper.wake();
     await this.#become(() => sleepers.every(({ overMs }) => overMs !== undefined), 10_000, "all clients are gone");
@@ -203,7 +209,6 @@ class Simulation {
         this.#fail(`${name} has no answer after ${ANSWER_MS_MAX} ms`);
       if (overMs !== undefined && overMs > nowMs - 300) this.#judge(client);
     }
-    if (this.#weather === "calm" || this.#weather === "lossy") this.#judgeLoad();
   }
 
   /** Who may fail depends on what fails. */
@@ -213,12 +218,12 @@ class Simulation {
     if (!cutOff) this.#fail(`${name} failed, and nothing did that it should notice: ${error.message}`);
   }
 
-  /** Nothing is computed for clients that have left. */
-  #judgeLoad(): void {
-    const graceMs = FREE_MS[this.#weather];
-    if (this.#time.now() < this.#firstReadyMs + graceMs) return;
-    const alive = this.#clients.reduce((sum, client) => sum + client.choicesAlive(graceMs), 0);
-    if (this.#cluster.busy > alive) this.#fail(`${this.#cluster.busy} choices run or wait, clients want ${alive}`);
+  /** Where links work, nothing is computed for clients that have left. Canaries take slots too, when stages are connected. */
+  #audit({ node, replicas }: Heartbeat): void {
+    if (!this.#served || (this.#weather !== "calm" && this.#weather !== "lossy")) return;
+    const busy = replicas.reduce((sum, { busySlots, queued }) => sum + busySlots + queued, 0);
+    const alive = this.#clients.reduce((sum, client) => sum + client.choicesAlive(FREED_MS), 0);
+    if (busy > alive) this.#violated(`${node} runs ${busy} choices or lets them wait, clients want ${alive}`);
   }
 
   #violated(what: string): void {

@@ -1,10 +1,13 @@
 /** A whole agent on scripted runners: started, found at its link address, and started again as another incarnation. */
 import { tmpdir } from "node:os";
+import type { Bus } from "../../../core/bus/bus.ts";
 import type { MemoryBroker } from "../../../core/bus/memory.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { nodeId } from "../../../core/ids.ts";
 import type { LinkNetwork } from "../../../core/link/link.ts";
 import type { MemoryLinks } from "../../../core/link/memory.ts";
+import { Heartbeat } from "../../../core/messages/heartbeat.ts";
+import { decodeJson } from "../../../core/messages/json-message.ts";
 import type { Random } from "../../../core/random.ts";
 import { ModelSources } from "../../../core/repository/model-sources.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
@@ -23,6 +26,8 @@ export interface SimulatedAgentDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Sees every heartbeat as it leaves, whatever the bus does to it. */
+  readonly audit: (heartbeat: Heartbeat) => void;
 }
 
 const MEMORY = { totalBytes: 2 ** 34, freeBytes: 2 ** 34 };
@@ -42,7 +47,7 @@ export class SimulatedAgent {
   async start(): Promise<void> {
     const { broker, links, hub, clock, random } = this.#deps;
     const stack = new AsyncDisposableStack();
-    const bus = stack.use(broker.connect());
+    const bus = audited(stack.use(broker.connect()), this.#deps.audit);
     const wire = stack.use(hub.openWire());
     const network: LinkNetwork = {
       dial: (address, signal) => links.dial(address, signal),
@@ -76,4 +81,22 @@ export class SimulatedAgent {
     this.address = "";
     await running?.disposeAsync();
   }
+}
+
+const HEARTBEAT = /^hb\./;
+
+function audited(bus: Bus, audit: (heartbeat: Heartbeat) => void): Bus {
+  return {
+    payloadBytesMax: bus.payloadBytesMax,
+    get connected() {
+      return bus.connected;
+    },
+    publish(subject, payload) {
+      if (HEARTBEAT.test(subject)) audit(decodeJson(Heartbeat, payload));
+      bus.publish(subject, payload);
+    },
+    subscribe: (pattern, listener) => bus.subscribe(pattern, listener),
+    onConnection: (listener) => bus.onConnection(listener),
+    [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
+  };
 }

@@ -2,6 +2,7 @@
 import { MemoryBroker } from "../../../core/bus/memory.ts";
 import { modelName, replicaId } from "../../../core/ids.ts";
 import { MemoryLinks } from "../../../core/link/memory.ts";
+import type { Heartbeat } from "../../../core/messages/heartbeat.ts";
 import { serializeTextBundle } from "../../../core/model/text-bundle-codec.ts";
 import { type Random, seededRandom } from "../../../core/random.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
@@ -60,6 +61,14 @@ function stepMs(step: Step, stages: number): number {
   return (step.run.kind === "prefill" ? 4 + 0.3 * step.run.tokens.length : 12 + step.run.rows.length) / stages;
 }
 
+export interface ClusterOptions {
+  /** Of ids and choices. */
+  readonly seed: bigint;
+  readonly logger: Logger;
+  /** Sees every heartbeat as it leaves. */
+  readonly audit: (heartbeat: Heartbeat) => void;
+}
+
 export class SimulatedCluster {
   readonly shape: ClusterShape;
   readonly time = new VirtualTime();
@@ -78,7 +87,7 @@ export class SimulatedCluster {
   /** Agents that do not come back. */
   #lost = 0;
 
-  constructor(shape: ClusterShape, seed: bigint, logger: Logger) {
+  constructor(shape: ClusterShape, { seed, logger, audit }: ClusterOptions) {
     const { time, broker, metrics } = this;
     this.shape = shape;
     this.#random = seededRandom(seed);
@@ -93,8 +102,8 @@ export class SimulatedCluster {
       runMs: (step) => stepMs(step, stages),
     });
     const cutter = new MemoryCutter({ text: TEXT, vocabSize: VOCAB_SIZE, contextLengthMax: 4096 });
-    const shared = { broker, links: this.links, clock: time, random: this.#random, logger, metrics };
-    this.agents = Array.from({ length: shape.agents }, (_, n) => new SimulatedAgent(`node-${n}`, { ...shared, hub: this.hub, cutter }));
+    const shared = { broker, links: this.links, hub: this.hub, cutter, clock: time, random: this.#random, logger, metrics, audit };
+    this.agents = Array.from({ length: shape.agents }, (_, number) => new SimulatedAgent(`node-${number}`, shared));
     this.#desired = Array.from({ length: shape.replicas }, (_, number) => desiredReplica(shape, number));
     this.gateways = Array.from({ length: shape.gateways }, () => this.#gateway());
     for (const agent of this.agents) this.#move(agent.start());

@@ -11,7 +11,7 @@ export type Weather = "calm" | "lossy" | "lame" | "storm";
 
 export function drawWeather(dice: Dice): Weather {
   const number = dice.whole(1, 100);
-  if (number <= 10) return "calm";
-  if (number <= 30) return "lossy";
-  return number <= 40 ? "lame" : "storm";
+  if (number <= 15) return "calm";
+  if (number <= 35) return "lossy";
+  return number <= 45 ? "lame" : "storm";
 }

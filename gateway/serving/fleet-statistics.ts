@@ -33,9 +33,7 @@ export class FleetStatistics implements ModelStatisticsSource {
 
   async statistics(name: string | undefined, version: number | undefined, signal: AbortSignal): Promise<readonly ModelStatistics[]> {
     const served = this.#deps.views.served().filter(({ model }) => matches(model, name, version));
-    if (name !== undefined && served.length === 0) {
-      throw new ServingError("INVALID_ARGUMENT", `requested model '${name}' is not available`, { reason: "model_not_found" });
-    }
+    if (name !== undefined && served.length === 0) throw this.#unknown(name);
     const nodes = new Map<string, NodeTarget>(this.#deps.fleet.models().map((hosted) => [hosted.node, hosted]));
     const told = await Promise.all([...nodes.values()].map((node) => this.#ask(node, name ?? "", signal)));
     const byVersion = new Map<string, NodeModelStatistics[]>();
@@ -44,6 +42,13 @@ export class FleetStatistics implements ModelStatisticsSource {
     return [...byVersion.entries()]
       .map(([key, parts]) => sum(key, parts))
       .toSorted((a, b) => (a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1));
+  }
+
+  /** Triton's texts (extensions.md section 1). */
+  #unknown(name: string): ServingError {
+    const isServed = this.#deps.views.served().some(({ model }) => model.name === name);
+    const text = isServed ? `requested model version is not available for model '${name}'` : `requested model '${name}' is not available`;
+    return new ServingError("INVALID_ARGUMENT", text, { reason: "model_not_found" });
   }
 
   async #ask(target: NodeTarget, model: string, signal: AbortSignal): Promise<readonly NodeModelStatistics[]> {

@@ -9,7 +9,8 @@ import type { FileInfo, ModelFiles, Repository } from "./repository.ts";
 
 const DIGEST_PIECE_BYTES = 4 * 1024 * 1024;
 const FOLDER_DEPTH_MAX = 16;
-const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** As `modelName` takes them. */
+const MODEL_NAME = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 export function folderRepository(root: string): Repository {
   return {

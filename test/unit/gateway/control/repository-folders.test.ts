@@ -1,0 +1,112 @@
+/** What a load would load, read from the repository's folders or from what came with the call. */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { modelName } from "../../../../core/ids.ts";
+import { seededRandom } from "../../../../core/random.ts";
+import { ModelSources } from "../../../../core/repository/model-sources.ts";
+import { RepositoryFolders } from "../../../../gateway/control/repository-folders.ts";
+
+const NONE = { files: new Map<string, Uint8Array>() };
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+let folder: string;
+let folders: RepositoryFolders;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "nereid-folders-"));
+  const [repositoryFolder, uploadsFolder] = [path.join(folder, "repository"), path.join(folder, "uploads")];
+  mkdirSync(repositoryFolder);
+  folders = new RepositoryFolders(new ModelSources({ repositoryFolder, uploadsFolder, random: seededRandom(3n) }));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function put(name: string, content = "x"): void {
+  const file = path.join(folder, "repository", name);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, content);
+}
+
+const plan = (name: string) => folders.plan(modelName(name), NONE);
+
+describe("the repository's models", () => {
+  test("are its folders, without language models, files and names that no model can have", async () => {
+    put("b/1/model.onnx");
+    put("a/1/model.onnx");
+    put("llama/1/model.gguf");
+    put("told/1/weights.bin");
+    put("told/config.pbtxt", 'backend: "llm"');
+    put("notes.txt");
+    put(".git/config");
+    put("a..b/1/model.onnx");
+    expect(await folders.names()).toEqual(["a", "b"]);
+  });
+
+  test("include one whose configuration cannot be read: its load says what is wrong", async () => {
+    put("broken/1/model.onnx");
+    put("broken/config.pbtxt", "max_batch_size: many");
+    expect(await folders.names()).toEqual(["broken"]);
+    await expect(plan("broken")).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  });
+
+  test("that are links to folders are models too", async () => {
+    put("elsewhere/1/model.onnx");
+    symlinkSync(path.join(folder, "repository", "elsewhere"), path.join(folder, "repository", "linked"));
+    expect(await folders.names()).toEqual(["elsewhere", "linked"]);
+  });
+});
+
+describe("a plan", () => {
+  test("has the latest version unless the configuration wants others, in order of their numbers", async () => {
+    for (const version of ["2", "10", "9", "007", "old"]) put(`m/${version}/model.onnx`);
+    expect(await plan("m")).toMatchObject({ versions: ["10"], source: "", config: "" });
+    put("m/config.pbtxt", "version_policy { all { } }");
+    expect((await plan("m")).versions).toEqual(["2", "9", "10"]);
+    put("m/config.pbtxt", "version_policy { specific { versions: [9, 2] } }");
+    expect((await plan("m")).versions).toEqual(["2", "9"]);
+  });
+
+  test("changes its fingerprint with any file's content or name, and only then", async () => {
+    put("m/1/model.onnx", "one");
+    const first = await plan("m");
+    expect((await plan("m")).fingerprint).toBe(first.fingerprint);
+    put("m/1/model.onnx", "two");
+    const second = await plan("m");
+    put("m/labels.txt", "cat");
+    const third = await plan("m");
+    put("m/1/model.onnx", "one");
+    rmSync(path.join(folder, "repository", "m", "labels.txt"));
+    expect(new Set([first, second, third].map(({ fingerprint }) => fingerprint)).size).toBe(3);
+    expect((await plan("m")).fingerprint).toBe(first.fingerprint);
+  });
+
+  test("takes a configuration that comes with the call instead of the file's", async () => {
+    for (const version of ["1", "2"]) put(`m/${version}/model.onnx`);
+    put("m/config.pbtxt", "no configuration at all");
+    const config = '{"version_policy":{"all":{}}}';
+    const planned = await folders.plan(modelName("m"), { ...NONE, config });
+    expect(planned).toMatchObject({ versions: ["1", "2"], source: "", config });
+  });
+
+  test("has only the uploaded files where there are any, under the digest of their content", async () => {
+    put("m/1/model.onnx");
+    const upload = (content: string) => ({ config: "{}", files: new Map([["3/model.onnx", bytes(content)]]) });
+    const first = await folders.plan(modelName("m"), upload("x"));
+    expect(first).toMatchObject({ versions: ["3"], source: expect.stringMatching(/^[0-9a-f]{32}$/) });
+    expect(await folders.plan(modelName("m"), upload("x"))).toEqual(first);
+    expect((await folders.plan(modelName("m"), upload("y"))).source).not.toBe(first.source);
+  });
+
+  test.each([
+    ["files without a configuration", "m", { files: new Map([["1/model.onnx", bytes("x")]]) }, /give 'config' too/],
+    ["a model that is not there", "nobody", NONE, /there is no model 'nobody' in the repository/],
+    ["a model without versions", "empty", NONE, /version/],
+    ["a configuration of another model", "m", { ...NONE, config: '{"name":"other"}' }, /unexpected directory name 'm' for model 'other'/],
+    ["a configuration that is no JSON", "m", { ...NONE, config: "{" }, /./],
+  ])("is refused for %s", async (_, name, overrides, message) => {
+    put("m/1/model.onnx");
+    put("empty/config.pbtxt", 'backend: "onnxruntime"');
+    await expect(folders.plan(modelName(name), overrides)).rejects.toThrow(message);
+  });
+});

@@ -2,7 +2,7 @@
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import type { GenerationEngine } from "../engines/generation-engine.ts";
 
-/** @returns what ends it. */
+/** @returns what ends it: a lead that is gone has no slots. */
 export function watchLead(
   engine: GenerationEngine,
   labels: { readonly node: string; readonly model: string },
@@ -10,7 +10,7 @@ export function watchLead(
 ): () => void {
   let steps = 0;
   let prefillTokens = 0;
-  return metrics.onScrape(() => {
+  const stop = metrics.onScrape(() => {
     const { slots, busySlots, queued } = engine.load();
     metrics.slots.set(labels, slots);
     metrics.slotsBusy.set(labels, busySlots);
@@ -21,4 +21,8 @@ export function watchLead(
     steps = counters.steps;
     prefillTokens = counters.tokensPrefilled;
   });
+  return () => {
+    stop();
+    for (const gauge of [metrics.slots, metrics.slotsBusy, metrics.generationsQueued]) gauge.set(labels, 0);
+  };
 }

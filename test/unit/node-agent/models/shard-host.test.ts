@@ -143,7 +143,7 @@ describe("a runner that dies", () => {
       if (death % 4 !== 3) rig.runner.failOpen(new ServingError("UNAVAILABLE", "the kernel killed it"));
       await rig.clock.pass(10);
       if (death % 4 === 3) rig.runner.kill();
-      await turns();
+      await rig.clock.pass(0);
       expect(shard.state.kind).toBe("restarting");
       await rig.clock.pass(restartDelayMs(death + 1));
     }

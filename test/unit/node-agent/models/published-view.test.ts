@@ -1,0 +1,57 @@
+/** What clients may know of a model: its tensors, its labels, its configuration. */
+import { describe, expect, test } from "vitest";
+import { parsePublishedModel } from "../../../../core/model/published-model.ts";
+import { publishedView } from "../../../../node-agent/models/published-view.ts";
+import { classifier, identity, optionalBias } from "../../../models/small-models.ts";
+import { configured } from "./configured.ts";
+
+const LABELED = 'output { name: "SCORES" label_filename: "labels.txt" }';
+
+async function viewOf(model: Uint8Array, text = "", files: Readonly<Record<string, string | Uint8Array>> = {}) {
+  const made = await configured(model, text, files);
+  return parsePublishedModel(await publishedView(made.configuration, { version: "1", configJson: "{}", files: made.files }));
+}
+
+describe("a model's view", () => {
+  test("has its tensors as clients send and see them", async () => {
+    expect(await viewOf(identity("f16"), "max_batch_size: 8")).toEqual({
+      name: "m",
+      version: "1",
+      platform: "onnxruntime_onnx",
+      maxBatchSize: 8,
+      decoupled: false,
+      inputs: [{ name: "INPUT0", dtype: "FP16", shape: [-1, -1], optional: false, ragged: false, labels: [] }],
+      outputs: [{ name: "OUTPUT0", dtype: "FP16", shape: [-1, -1], optional: false, ragged: false, labels: [] }],
+      configJson: "{}",
+    });
+  });
+
+  test("says which inputs may be left out", async () => {
+    const { inputs } = await viewOf(
+      optionalBias(),
+      'max_batch_size: 0 input { name: "BIAS" data_type: TYPE_FP32 dims: [4] optional: true }',
+    );
+    expect(inputs).toContainEqual(expect.objectContaining({ name: "BIAS", optional: true }));
+  });
+
+  test.each([
+    ["a\nb\nc", ["a", "b", "c"]],
+    ["a\nb\n", ["a", "b"]],
+    ["a\r\nb\r\n", ["a", "b"]],
+    ["a\n\nc\n", ["a", "", "c"]],
+    ["", []],
+  ])("has the labels of the file %j, one a line", async (content, labels) => {
+    expect((await viewOf(classifier(2, 3), LABELED, { "labels.txt": content })).outputs).toMatchObject([{ labels }]);
+  });
+
+  test("cannot be made without its label file, or with one that is too large", async () => {
+    await expect(viewOf(classifier(2, 3), LABELED)).rejects.toMatchObject({
+      code: "NOT_FOUND",
+      message: expect.stringContaining("'labels.txt'"),
+    });
+    const large = { "labels.txt": new Uint8Array(4 * 1024 * 1024 + 1) };
+    await expect(viewOf(classifier(2, 3), LABELED, large)).rejects.toThrow(
+      "label file 'labels.txt' has 4194305 bytes, at most 4194304 are read",
+    );
+  });
+});

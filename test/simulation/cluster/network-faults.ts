@@ -59,13 +59,13 @@ export function busFaults(tools: FaultTools): readonly FaultKind[] {
     const agent = dice.pick(cluster.agents);
     if (agent === undefined) return undefined;
     const subject = SUBJECTS.heartbeat(agent.node);
-    return lose(`heartbeats of ${agent.node}`, (one) => one === subject, dice.whole(500, 6_000));
+    return lose(`heartbeats of ${agent.node}`, (one) => one === subject, dice.whole(1_000, 9_000), 1);
   };
   return [
     { weight: 2, begin: () => lose("messages", () => true, dice.whole(50, 2_000)) },
     { weight: 2, begin: () => lose("submits", (subject) => subject.endsWith(".submit"), dice.whole(100, 3_000)) },
     { weight: 4, begin: () => lose("controls", (subject) => subject.endsWith(".control"), dice.whole(100, 4_000)) },
-    { weight: 3, begin: heartbeats },
+    { weight: 4, begin: heartbeats },
     delayFault(tools),
     awayFault(tools, 4_000),
   ];
@@ -76,8 +76,8 @@ function messageLoss({ cluster, dice, lasting }: FaultTools) {
   const losses = new Set<Loss>();
   const coin = new Dice(dice.seed()); // how many messages there are does not change what else is drawn
   cluster.broker.drop((subject) => [...losses].some((loss) => loss.concerns(subject) && coin.happens(loss.probability)));
-  return (what: string, concerns: Loss["concerns"], lengthMs: number): string => {
-    const loss: Loss = { concerns, probability: dice.happens(0.5) ? 1 : 0.3 };
+  return (what: string, concerns: Loss["concerns"], lengthMs: number, probability = dice.happens(0.5) ? 1 : 0.3): string => {
+    const loss: Loss = { concerns, probability };
     losses.add(loss);
     return lasting(`${what} are lost, ${loss.probability}`, lengthMs, () => losses.delete(loss));
   };

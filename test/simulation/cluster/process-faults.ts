@@ -15,7 +15,7 @@ export function processFaults({ cluster, dice }: FaultTools): readonly FaultKind
       },
     },
     {
-      weight: 1,
+      weight: 2,
       begin: () => {
         const agent = dice.pick(present());
         if (agent === undefined || !cluster.loseAgent(agent)) return undefined;

@@ -157,11 +157,13 @@ export class WholeModel implements AsyncDisposable {
     const { name } = modelFile(read.draft, Number(version), await files.list());
     const open = { ...onnxSessionOptions(configuration), file: path.join(sources.folder(model, source), name) };
     const kept = configuration.responseCache ? cache : undefined;
+    // First what can fail without a process.
+    const view = await publishedView(configuration, { version, configJson: configJson(finished.config), files });
     this.#engine = await BatchEngine.open(
       { model, version, open, plan, cache: kept },
       { runners: deps.runners, clock: deps.clock, logger: deps.logger, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );
-    return await publishedView(configuration, { version, configJson: configJson(finished.config), files });
+    return view;
   }
 }

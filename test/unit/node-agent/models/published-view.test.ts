@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { parsePublishedModel } from "../../../../core/model/published-model.ts";
 import { publishedView } from "../../../../node-agent/models/published-view.ts";
-import { classifier, identity, optionalBias } from "../../../models/small-models.ts";
-import { configured } from "./configured.ts";
+import { classifier, identity } from "../../../models/small-models.ts";
+import { configured, OPTIONAL_BIAS, WITH_BIAS } from "./configured.ts";
 
 const LABELED = 'output { name: "SCORES" label_filename: "labels.txt" }';
 
@@ -27,10 +27,7 @@ describe("a model's view", () => {
   });
 
   test("says which inputs may be left out", async () => {
-    const { inputs } = await viewOf(
-      optionalBias(),
-      'max_batch_size: 0 input { name: "BIAS" data_type: TYPE_FP32 dims: [4] optional: true }',
-    );
+    const { inputs } = await viewOf(OPTIONAL_BIAS, WITH_BIAS);
     expect(inputs).toContainEqual(expect.objectContaining({ name: "BIAS", optional: true }));
   });
 

@@ -1,10 +1,10 @@
 /** Whole models of a repository, served by `nereid up` as it is started by people: what clients send comes back right. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ElementArrays, type ElementValues, readElements } from "../../../client/elements.ts";
-import { rawTensor, tensor } from "../../../client/tensor-input.ts";
+import { type InferInput, rawTensor, tensor } from "../../../client/tensor-input.ts";
 import type { Dtype } from "../../../core/tensor/dtype.ts";
-import type { ModelDtype } from "../../models/onnx-model.ts";
-import { addSub, classifier, failing, identity, optionalBias, scalars } from "../../models/small-models.ts";
+import { type ModelDtype, OnnxModel } from "../../models/onnx-model.ts";
+import { addSub, classifier, failing, identity, scalars } from "../../models/small-models.ts";
 import { type ModelCluster, startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
 
@@ -27,6 +27,16 @@ const VALUES: { readonly [D in Dtype]: readonly [ModelDtype, ElementValues[D]] }
 };
 const DTYPES = Object.keys(VALUES).filter((name): name is Dtype => name in VALUES);
 
+/** OUTPUT = INPUT + BIAS; BIAS is 1 unless a request gives it. */
+const BIASED = new OnnxModel()
+  .input("INPUT", "f32", [2])
+  .input("BIAS", "f32", [2])
+  .output("OUTPUT", "f32", [2])
+  .constant("BIAS", [2], Float32Array.of(1, 1))
+  .node({ op: "Add", inputs: ["INPUT", "BIAS"], outputs: ["OUTPUT"] })
+  .finish();
+const WITH_BIAS = `input [ { name: "INPUT" data_type: TYPE_FP32 dims: [2] }, { name: "BIAS" data_type: TYPE_FP32 dims: [2] optional: true } ]`;
+
 const repository = new ModelRepository();
 let cluster: ModelCluster;
 
@@ -37,7 +47,7 @@ beforeAll(async () => {
     .put("add_sub", { "1/model.onnx": addSub() })
     .put("classifier", { "1/model.onnx": classifier(3, 4), "config.pbtxt": `max_batch_size: 8 ${ONE_INSTANCE}` })
     .put("table", { "1/model.onnx": failing(), "config.pbtxt": ONE_INSTANCE })
-    .put("bias", { "1/model.onnx": optionalBias(), "config.pbtxt": ONE_INSTANCE })
+    .put("bias", { "1/model.onnx": BIASED, "config.pbtxt": `${WITH_BIAS} ${ONE_INSTANCE}` })
     .put("scalars", { "1/model.onnx": scalars(), "config.pbtxt": ONE_INSTANCE })
     .put("cached", { "1/model.onnx": addSub(["batch", 2], "i32"), "config.pbtxt": `response_cache { enable: true } ${ONE_INSTANCE}` });
   cluster = await startModelCluster(repository.folder, { "--response-cache-bytes": "1048576" });
@@ -168,9 +178,15 @@ describe("an inference", () => {
   });
 
   test("may leave an optional input out, and then the model's own value counts", async () => {
-    const input = tensor("INPUT0", "FP32", [1, 4], [1, 2, 3, 4]);
-    const { outputs } = await cluster.client.infer({ model: "bias", inputs: [input] });
-    expect([...(outputs[0]?.as("FP32") ?? [])]).toEqual([2, 3, 4, 5]);
+    const [INPUT, BIAS] = [tensor("INPUT", "FP32", [2], [1, 2]), tensor("BIAS", "FP32", [2], [10, 20])];
+    const infer = async (inputs: readonly InferInput[]) => [
+      ...(await cluster.client.infer({ model: "bias", inputs })).output("OUTPUT").as("FP32"),
+    ];
+    expect([await infer([INPUT]), await infer([INPUT, BIAS]), await infer([BIAS, INPUT])]).toEqual([
+      [2, 3],
+      [11, 22],
+      [11, 22],
+    ]);
   });
 
   test("that the model fails on is told with the runtime's words, and the next one is served", async () => {

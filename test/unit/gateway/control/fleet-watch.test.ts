@@ -1,106 +1,111 @@
-/** Nodes that fall silent are taken for dead, but not because this process was held up. */
 import { describe, expect, test } from "vitest";
 import { MemoryBroker } from "../../../../core/bus/memory.ts";
 import { nodeId } from "../../../../core/ids.ts";
 import { encodeJson } from "../../../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../../../core/messages/subjects.ts";
-import type { Logger } from "../../../../core/telemetry/logger.ts";
-import { NODE_SILENCE_MS } from "../../../../gateway/control/fleet.ts";
 import { FleetWatch } from "../../../../gateway/control/fleet-watch.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
+import { LogBook } from "../../node-agent/hosting-rig.ts";
+import { HeardNode, openShard } from "./heard-nodes.ts";
 
-const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => QUIET };
-const NODE = nodeId("n");
-
-/** As if the process had been stopped for a while: time has passed, and no timer has fired. */
-class HeldUpClock extends FakeClock {
-  #heldUpMs = 0;
-
-  override now(): number {
-    return super.now() + this.#heldUpMs;
-  }
-
-  holdUp(byMs: number): void {
-    this.#heldUpMs += byMs;
-  }
-}
-
-function rig() {
-  const clock = new HeldUpClock();
+function watch() {
+  const clock = new FakeClock();
   const broker = new MemoryBroker({ clock });
-  const watch = new FleetWatch(broker.connect(), clock, QUIET);
-  const bus = broker.connect();
-  let sequence = 0;
-  const beat = () => {
-    sequence += 1;
-    const body = {
-      incarnation: "1",
-      link: "",
-      wire: "",
-      cpu: "",
-      memoryTotalBytes: 0,
-      memoryFreeBytes: 0,
-      shards: [],
-      replicas: [],
-      models: [],
-    };
-    bus.publish(SUBJECTS.heartbeat(NODE), encodeJson({ ...body, node: NODE, sequence }));
-  };
-  return { clock, watch, bus, beat, nodes: () => watch.fleet.nodes().map(({ node }) => node) };
+  const log = new LogBook();
+  const fleetWatch = new FleetWatch(broker.connect(), clock, log.logger);
+  const nodes = ["node-1", "node-2"].map((name) => new HeardNode(name, broker.connect()));
+  const seen: string[] = [];
+  const unwatch = fleetWatch.onChange((fleet) =>
+    seen.push(
+      fleet
+        .nodes()
+        .map(({ node }) => node)
+        .join(" "),
+    ),
+  );
+  const [one, two] = nodes;
+  if (one === undefined || two === undefined) throw new Error("there are two nodes");
+  return { clock, broker, log, fleetWatch, one, two, seen, unwatch };
 }
 
-describe("the watch over nodes", () => {
-  test("knows a node from its first heartbeat, and tells who listens", async () => {
-    const { clock, watch, beat, nodes } = rig();
-    let changes = 0;
-    const unwatch = watch.onChange(() => {
-      changes += 1;
-    });
-    beat();
+describe("the fleet as a gateway sees it", () => {
+  test("is what its nodes say of themselves, and each word of theirs is told", async () => {
+    const { clock, fleetWatch, one, two, seen } = watch();
+    one.beat();
+    two.beat({ shards: [openShard(0, 1)] });
     await clock.pass(0);
-    expect([nodes(), changes]).toEqual([["n"], 1]);
+    expect(seen).toEqual(["node-1", "node-1 node-2"]);
+    expect(fleetWatch.fleet.shards()).toMatchObject([{ node: "node-2", stage: 0 }]);
+  });
+
+  test("does not change by a heartbeat that was overtaken", async () => {
+    const { clock, fleetWatch, one, seen } = watch();
+    one.beat({ sequence: 5, memoryFreeBytes: 5 });
+    one.beat({ sequence: 4, memoryFreeBytes: 4 });
+    await clock.pass(0);
+    expect(seen.length).toBe(1);
+    expect(fleetWatch.fleet.nodes()[0]?.heartbeat.memoryFreeBytes).toBe(5);
+  });
+
+  test("loses a node that has been silent for three seconds, with a warning, and tells it once", async () => {
+    const { clock, one, two, seen, log } = watch();
+    one.beat();
+    two.beat();
+    for (let second = 0; second < 4; second++) {
+      await clock.pass(1_000);
+      one.beat();
+    }
+    await clock.pass(1_000);
+    expect(seen.at(-1)).toBe("node-1");
+    expect(seen.filter((names) => names === "node-1").length).toBeGreaterThan(0);
+    expect(log.lines).toEqual(["warn nodes are silent and taken for dead"]);
+  });
+
+  test("keeps a node that speaks every half second", async () => {
+    const { clock, fleetWatch, one } = watch();
+    for (let beat = 0; beat < 40; beat++) {
+      one.beat();
+      await clock.pass(500);
+    }
+    expect(fleetWatch.fleet.nodes().map(({ node }) => node)).toEqual(["node-1"]);
+  });
+
+  test("has a node again as soon as that speaks again", async () => {
+    const { clock, fleetWatch, one, log } = watch();
+    one.beat();
+    await clock.pass(10_000);
+    expect(fleetWatch.fleet.nodes()).toEqual([]);
+    one.beat({ incarnation: "second", sequence: 1 });
+    await clock.pass(0);
+    expect(fleetWatch.fleet.nodes().length).toBe(1);
+    expect(log.lines.length).toBe(1);
+  });
+
+  test("is not moved by what is no heartbeat", async () => {
+    const { clock, broker, seen, log } = watch();
+    const bus = broker.connect();
+    bus.publish(SUBJECTS.heartbeat(nodeId("node-3")), Uint8Array.of(1));
+    bus.publish(SUBJECTS.heartbeat(nodeId("node-3")), encodeJson({ node: "node-3" }));
+    await clock.pass(0);
+    expect(seen).toEqual([]);
+    expect(log.lines.every((line) => line.startsWith("warn a heartbeat that does not fit was dropped"))).toBe(true);
+    expect(log.lines.length).toBe(2);
+  });
+
+  test("is not told to who has stopped asking", async () => {
+    const { clock, one, seen, unwatch } = watch();
     unwatch();
-    beat();
+    one.beat();
     await clock.pass(0);
-    expect(changes).toBe(1);
-    watch[Symbol.dispose]();
+    expect(seen).toEqual([]);
   });
 
-  test("forgets a node that is silent for longer than three seconds, and says so", async () => {
-    const { clock, watch, beat, nodes } = rig();
-    beat();
-    await clock.pass(0);
-    let changes = 0;
-    watch.onChange(() => {
-      changes += 1;
-    });
-    await clock.pass(NODE_SILENCE_MS);
-    expect(nodes()).toEqual(["n"]);
-    await clock.pass(1_000);
-    expect([nodes(), changes]).toEqual([[], 1]);
-    watch[Symbol.dispose]();
-  });
-
-  test("does not count the time in which it could not hear: a process that was held up hears first", async () => {
-    const { clock, watch, beat, nodes } = rig();
-    beat();
-    await clock.pass(0);
-    clock.holdUp(60_000);
-    await clock.pass(1_000);
-    expect(nodes()).toEqual(["n"]);
-    await clock.pass(NODE_SILENCE_MS);
-    expect(nodes()).toEqual([]);
-    watch[Symbol.dispose]();
-  });
-
-  test("drops a heartbeat that does not fit, and hears the next", async () => {
-    const { clock, watch, bus, beat, nodes } = rig();
-    bus.publish(SUBJECTS.heartbeat(NODE), new TextEncoder().encode('{"node":7}'));
-    await clock.pass(0);
-    expect(nodes()).toEqual([]);
-    beat();
-    await clock.pass(0);
-    expect(nodes()).toEqual(["n"]);
-    watch[Symbol.dispose]();
+  test("is not followed any more once the watch is over, and no timer is left", async () => {
+    const { clock, fleetWatch, one, seen } = watch();
+    fleetWatch[Symbol.dispose]();
+    one.beat();
+    await clock.pass(10_000);
+    expect(seen).toEqual([]);
+    expect(clock.pending).toBe(0);
   });
 });

@@ -79,17 +79,17 @@ describe("placement", () => {
 
   test("repeats what has shown no effect every three seconds, and not before", async () => {
     const { clock, one } = place([wanted(1)]);
-    const after = async (beats: number) => {
+    const toldAfter = async (beats: number) => {
       for (let beat = 0; beat < beats; beat++) {
         one.beat();
         await clock.pass(500);
       }
       return one.told.length;
     };
-    expect(await after(5)).toBe(1);
-    expect(await after(1)).toBe(2);
-    expect(await after(5)).toBe(2);
-    expect(await after(1)).toBe(3);
+    expect(await toldAfter(5)).toBe(1);
+    expect(await toldAfter(1)).toBe(2);
+    expect(await toldAfter(5)).toBe(2);
+    expect(await toldAfter(1)).toBe(3);
   });
 
   test("gives stages of a node that has gone silent to the others", async () => {

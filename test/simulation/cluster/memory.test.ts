@@ -69,7 +69,7 @@ const counts = () => {
 };
 
 test("a hundred and fifty requests leave no stream, no fold and no writer in memory, and a link only where one is open", async () => {
-  const cluster = new SimulatedCluster(SHAPE, { seed: 3n, logger: new LogBook().logger, audit: () => {} });
+  const cluster = new SimulatedCluster(SHAPE, { seed: 3n, logger: new LogBook().logger, audit: undefined });
   expect(await cluster.time.until(() => cluster.allReady, 5_000)).toBe(true);
   expect(await serveMany(cluster)).toEqual([]);
   expect(counts()).toEqual({

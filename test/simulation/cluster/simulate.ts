@@ -67,10 +67,11 @@ class Simulation {
     this.#weather = drawWeather(this.#dice);
     const shape = drawShape(this.#dice, this.#weather);
     this.#narrate = (line) => narrate(`${this.#time.now().toFixed(0).padStart(7)} ms  ${line}`);
+    const linksWork = this.#weather === "calm" || this.#weather === "lossy";
     this.#cluster = new SimulatedCluster(shape, {
       seed: this.#dice.seed(),
       logger: narratingLogger(this.#narrate),
-      audit: (heartbeat) => this.#audit(heartbeat),
+      audit: linksWork ? (heartbeat) => this.#audit(heartbeat) : undefined,
     });
     this.#time = this.#cluster.time;
     this.#faults = new Faults(this.#cluster, this.#dice, this.#weather);
@@ -220,7 +221,7 @@ class Simulation {
 
   /** Where links work, nothing is computed for clients that have left. Canaries take slots too, when stages are connected. */
   #audit({ node, replicas }: Heartbeat): void {
-    if (!this.#served || (this.#weather !== "calm" && this.#weather !== "lossy")) return;
+    if (!this.#served) return;
     const busy = replicas.reduce((sum, { busySlots, queued }) => sum + busySlots + queued, 0);
     const alive = this.#clients.reduce((sum, client) => sum + client.choicesAlive(FREED_MS), 0);
     if (busy > alive) this.#violated(`${node} runs ${busy} choices or lets them wait, clients want ${alive}`);

@@ -27,7 +27,7 @@ export interface SimulatedAgentDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Sees every heartbeat as it leaves, whatever the bus does to it. */
-  readonly audit: (heartbeat: Heartbeat) => void;
+  readonly audit: ((heartbeat: Heartbeat) => void) | undefined;
 }
 
 const MEMORY = { totalBytes: 2 ** 34, freeBytes: 2 ** 34 };
@@ -85,7 +85,8 @@ export class SimulatedAgent {
 
 const HEARTBEAT = /^hb\./;
 
-function audited(bus: Bus, audit: (heartbeat: Heartbeat) => void): Bus {
+function audited(bus: Bus, audit: ((heartbeat: Heartbeat) => void) | undefined): Bus {
+  if (audit === undefined) return bus;
   return {
     payloadBytesMax: bus.payloadBytesMax,
     get connected() {

@@ -66,7 +66,7 @@ export interface ClusterOptions {
   readonly seed: bigint;
   readonly logger: Logger;
   /** Sees every heartbeat as it leaves. */
-  readonly audit: (heartbeat: Heartbeat) => void;
+  readonly audit: ((heartbeat: Heartbeat) => void) | undefined;
 }
 
 export class SimulatedCluster {

@@ -213,6 +213,15 @@ describe("connecting", () => {
     expect(rig.log.lines.filter((line) => line.includes("could not be connected"))).toEqual([]);
   });
 
+  test("of a new runner begins with any epoch: placement may have forgotten the last one", async () => {
+    const { rig, shard } = await opened();
+    await shardConnected(rig, shard, 3);
+    rig.runner.kill();
+    await rig.clock.pass(100);
+    await shardConnected(rig, shard, 1);
+    expect(epochOf(shard)).toBe(1);
+  });
+
   test("is done once in each epoch, and never in an older one", async () => {
     const { rig, shard } = await opened();
     await shardConnected(rig, shard, 2);

@@ -1,5 +1,5 @@
 /** Reads scanned JSON with the texts of Triton's JSON library: wrong types are its INTERNAL errors, HTTP 500. Pure. */
-import { JsonObject, JsonReal, type JsonValue } from "./json-value.ts";
+import { JsonObject, type JsonValue } from "./json-value.ts";
 import { internal } from "./triton-error.ts";
 
 /** The first member of the name; undefined where there is none, or where the value is no object. */
@@ -43,13 +43,6 @@ export function asArray(value: JsonValue, label: string | undefined): readonly J
 export function asObject(value: JsonValue, label: string | undefined): JsonObject {
   if (value instanceof JsonObject) return value;
   throw mismatch(label, "attempt to access JSON non-object as object");
-}
-
-/** A number of any kind. */
-export function asReal(value: JsonValue, label: string | undefined): number {
-  if (value instanceof JsonReal) return value.value;
-  if (typeof value === "number" || typeof value === "bigint") return Number(value);
-  throw mismatch(label, "attempt to access JSON non-number as double");
 }
 
 function isArray(value: JsonValue): value is readonly JsonValue[] {

@@ -1,5 +1,4 @@
 /** A lead with no plan of its own: it starts runners on shards, joins them and sends what the test says, one promise per step. */
-import { systemClock } from "../../../core/clock.ts";
 import type { ServingError } from "../../../core/errors.ts";
 import { modelName, replicaId } from "../../../core/ids.ts";
 import { GREEDY, type SamplingParameters } from "../../../core/model/sampling-parameters.ts";
@@ -124,5 +123,3 @@ export class Lead implements AsyncDisposable {
 export function admission(slot: number, promptIds: readonly number[], sampling: SamplingParameters = GREEDY): Admission {
   return { slot, choice: 0, sampling, promptIds: Int32Array.from(promptIds), outputIds: new Int32Array() };
 }
-
-export const now = (): number => systemClock.now();

@@ -8,8 +8,21 @@ import { FakeClock } from "../../../support/fake-clock.ts";
 import { LogBook } from "../../node-agent/hosting-rig.ts";
 import { HeardNode, openShard } from "./heard-nodes.ts";
 
+/** As if the process had been stopped for a while: time has passed, and no timer has fired. */
+class HeldUpClock extends FakeClock {
+  #heldUpMs = 0;
+
+  override now(): number {
+    return super.now() + this.#heldUpMs;
+  }
+
+  holdUp(byMs: number): void {
+    this.#heldUpMs += byMs;
+  }
+}
+
 function watch() {
-  const clock = new FakeClock();
+  const clock = new HeldUpClock();
   const broker = new MemoryBroker({ clock });
   const log = new LogBook();
   const fleetWatch = new FleetWatch(broker.connect(), clock, log.logger);
@@ -59,6 +72,17 @@ describe("the fleet as a gateway sees it", () => {
     expect(seen.at(-1)).toBe("node-1");
     expect(seen.filter((names) => names === "node-1").length).toBeGreaterThan(0);
     expect(log.lines).toEqual(["warn nodes are silent and taken for dead"]);
+  });
+
+  test("does not lose a node because the gateway's own process was held up: what was said meanwhile is heard first", async () => {
+    const { clock, fleetWatch, one } = watch();
+    one.beat();
+    await clock.pass(0);
+    clock.holdUp(60_000);
+    await clock.pass(1_000);
+    expect(fleetWatch.fleet.nodes().map(({ node }) => node)).toEqual(["node-1"]);
+    await clock.pass(3_500);
+    expect(fleetWatch.fleet.nodes()).toEqual([]);
   });
 
   test("keeps a node that speaks every half second", async () => {

@@ -88,7 +88,7 @@ function kindsOf(weather: Weather, tools: FaultTools): readonly FaultKind[] {
     case "lossy":
       return submitFaults(tools);
     case "lame":
-      return runnerFaults(tools, (replica) => replica.endsWith("/0"));
+      return [...runnerFaults(tools, (replica) => replica.endsWith("/0")), ...submitFaults(tools)];
     case "storm":
       return [...runnerFaults(tools, () => true), ...linkFaults(tools), ...busFaults(tools), ...processFaults(tools)];
   }

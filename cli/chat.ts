@@ -14,6 +14,7 @@ import { stopSignal } from "./stop.ts";
 interface Server {
   readonly url: string;
   readonly model: string;
+  readonly maxTokens: number;
 }
 
 export async function chat(source: SettingsSource): Promise<void> {
@@ -23,7 +24,7 @@ export async function chat(source: SettingsSource): Promise<void> {
   const model = settings.model ?? models[0];
   if (model === undefined)
     throw new ServingError("UNAVAILABLE", `${settings.url} serves no model yet: wait until it is ready, then run this again`);
-  const server: Server = { url: settings.url, model };
+  const server: Server = { url: settings.url, model, maxTokens: settings.maxTokens };
   const opening: readonly ChatTurn[] = settings.system === undefined ? [] : [{ role: "system", content: settings.system }];
   if (process.stdin.isTTY) await converse(server, opening, stop.signal);
   else await answerOnce(server, opening, stop.signal);

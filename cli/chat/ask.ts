@@ -17,13 +17,13 @@ export async function servedModels(url: string, signal: AbortSignal): Promise<re
 /** The answer's text as it comes. @throws ServingError with the server's own message */
 export async function* answerTo(
   turns: readonly ChatTurn[],
-  server: { readonly url: string; readonly model: string },
+  server: { readonly url: string; readonly model: string; readonly maxTokens: number },
   signal: AbortSignal,
 ): AsyncIterable<string> {
   const answer = await reached(`${server.url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model: server.model, messages: turns, stream: true }),
+    body: JSON.stringify({ model: server.model, messages: turns, max_tokens: server.maxTokens, stream: true }),
     signal,
   });
   if (answer.body === null) throw new ServingError("UNAVAILABLE", `${server.url} answered without a body`);

@@ -26,7 +26,7 @@ afterEach(async () => {
 
 async function answered(): Promise<string> {
   let said = "";
-  for await (const piece of answerTo([{ role: "user", content: "hi" }], { url, model: "m" }, signal)) said += piece;
+  for await (const piece of answerTo([{ role: "user", content: "hi" }], { url, model: "m", maxTokens: 9 }, signal)) said += piece;
   return said;
 }
 

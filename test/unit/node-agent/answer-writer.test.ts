@@ -39,7 +39,7 @@ const token = (position: number, choice = 0): ChoiceToken => ({ choice, position
 /** A step's token after the other, until the writer asks for a pause. @returns how many were written */
 function tokensUntilPaused(writer: AnswerWriter, handle: ToldHandle, from = 0): number {
   let position = from;
-  while (handle.told.at(-1) !== "pause") writer.tokens([token(position++)]);
+  while (handle.told.at(-1) !== "pause" && position < from + 1_000) writer.tokens([token(position++)]);
   return position;
 }
 

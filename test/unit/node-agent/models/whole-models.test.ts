@@ -68,6 +68,7 @@ describe("a node's models", () => {
     const replica = node.load("a");
     await node.until(() => node.runners.alive.length === 1);
     await node.clock.pass(1_000);
+    await node.untilStates("a/1/1 ready");
     node.infer(replica, 1);
     for (const name of ["b", "c"]) node.load(name);
     await node[Symbol.asyncDispose]();

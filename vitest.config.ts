@@ -8,7 +8,8 @@ const folders = (names: readonly string[]) => names.map((name) => `test/${name}/
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "fast", include: folders(fast) } },
+      // Files share a worker: loading the modules again for each one takes longer than the tests do.
+      { test: { name: "fast", include: folders(fast), isolate: false } },
       // Two cores: one file of real processes at a time, so that timings inside a file mean something.
       { test: { name: "real", include: folders(real), fileParallelism: false, testTimeout: 120_000, hookTimeout: 300_000 } },
     ],

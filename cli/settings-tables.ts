@@ -99,7 +99,12 @@ export const CHAT_SETTINGS = {
     help: "the model to talk to",
   }),
   system: setting({ kind: optional(text()), fallback: undefined, fallbackText: "the model's own", help: "the system message" }),
-  maxTokens: setting({ kind: wholeNumber(1, 1_048_576), fallback: 512, unit: "tokens", help: "longest answer: small models may never end one" }),
+  maxTokens: setting({
+    kind: wholeNumber(1, 1_048_576),
+    fallback: 512,
+    unit: "tokens",
+    help: "longest answer: small models may never end one",
+  }),
 };
 
 export const PARTITION_SETTINGS = {

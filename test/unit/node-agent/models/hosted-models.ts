@@ -95,10 +95,12 @@ export class HostedModels implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closing = this.models[Symbol.asyncDispose]();
-    for (let open = true; open; await this.clock.pass(1)) {
-      open = this.runners.alive.length > 0;
-    }
+    let closed = false;
+    const closing = this.models[Symbol.asyncDispose]().finally(() => {
+      closed = true;
+    });
+    // Not only while runners are alive: one whose files are being read now may start yet.
+    while (!closed) await this.clock.pass(1);
     await closing;
     rmSync(this.#folder, { recursive: true });
   }

@@ -4,11 +4,11 @@ import type { LinkStream } from "../core/link/link.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeInferResult } from "../core/messages/infer-codec.ts";
-import type { BatchEngine, InferHandle } from "./engines/batch/batch-engine.ts";
+import type { InferenceEngine, InferHandle } from "./engines/inference-engine.ts";
 import { sendWhole } from "./whole-answer.ts";
 
 /** The stream's reset cancels the request down to the runner. What `infer` throws has not been executed. @throws ServingError */
-export function answerInference(stream: LinkStream, submit: InferSubmit, engine: BatchEngine): void {
+export function answerInference(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine): void {
   let over = false;
   const handle: InferHandle = engine.infer(submit, {
     answered(outputs, times) {

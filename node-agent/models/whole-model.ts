@@ -13,13 +13,11 @@ import { modelFile, readModelConfig } from "../../core/repository/model-config.t
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
-import { BatchEngine } from "../engines/batch/batch-engine.ts";
+import type { InferenceEngine } from "../engines/inference-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
-import { enginePlan } from "./engine-plan.ts";
-import { onnxSessionOptions } from "./onnx-config-session.ts";
+import { openEngine } from "./open-engine.ts";
 import type { OpenTurns } from "./open-turns.ts";
 import { publishedView } from "./published-view.ts";
-import { warmUpBatches } from "./warm-up-batches.ts";
 
 export interface WholeModelDeps {
   readonly sources: ModelSources;
@@ -43,7 +41,7 @@ export class WholeModel implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #opening: Promise<void>;
   #state: State = { kind: "loading" };
-  #engine: BatchEngine | undefined;
+  #engine: InferenceEngine | undefined;
   #view: Uint8Array | undefined;
 
   constructor(load: LoadModel, deps: WholeModelDeps) {
@@ -57,7 +55,7 @@ export class WholeModel implements AsyncDisposable {
   }
 
   /** Takes requests while the model is ready. */
-  get engine(): BatchEngine | undefined {
+  get engine(): InferenceEngine | undefined {
     return this.#state.kind === "ready" ? this.#engine : undefined;
   }
 
@@ -152,16 +150,13 @@ export class WholeModel implements AsyncDisposable {
     if (finished === undefined || configuration === undefined) {
       throw new ServingError("NOT_FOUND", `version ${version} of model '${model}' is not in the repository`);
     }
-    const unheated = enginePlan(configuration, { startAfter });
-    const plan = { ...unheated, warmUps: await warmUpBatches(configuration, unheated, files) };
-    const { name } = modelFile(read.draft, Number(version), await files.list());
-    const open = { ...onnxSessionOptions(configuration), file: path.join(sources.folder(model, source), name) };
-    const kept = configuration.responseCache ? cache : undefined;
     // First what can fail without a process.
     const view = await publishedView(configuration, { version, configJson: configJson(finished.config), files });
-    this.#engine = await BatchEngine.open(
-      { model, version, open, plan, cache: kept },
-      { runners: deps.runners, clock: deps.clock, logger: deps.logger, onRestart: () => deps.onRestart(model) },
+    const { name } = modelFile(read.draft, Number(version), await files.list());
+    const file = path.join(sources.folder(model, source), name);
+    this.#engine = await openEngine(
+      { model, version, configuration, files, file },
+      { ...deps, cache, startAfter, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );
     return view;

@@ -6,8 +6,8 @@ import type { Tensor } from "../../../core/tensor/tensor.ts";
 import { cacheKey } from "../../scheduling/cache-key.ts";
 import { ReleaseOrder } from "../../scheduling/release-order.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
+import { type FailureReason, StatisticsCounter } from "../statistics.ts";
 import type { HostedRequest } from "./hosted-request.ts";
-import { type FailureReason, StatisticsCounter } from "./statistics.ts";
 
 export interface AnswerDeskOptions {
   readonly preserveOrdering: boolean;

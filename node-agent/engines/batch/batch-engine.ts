@@ -9,20 +9,16 @@ import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory, ModelSignature, OpenModel } from "../../../core/wire/model-runner.ts";
 import { BatchQueue } from "../../scheduling/batch-queue.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
+import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
+import type { ModelStatistics } from "../statistics.ts";
 import { AnswerDesk } from "./answer-desk.ts";
 import { BatchExecutor } from "./batch-executor.ts";
 import { type BatchPlan, checkPlan } from "./batch-plan.ts";
 import type { ExecutionGate } from "./execution-gate.ts";
-import { type FormedBatch, HostedRequest, type InferSink } from "./hosted-request.ts";
+import { type FormedBatch, HostedRequest } from "./hosted-request.ts";
 import { InstancePasses } from "./instance-passes.ts";
 import { type ModelInstance, ModelInstances } from "./model-instances.ts";
 import { RequestForms } from "./request-form.ts";
-import type { ModelStatistics } from "./statistics.ts";
-
-/** May be called at any time, after the end too. After a cancel the sink is not called any more. */
-export interface InferHandle {
-  cancel(): void;
-}
 
 export interface BatchEngineOptions {
   /** For messages. */
@@ -44,11 +40,7 @@ export interface BatchEngineDeps {
   readonly onRestart?: () => void;
 }
 
-export interface BatchEngineLoad {
-  /** Requests that wait for an instance. */
-  readonly queued: number;
-  /** Requests that run. */
-  readonly running: number;
+export interface BatchEngineLoad extends EngineLoad {
   readonly instances: number;
   /** Instances whose runner is open. */
   readonly instancesReady: number;
@@ -57,7 +49,7 @@ export interface BatchEngineLoad {
 /** Runners that may die of a batch before its requests fail. */
 const DEATHS_MAX = 2;
 
-export class BatchEngine implements AsyncDisposable {
+export class BatchEngine implements InferenceEngine {
   readonly #options: BatchEngineOptions;
   readonly #clock: Clock;
   readonly #queue: BatchQueue<HostedRequest>;

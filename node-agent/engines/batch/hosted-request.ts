@@ -1,17 +1,9 @@
 /** A request that an engine has taken in, until its one answer. Pure. */
-import type { ServingError } from "../../../core/errors.ts";
-import type { InferSubmit, InferTimes } from "../../../core/messages/infer.ts";
-import type { Tensor } from "../../../core/tensor/tensor.ts";
+import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { BatchItem } from "../../scheduling/batch-options.ts";
 import type { Turn } from "../../scheduling/release-order.ts";
+import type { InferSink } from "../inference-engine.ts";
 import type { BatchMember } from "./split.ts";
-
-/** Where a request's answer goes: one call of one of these. Called from the loop: must neither block nor throw. */
-export interface InferSink {
-  /** In the order in which outputs were named. The bytes are views of a batch's: copy what is kept for long. */
-  answered(outputs: readonly Tensor[], times: InferTimes): void;
-  failed(error: ServingError): void;
-}
 
 export class HostedRequest implements BatchItem, BatchMember {
   readonly submit: InferSubmit;

@@ -1,5 +1,5 @@
 /** What a hosted version has done since it was loaded, counted as Triton's statistics extension does. Pure. */
-import type { InferTimes } from "../../../core/messages/infer.ts";
+import type { InferTimes } from "../../core/messages/infer.ts";
 
 export interface Duration {
   readonly count: number;

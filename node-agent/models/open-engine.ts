@@ -1,0 +1,66 @@
+/** Opens the engine that a model's configuration asks for. */
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
+import type { ModelFiles } from "../../core/repository/repository.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
+import { BatchEngine } from "../engines/batch/batch-engine.ts";
+import type { InferenceEngine } from "../engines/inference-engine.ts";
+import type { ResponseCache } from "../scheduling/response-cache.ts";
+import { enginePlan } from "./engine-plan.ts";
+import { onnxSessionOptions } from "./onnx-config-session.ts";
+import { warmUpBatches } from "./warm-up-batches.ts";
+
+/** A version of a model that is to be served. */
+export interface ModelToOpen {
+  readonly model: string;
+  readonly version: string;
+  readonly configuration: ModelConfiguration;
+  /** The model's folder. */
+  readonly files: ModelFiles;
+  /** Path of the version's model file; of an ensemble, where one would be. */
+  readonly file: string;
+}
+
+export interface EngineDeps {
+  readonly runners: ModelRunnerFactory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Shared by the node's models; undefined: answers are not kept. */
+  readonly cache: ResponseCache | undefined;
+  /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
+  readonly startAfter: number;
+  /** A runner died and is started again. */
+  readonly onRestart: () => void;
+}
+
+/**
+ * Ready for requests: every instance is open and warm.
+ * @throws ServingError why the model cannot be served as configured; the signal's reason when that aborts. No runner is left behind.
+ */
+export async function openEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
+  const { scheduler, name } = opened.configuration;
+  switch (scheduler.kind) {
+    case "default":
+    case "dynamic":
+      return await openBatchEngine(opened, deps, signal);
+    case "sequence":
+    case "ensemble":
+      throw new ServingError("UNIMPLEMENTED", `model '${name}' asks for ${scheduler.kind} scheduling, which this version does not serve`, {
+        reason: "not_served_yet",
+      });
+  }
+}
+
+async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
+  const { model, version, configuration, files, file } = opened;
+  const { runners, clock, logger, cache, startAfter, onRestart } = deps;
+  const unheated = enginePlan(configuration, { startAfter });
+  const plan = { ...unheated, warmUps: await warmUpBatches(configuration, unheated, files) };
+  return await BatchEngine.open(
+    { model, version, open: { ...onnxSessionOptions(configuration), file }, plan, cache: configuration.responseCache ? cache : undefined },
+    { runners, clock, logger, onRestart },
+    signal,
+  );
+}

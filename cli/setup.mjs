@@ -14,7 +14,8 @@ import { installPackages } from "./setup/install.mjs";
 import { whenParentIsGone } from "./setup/parent-watch.mjs";
 import { runProgram } from "./setup/run-program.mjs";
 import { runTests } from "./setup/run-tests.mjs";
-import { fail, SetupError } from "./setup/say.mjs";
+import { fail, SetupError, saying } from "./setup/say.mjs";
+import { fetchServers } from "./setup/servers.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const pinnedNode = join(root, "node_modules", ".bin", process.platform === "win32" ? "node.cmd" : "node");
@@ -31,6 +32,7 @@ const commands = {
   },
   async test(flags) {
     await installPackages(root, "development");
+    await fetchServers(saying); // where that fails, the tests that need them say so
     const pulled = await pullTestModel();
     return pulled === 0 ? runTests(pinnedNode, flags, { cwd: root }) : pulled;
   },

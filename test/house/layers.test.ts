@@ -23,6 +23,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   fastify: ["gateway/http/"],
   koffi: ["node-agent/ort/", "node-agent/runners/"],
   "onnxruntime-node": ["node-agent/ort/"],
+  ioredis: ["core/store/redis-connection.ts"],
   pino: ["core/telemetry/"],
   "prom-client": ["core/telemetry/"],
   "@huggingface/tokenizers": ["gateway/text/"],
@@ -32,7 +33,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   typescript: ["packaging/"],
   commander: ["cli/"],
   picocolors: ["cli/"],
-  typebox: ["core/messages/", "core/model/", "gateway/"],
+  typebox: ["core/messages/", "core/model/", "core/store/", "gateway/"],
   "node:http": ["gateway/http/"],
   "node:http2": ["gateway/grpc/"],
   "node:net": ["core/link/", "core/wire/", "node-agent/runners/"],
@@ -41,7 +42,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Adapters of core's ports: only what composes a program may choose one. */
-const ADAPTER = /^core\/(bus|link|wire|store|repository)\/(memory|nats|tcp|redis|folder|socket|scripted)\.ts$/;
+const ADAPTER = /^core\/(bus|link|wire|store\/[a-z-]+|repository)\/(memory|nats|tcp|redis|file|folder|socket|scripted)\.ts$/;
 const COMPOSES = /^(embedded\/|cli\/|.*\/(run|main)\.ts$)/;
 
 const GATEWAY_SERVERS = ["gateway/http", "gateway/grpc"];

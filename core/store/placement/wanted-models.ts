@@ -1,0 +1,87 @@
+/**
+ * What somebody wants the cluster to serve: one entry per model with a version that counts up, changed by compare-and-set. Entries
+ * stay when a model is unloaded, so that its numbers are never used twice. Adapters: `memory.ts`, `file.ts`, `redis.ts`; all pass
+ * `test/contract/wanted-models.ts`.
+ */
+import { type Static, Type } from "typebox";
+
+const LanguageSettings = Type.Object({
+  /** 0: as few as fit. */
+  stages: Type.Integer({ minimum: 0 }),
+  quantization: Type.Union([
+    Type.Literal("auto"),
+    Type.Literal("native"),
+    Type.Literal("int8"),
+    Type.Literal("int4"),
+    Type.Literal("fp32"),
+  ]),
+  slots: Type.Integer({ minimum: 1 }),
+  /** 0: all that the model has. */
+  contextLength: Type.Integer({ minimum: 0 }),
+  /** Of each shard's runner. */
+  threads: Type.Integer({ minimum: 1 }),
+});
+
+/** One load of a model: what of it is to be served, and from what. */
+const WantedLoad = Type.Object({
+  /** Counts up with every load of the model; part of its replicas' ids. */
+  number: Type.Integer({ minimum: 1 }),
+  /** Equal for loads that would give the same. */
+  fingerprint: Type.String(),
+  versions: Type.Array(Type.String()),
+  /** Empty: the repository's files; else the digest of the files that a load call brought along. */
+  source: Type.String(),
+  /** A whole configuration as JSON instead of the file's; empty: the file's. */
+  config: Type.String(),
+  /** Replicas of each version. */
+  copies: Type.Integer({ minimum: 1 }),
+  /** Bytes of the model's files: what placement knows before anybody has opened them; 0: unknown. */
+  bytes: Type.Number({ minimum: 0 }),
+  /** Only of models that are cut over nodes. */
+  language: Type.Optional(LanguageSettings),
+});
+
+const Gone = Type.Object({ version: Type.String(), reason: Type.String() });
+
+export const WantedModel = Type.Object({
+  /** Serves. */
+  current: Type.Optional(WantedLoad),
+  /** Takes over when all of it is ready. */
+  next: Type.Optional(WantedLoad),
+  /** The last load that failed, and why, by version. */
+  failed: Type.Optional(Type.Object({ number: Type.Integer(), versions: Type.Array(Gone) })),
+  /** Versions that are not there any more, and why. */
+  gone: Type.Array(Gone),
+});
+
+export type LanguageSettings = Static<typeof LanguageSettings>;
+export type WantedLoad = Static<typeof WantedLoad>;
+export type WantedModel = Static<typeof WantedModel>;
+
+export interface WantedEntry {
+  /** 1 for the first. */
+  readonly version: number;
+  readonly wanted: WantedModel;
+}
+
+export interface WantedSnapshot {
+  /** Random; another one: the store was emptied. */
+  readonly incarnation: string;
+  /** Counts up with every change; a lower one than before: the store was set back. */
+  readonly revision: number;
+  /** By model. */
+  readonly entries: ReadonlyMap<string, WantedEntry>;
+}
+
+export interface WantedModels {
+  /** All entries, or undefined when nothing has changed since `known`. @throws ServingError UNAVAILABLE */
+  read(known: Pick<WantedSnapshot, "incarnation" | "revision"> | undefined): Promise<WantedSnapshot | undefined>;
+  /**
+   * Replaces the entry if it has `expected` as its version (0: there is none).
+   * @returns false when somebody else was faster
+   * @throws ServingError UNAVAILABLE; then it may have been made
+   */
+  change(model: string, expected: number, wanted: WantedModel): Promise<boolean>;
+  /** Puts back what a store that was emptied or set back has lost; entries with a higher version stay. @throws ServingError UNAVAILABLE */
+  restore(snapshot: WantedSnapshot): Promise<void>;
+}

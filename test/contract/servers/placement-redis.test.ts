@@ -1,0 +1,150 @@
+/** The contracts of placement's part of the store on a real Redis, and what happens when that dies, is emptied, slow or refuses. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../../core/clock.ts";
+import { systemRandom } from "../../../core/random.ts";
+import { redisPlacementLease, redisWantedModels } from "../../../core/store/placement/redis.ts";
+import { RedisConnection } from "../../../core/store/redis-connection.ts";
+import { type RealServer, startRedis } from "../../support/real-servers.ts";
+import { LogBook } from "../../unit/node-agent/hosting-rig.ts";
+import { placementLeaseContract } from "../placement-lease.ts";
+import { load, wantedModelsContract } from "../wanted-models.ts";
+import { redisCommand } from "./redis-command.ts";
+
+/** Of the contract's commands: a busy machine is not what they are about. */
+const PATIENT_MS = 10_000;
+
+let redis: RealServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+beforeEach(() => redisCommand(redis.url, "FLUSHALL"));
+
+const log = new LogBook();
+
+async function connected(url = redis.url, timeoutMs = PATIENT_MS): Promise<RedisConnection> {
+  const connection = new RedisConnection({ url, timeoutMs }, { random: systemRandom, logger: log.logger });
+  await untilConnected(connection);
+  return connection;
+}
+
+function untilConnected(connection: RedisConnection): Promise<void> {
+  return new Promise((resolve) => {
+    if (connection.connected) resolve();
+    const stop = connection.onConnection((up) => {
+      if (!up) return;
+      stop();
+      resolve();
+    });
+  });
+}
+
+describe("the lease in Redis", () => {
+  placementLeaseContract(async () => {
+    const stack = new AsyncDisposableStack();
+    return {
+      connect: async () => redisPlacementLease(stack.use(await connected())),
+      async pass(ms) {
+        for (const key of await redisCommand(redis.url, "KEYS", "*")) {
+          const [leftMs] = await redisCommand(redis.url, "PTTL", key);
+          if (Number(leftMs) > 0) await redisCommand(redis.url, "PEXPIRE", key, String(Number(leftMs) - ms));
+        }
+      },
+      wipe: async () => void (await redisCommand(redis.url, "FLUSHALL")),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  });
+
+  test("ends by the server's own clock", async () => {
+    await using connection = await connected();
+    const lease = redisPlacementLease(connection);
+    await lease.hold({ holder: "a", ttlMs: 100, fenceMin: 0 });
+    for (;;) {
+      const answer = await lease.hold({ holder: "b", ttlMs: 60_000, fenceMin: 0 });
+      if (answer.kind === "held") break;
+      expect(answer.leftMs).toBeLessThanOrEqual(100);
+      await new Promise<void>((resolve) => void systemClock.after(answer.leftMs + 1, resolve));
+    }
+    expect((await lease.hold({ holder: "a", ttlMs: 100, fenceMin: 0 })).kind).toBe("taken");
+  });
+});
+
+describe("wanted models in Redis", () => {
+  wantedModelsContract(async () => {
+    const stack = new AsyncDisposableStack();
+    return {
+      connect: async () => redisWantedModels(stack.use(await connected())),
+      wipe: async () => void (await redisCommand(redis.url, "FLUSHALL")),
+      keep: async () => {
+        const keys = await redisCommand(redis.url, "KEYS", "*");
+        const kept = keys.map((key) => [key, `${key}:kept`] as const);
+        for (const [key, copy] of kept) await redisCommand(redis.url, "COPY", key, copy);
+        return async () => {
+          for (const [key, copy] of kept) await redisCommand(redis.url, "COPY", copy, key, "REPLACE");
+        };
+      },
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  });
+});
+
+describe("a Redis in trouble", () => {
+  const wanted = { current: load(1), gone: [] };
+
+  test("that is killed and started again has kept what was written, is found again, and learns its scripts again", async () => {
+    await using server = await startRedis(["--appendfsync", "always"]);
+    await using connection = await connected(server.url);
+    const store = redisWantedModels(connection);
+    expect(await store.change("m", 0, wanted)).toBe(true);
+    const before = await store.read(undefined);
+    const gone = new Promise<void>((resolve) => void connection.onConnection((up) => up || resolve()));
+    await server.kill();
+    await gone;
+    await expect(store.read(before)).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "store_unavailable" });
+    await server.start();
+    await untilConnected(connection);
+    expect(await store.read(before)).toBeUndefined();
+    expect(await store.change("m", 1, wanted)).toBe(true);
+  });
+
+  test("that answers too late is unavailable after 100 ms, long before the server answers", async () => {
+    await using connection = await connected(redis.url, 100);
+    await using patient = await connected();
+    redis.pause();
+    let answered = false;
+    const answer = redisWantedModels(patient)
+      .read(undefined)
+      .then(() => {
+        answered = true;
+      });
+    const startedMs = systemClock.now();
+    await expect(redisWantedModels(connection).read(undefined)).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringContaining("try again"),
+    });
+    expect(systemClock.now() - startedMs).toBeGreaterThan(95);
+    expect(answered).toBe(false);
+    redis.resume();
+    await answer;
+  });
+
+  test("whose user may not run scripts says what to check, without the password", async () => {
+    await redisCommand(redis.url, "ACL", "SETUSER", "reader", "on", ">s3cret", "~*", "+get");
+    const { host } = new URL(redis.url);
+    await using connection = await connected(`redis://reader:s3cret@${host}`);
+    const refused = await redisWantedModels(connection)
+      .read(undefined)
+      .catch((thrown: unknown) => thrown);
+    expect(refused).toMatchObject({ code: "PERMISSION_DENIED", message: expect.stringContaining("check its ACL user") });
+    expect(String(refused)).not.toContain("s3cret");
+  });
+
+  test("that is not there fails at once, and is told about once", async () => {
+    const quiet = new LogBook();
+    await using connection = new RedisConnection({ url: "redis://127.0.0.1:1" }, { random: systemRandom, logger: quiet.logger });
+    await expect(redisPlacementLease(connection).hold({ holder: "a", ttlMs: 100, fenceMin: 0 })).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+    });
+    expect(connection.connected).toBe(false);
+  });
+});

@@ -34,6 +34,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli/"],
   picocolors: ["cli/"],
   typebox: ["core/messages/", "core/model/", "core/store/", "gateway/"],
+  typebox: ["core/messages/", "core/model/", "gateway/"],
+  "@nats-io/transport-node": ["core/bus/nats.ts"],
   "node:http": ["gateway/http/"],
   "node:http2": ["gateway/grpc/"],
   "node:net": ["core/link/", "core/wire/", "node-agent/runners/"],

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fetchServers, findServer } from "../../cli/setup/servers.mjs";
@@ -32,37 +32,44 @@ interface ServerKind {
   args(port: number, folder: string): readonly string[];
 }
 
+/** In the scratch folder. */
+const CONFIG = "server.conf";
+
 const NATS: ServerKind = {
   program: "nats-server",
   scheme: "nats",
   urlVariable: "NATS_URL",
   readyLine: "Server is ready",
-  args: (port) => ["--addr", "127.0.0.1", "--port", String(port)],
+  args: (port, folder) => ["--addr", "127.0.0.1", "--port", String(port), "--config", path.join(folder, CONFIG)],
 };
 const REDIS: ServerKind = {
   program: "redis-server",
   scheme: "redis",
   urlVariable: "REDIS_URL",
   readyLine: "Ready to accept connections",
-  args: (port, folder) => ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", "", "--appendonly", "yes"],
+  args: (port, folder) => {
+    const flags = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", "", "--appendonly", "yes"];
+    return [path.join(folder, CONFIG), ...flags];
+  },
 };
 
-/** @param args further flags of nats-server */
-export const startNats = (args: readonly string[] = []): Promise<RealServer> => startServer(NATS, args);
-/** Keeps what was written over a kill (appendfsync everysec). @param args further flags of redis-server */
-export const startRedis = (args: readonly string[] = []): Promise<RealServer> => startServer(REDIS, args);
+/** @param config lines of its configuration file, such as `max_payload: 65536` */
+export const startNats = (config = ""): Promise<RealServer> => startServer(NATS, config);
+/** Keeps what was written over a kill (appendfsync everysec). @param config lines of its configuration file */
+export const startRedis = (config = ""): Promise<RealServer> => startServer(REDIS, config);
 
 const PORT_TRIES = 10;
 
-async function startServer(kind: ServerKind, args: readonly string[]): Promise<RealServer> {
+async function startServer(kind: ServerKind, config: string): Promise<RealServer> {
   const why = findServer(kind.program) === undefined ? await fetchServers(() => () => {}) : undefined;
   const program = findServer(kind.program);
   if (program === undefined) return runningServer(kind, why);
   const folder = await mkdtemp(path.join(tmpdir(), `nereid-${kind.scheme}-`));
+  await writeFile(path.join(folder, CONFIG), config);
   for (let tries = 1; ; tries++) {
     // Below the ports that the system gives to outgoing connections: one of those must not take it while the server is dead.
     const port = 10_000 + Math.floor(systemRandom.next() * 20_000);
-    const server = new OwnServer(kind, program, folder, port, args);
+    const server = new OwnServer(kind, program, folder, port);
     try {
       await server.start();
       return server;
@@ -95,12 +102,12 @@ class OwnServer implements RealServer {
   #child: ChildProcess | undefined;
   readonly #killWithUs = () => void this.#child?.kill("SIGKILL");
 
-  constructor(kind: ServerKind, program: string, folder: string, port: number, args: readonly string[]) {
+  constructor(kind: ServerKind, program: string, folder: string, port: number) {
     this.url = `${kind.scheme}://127.0.0.1:${port}`;
     this.#kind = kind;
     this.#program = program;
     this.#folder = folder;
-    this.#args = [...kind.args(port, folder), ...args];
+    this.#args = kind.args(port, folder);
   }
 
   async start(): Promise<void> {

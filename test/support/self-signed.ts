@@ -47,10 +47,10 @@ export function selfSigned(name: string): SelfSigned {
     der(0xa3, extensions),
   );
   const certificate = der(SEQUENCE, body, algorithm, der(BIT_STRING, Buffer.concat([Buffer.from([0]), sign("sha256", body, privateKey)])));
-  const base64 = certificate.toString("base64").replaceAll(/.{64}/g, "$&\n");
+  const base64 = certificate.toString("base64").replaceAll(/.{1,64}/g, "$&\n");
   return {
     key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-    cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${base64}-----END CERTIFICATE-----\n`,
   };
 }
 

@@ -92,7 +92,7 @@ describe("a Redis in trouble", () => {
   const wanted = { current: load(1), gone: [] };
 
   test("that is killed and started again has kept what was written, is found again, and learns its scripts again", async () => {
-    await using server = await startRedis(["--appendfsync", "always"]);
+    await using server = await startRedis("appendfsync always");
     await using connection = await connected(server.url);
     const store = redisWantedModels(connection);
     expect(await store.change("m", 0, wanted)).toBe(true);

@@ -34,7 +34,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli/"],
   picocolors: ["cli/"],
   typebox: ["core/messages/", "core/model/", "core/store/", "gateway/"],
-  typebox: ["core/messages/", "core/model/", "gateway/"],
   "@nats-io/transport-node": ["core/bus/nats.ts"],
   "node:http": ["gateway/http/"],
   "node:http2": ["gateway/grpc/"],

@@ -1,12 +1,8 @@
 /** What a started cluster says of itself: addresses, model, which layers are where, and one line to copy. Pure. */
+import type { OpenDoors } from "../gateway/doors.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 
-export interface BannerFacts {
-  /** `http://HOST:PORT`. */
-  readonly httpAddress: string;
-  /** `HOST:PORT`. */
-  readonly grpcAddress: string;
-  readonly metricsAddress: string;
+export interface BannerFacts extends OpenDoors {
   /** The language model, if there is one. */
   readonly model: ServedModel | undefined;
   /** Names of whole models that are ready. */
@@ -16,19 +12,24 @@ export interface BannerFacts {
 
 /** Lines without colors, each ended by a line feed. */
 export function banner(facts: BannerFacts): string {
-  const { model } = facts;
+  const { model, httpAddress: http, grpcAddress: grpc, metricsAddress: metrics } = facts;
   const rows: readonly (readonly [string, string])[] = [
-    ["HTTP", `${facts.httpAddress}  (OpenAI: /v1, Triton: /v2)`],
-    ["gRPC", `${facts.grpcAddress}  (Triton)`],
-    ["metrics", `${facts.metricsAddress}/metrics`],
+    ...row("HTTP", http && `${http}  (OpenAI: /v1, Triton: /v2)`),
+    ...row("gRPC", grpc && `${grpc}  (Triton)`),
+    ...row("metrics", metrics && `${metrics}/metrics`),
     ...(model === undefined ? [] : languageRows(model)),
-    ...(facts.wholeModels.length === 0 ? [] : [["models", facts.wholeModels.join(", ")] as const]),
-    ["try", model === undefined ? `curl ${facts.httpAddress}/v2` : chatCommand(facts.httpAddress, model.name)],
+    ...row("models", facts.wholeModels.join(", ")),
+    ...row("try", http && (model === undefined ? `curl ${http}/v2` : chatCommand(http, model.name))),
     ["stop", "Ctrl-C"],
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
   return ["", `Nereid is ready after ${(facts.startedInMs / 1000).toFixed(1)} s`, "", ...lines, "", ""].join("\n");
+}
+
+/** No row where there is nothing to say. */
+function row(label: string, text: string | undefined): readonly (readonly [string, string])[] {
+  return text === undefined || text === "" ? [] : [[label, text]];
 }
 
 function languageRows(model: ServedModel): readonly (readonly [string, string])[] {

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { environmentOf, flagOf, type SettingsSource, type SettingsTable } from "../core/settings.ts";
 import { endProcess } from "./exit.ts";
-import { CHAT_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "./settings-tables.ts";
+import { CHAT_SETTINGS, KEY_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "./settings-tables.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -26,6 +26,11 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .description("talk to a running server; reads one prompt when the input is no terminal")
     .action(async (options: Options) => (await import("./chat.ts")).chat(settingsSource(options)));
 
+  withSettings(program.command("key"), KEY_SETTINGS)
+    .argument("<tenant>", "whose key it is")
+    .description("make an API key, and the line that lets it in")
+    .action(async (tenant: string, options: Options) => (await import("./key.ts")).key(tenant, settingsSource(options)));
+
   withSettings(program.command("partition"), PARTITION_SETTINGS)
     .argument("<model>", "a model in the repository")
     .description("cut a model's shards ahead of time")
@@ -40,24 +45,40 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .action(async (folders: readonly string[]) => (await import("./models.ts")).validateModels(folders, process.stdout));
 
   try {
-    await program.parseAsync(argv);
+    await program.parseAsync(withPlainSwitches(argv));
   } catch (thrown) {
     endProcess(thrown, { verbose: program.opts<{ verbose: boolean }>().verbose });
   }
+}
+
+/** `--allow-http=false` and `--allow-http false`, as Triton takes them, become `--no-allow-http`: commander's switches have no values. */
+function withPlainSwitches(argv: readonly string[]): readonly string[] {
+  const tables: readonly SettingsTable[] = [UP_SETTINGS, PULL_SETTINGS, CHAT_SETTINGS, PARTITION_SETTINGS];
+  const rows = tables.flatMap((table) => Object.entries(table));
+  const switches = new Set(rows.flatMap(([name, { kind }]) => (kind.isSwitch === true ? [flagOf(name)] : [])));
+  const plain: string[] = [];
+  for (const word of argv.flatMap((given) => (switches.has(given.split("=")[0] ?? "") ? given.split("=") : [given]))) {
+    const before = plain.at(-1) ?? "";
+    if (!switches.has(before) || (word !== "true" && word !== "false")) plain.push(word);
+    else if (word === "false") plain.splice(-1, 1, `--no-${before.slice(2)}`);
+  }
+  return plain;
 }
 
 /** commander finds the flags and knows no defaults; core/settings.ts checks their values, after the environment's. */
 function withSettings(command: Command, table: SettingsTable): Command {
   for (const [name, { kind, fallback, fallbackText, help }] of Object.entries(table)) {
     const flag = kind.isSwitch === true ? flagOf(name) : `${flagOf(name)} <value>`;
-    command.option(flag, `${help} (${kind.allowed}; default ${fallbackText ?? String(fallback)}; ${environmentOf(name)})`);
+    const text = `${help} (${kind.allowed}; default ${fallbackText ?? String(fallback)}; ${environmentOf(name)})`;
+    command.option(flag, text, (value: string, before: unknown) =>
+      kind.repeats && typeof before === "string" ? `${before};${value}` : value,
+    );
+    if (kind.isSwitch === true) command.option(`--no-${flagOf(name).slice(2)}`);
   }
   return command;
 }
 
 function settingsSource(options: Options): SettingsSource {
-  const flags = Object.entries(options).flatMap(([name, value]) =>
-    typeof value === "string" ? [`${flagOf(name)}=${value}`] : value === true ? [flagOf(name)] : [],
-  );
+  const flags = Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`${flagOf(name)}=${value}`]));
   return { flags, environment: process.env };
 }

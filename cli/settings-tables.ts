@@ -1,7 +1,8 @@
 /** Every setting of every command. Flags, variables, help and README's table are made from these. Pure. */
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
-import { byteSize, oneOf, optional, type SettingKind, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
+import { byteSize, listOf, oneOf, optional, type SettingKind, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import type { LogLevel } from "../core/telemetry/logger.ts";
+import { DOOR_SETTINGS } from "./door-settings.ts";
 
 export const DEFAULT_MODEL = "smollm2-135m-instruct";
 
@@ -64,6 +65,7 @@ export const UP_SETTINGS = {
   port: setting({ kind: port, fallback: 8000, help: "port of the HTTP protocols; 0 takes a free one" }),
   grpcPort: setting({ kind: port, fallback: 8001, help: "port of Triton's gRPC API; 0 takes a free one" }),
   metricsPort: setting({ kind: port, fallback: 8002, help: "port of /metrics; 0 takes a free one" }),
+  ...DOOR_SETTINGS,
   models,
   modelControlMode: setting<"none" | "explicit">({
     kind: oneOf(["none", "explicit"]),
@@ -77,6 +79,14 @@ export const UP_SETTINGS = {
   }),
   cache,
   logLevel: setting<LogLevel>({ kind: oneOf(LOG_LEVELS), fallback: "warn", help: "how much of the log goes to standard error" }),
+};
+
+export const KEY_SETTINGS = {
+  access: setting({
+    kind: listOf(oneOf(["inference", "model-read", "control", "metrics"])),
+    fallback: ["inference"],
+    help: "what the key is for; every key may read what models there are",
+  }),
 };
 
 export const PULL_SETTINGS = {

@@ -55,6 +55,7 @@ const languageModel = (settings: UpSettings): string | undefined => (settings.mo
 function clusterOptions(settings: UpSettings, folders: CacheFolders) {
   return {
     ...settings,
+    doors: settings,
     model: languageModel(settings),
     version: MODEL_VERSION,
     stages: settings.stages ?? settings.nodes,

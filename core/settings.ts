@@ -12,6 +12,10 @@ export interface SettingKind<Value> {
   parse(text: string): Value | undefined;
   /** A switch: its flag stands alone, `--no-flag` turns it off. */
   readonly isSwitch?: true;
+  /** Its flag may be given several times: the texts are joined with `;`. */
+  readonly repeats?: true;
+  /** Errors do not show what was given. */
+  readonly isSecret?: true;
 }
 
 export interface Setting<Value> {
@@ -96,6 +100,23 @@ export function listOf<Value>(kind: SettingKind<Value>): SettingKind<readonly Va
   };
 }
 
+/** Any number of values, each with a flag of its own, or with `;` between them. */
+export function manyOf<Value>(kind: SettingKind<Value>): SettingKind<readonly Value[]> {
+  return {
+    ...kind,
+    allowed: `${kind.allowed}; several with ;`,
+    repeats: true,
+    parse: (value) => {
+      const values = value.split(";").map((part) => kind.parse(part.trim()));
+      return values.includes(undefined) ? undefined : values.filter((one) => one !== undefined);
+    },
+  };
+}
+
+export function secret<Value>(kind: SettingKind<Value>): SettingKind<Value> {
+  return { ...kind, isSecret: true };
+}
+
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 export const environmentOf = (name: string): string => `NEREID_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
 
@@ -125,7 +146,8 @@ export function readSettings<Table extends SettingsTable>(table: Table, source: 
 function parsed(where: string, kind: SettingKind<unknown>, value: string): unknown {
   const result = kind.parse(value);
   if (result !== undefined) return result;
-  throw new ServingError("INVALID_ARGUMENT", `${where}: ${JSON.stringify(value.slice(0, 200))} is not allowed; allowed: ${kind.allowed}`);
+  const what = kind.isSecret === true ? "what is given" : JSON.stringify(value.slice(0, 200));
+  throw new ServingError("INVALID_ARGUMENT", `${where}: ${what} is not allowed; allowed: ${kind.allowed}`);
 }
 
 function readFlags(table: SettingsTable, flags: readonly string[]): ReadonlyMap<string, string> {
@@ -147,7 +169,8 @@ function readFlags(table: SettingsTable, flags: readonly string[]): ReadonlyMap<
     const isSwitch = table[name]?.kind.isSwitch === true;
     const value = equals === -1 ? (isSwitch ? "true" : rest.shift()) : flag.slice(equals + 1);
     if (value === undefined) throw new ServingError("INVALID_ARGUMENT", `${key} needs a value: ${table[name]?.kind.allowed}`);
-    values.set(name, value);
+    const before = table[name]?.kind.repeats === true ? values.get(name) : undefined;
+    values.set(name, before === undefined ? value : `${before};${value}`);
   }
   return values;
 }

@@ -7,6 +7,7 @@ import path from "node:path";
 import { untilAborted } from "../core/abort.ts";
 import { MemoryBroker } from "../core/bus/memory.ts";
 import { systemClock } from "../core/clock.ts";
+import type { DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
 import { modelName, nodeId, replicaId } from "../core/ids.ts";
 import { MemoryLinks } from "../core/link/memory.ts";
@@ -17,6 +18,7 @@ import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import { VERSION } from "../core/version.ts";
 import { socketWire } from "../core/wire/socket.ts";
+import type { OpenDoors } from "../gateway/doors.ts";
 import type { DesiredReplica } from "../gateway/placement/desired.ts";
 import { type Gateway, startGateway } from "../gateway/run.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
@@ -26,6 +28,8 @@ import { modelProcesses } from "../node-agent/runners/model-process.ts";
 import { processRunners } from "../node-agent/runners/process.ts";
 
 export interface ClusterOptions {
+  /** How the doors are opened and for whom; as Triton has it unless said. */
+  readonly doors?: Partial<DoorOptions>;
   readonly nodes: number;
   /** The language model to serve; undefined: whole models only. */
   readonly model: string | undefined;
@@ -61,11 +65,7 @@ export interface ClusterHooks {
 }
 
 /** A running cluster; disposing it ends every process that it started. */
-export interface Cluster extends AsyncDisposable {
-  readonly httpAddress: string;
-  /** `HOST:PORT`. */
-  readonly grpcAddress: string;
-  readonly metricsAddress: string;
+export interface Cluster extends AsyncDisposable, OpenDoors {
   readonly gateway: Gateway;
   /** The language model, if there is one. */
   readonly model: ServedModel | undefined;

@@ -1,42 +1,26 @@
 /** Composes a gateway: fleet and placement, the serving core, the doors and their servers. */
 import type { Bus } from "../core/bus/bus.ts";
 import type { Clock } from "../core/clock.ts";
+import { DOOR_DEFAULTS, type DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
-import { consoleRoutes } from "./console/routes.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
 import { ClusterModelControl } from "./control/model-control.ts";
 import { PlacementLoop } from "./control/placement-loop.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
-import { type GrpcServer, startGrpcServer } from "./grpc/server.ts";
-import { BodyParsers } from "./http/body-parser.ts";
-import { countedRoutes } from "./http/counted-routes.ts";
-import { isLoopbackHost } from "./http/host-check.ts";
-import { startMetricsServer } from "./http/metrics-server.ts";
-import type { Route } from "./http/route.ts";
-import { type HttpServer, startHttpServer } from "./http/server.ts";
-import { LogSettings } from "./kserve/log-settings.ts";
-import { kserveRoutes } from "./kserve/routes.ts";
-import { SharedMemoryRegions } from "./kserve/shared-memory.ts";
-import type { TensorServing } from "./kserve/tensor-serving.ts";
-import { TraceSettings } from "./kserve/trace-settings.ts";
-import { kserveGrpcMethods } from "./kserve-grpc/methods.ts";
-import { openaiRoutes } from "./openai/routes.ts";
+import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
 import type { DesiredReplica } from "./placement/desired.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing, type TextServing } from "./serving/text-serving.ts";
 
-export interface GatewayOptions {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  readonly grpcPort: number;
-  readonly metricsPort: number;
+export interface GatewayOptions extends DoorAddresses {
+  /** As Triton has it unless said. */
+  readonly doors?: Partial<DoorOptions>;
   /** Language models that placement is to keep running. */
   readonly desired: readonly DesiredReplica[];
   /** Whole models: `none` serves all that the repository has, `explicit` what clients load, `off` none. */
@@ -55,12 +39,7 @@ export interface GatewayDeps {
   readonly metrics: Metrics;
 }
 
-export interface Gateway extends AsyncDisposable {
-  /** `http://HOST:PORT`. */
-  readonly httpAddress: string;
-  /** `HOST:PORT`. */
-  readonly grpcAddress: string;
-  readonly metricsAddress: string;
+export interface Gateway extends AsyncDisposable, OpenDoors {
   readonly models: ModelDirectory;
   /** Whole models that the repository has, and that could not be loaded; resolves when all have been tried. */
   readonly loaded: Promise<readonly ServingError[]>;
@@ -70,18 +49,15 @@ export interface Gateway extends AsyncDisposable {
   onChange(listener: () => void): () => void;
 }
 
-/** How long running requests may go on once the gateway stops. */
-const CLOSE_GRACE_MS = 3_000;
-
-/** Listens at once; models become ready as agents report them. @throws ServingError when a port is taken. */
+/** Listens at once; models become ready as agents report them. @throws ServingError when a door cannot be opened. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
   const core = startCore(options, deps, stack);
   const { watch, text, whole, control } = core;
-  const { http, grpc } = await startDoors(options, deps, core, stack);
-  const metricsServer = stack.use(
-    await startMetricsServer({ host: options.host, port: options.metricsPort, metricsText: () => deps.metrics.metricsText() }),
-  );
+  const nodes = () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
+  const { generation, models } = text;
+  const behind = { ...deps, version: options.version, generation, models, tensors: { ...whole, control }, nodes };
+  const doors = await openDoors(options, { ...DOOR_DEFAULTS, ...options.doors }, behind, stack);
   stack.defer(
     watch.onChange(() => {
       text.warm();
@@ -94,10 +70,8 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const loaded = options.modelControl === "none" ? control.loadAll(closing.signal) : Promise.resolve([]);
   const running = stack.move();
   return {
-    httpAddress: `http://${options.host}:${http.port}`,
-    grpcAddress: `${options.host}:${grpc.port}`,
-    metricsAddress: `http://${options.host}:${metricsServer.port}`,
-    models: text.models,
+    ...doors,
+    models,
     loaded,
     async wholeModels() {
       const ready = (await control.index()).filter(({ state }) => state === "READY");
@@ -136,48 +110,4 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDispo
   whole.onChange(() => control.fleetChanged());
   const placement: PlacementLoop = stack.use(new PlacementLoop({ bus, clock, watch, desired, desiredModels: () => control.desired() }));
   return { watch, text, whole, control };
-}
-
-interface Doors {
-  readonly http: HttpServer;
-  readonly grpc: GrpcServer;
-}
-
-async function startDoors(options: GatewayOptions, deps: GatewayDeps, core: Core, stack: AsyncDisposableStack): Promise<Doors> {
-  const { clock, random, logger, metrics } = deps;
-  const { generation, models } = core.text;
-  const identity = { name: "nereid", version: options.version };
-  const systemFingerprint = `nereid-${options.version}`;
-  const bodies = new BodyParsers();
-  stack.defer(() => bodies.close());
-  const tensors: TensorServing = {
-    ...core.whole,
-    control: core.control,
-    sharedMemory: stack.use(new SharedMemoryRegions({ allowed: isLoopbackHost(options.host) })),
-    trace: new TraceSettings(),
-    log: new LogSettings(),
-    forwardedHeaders: undefined,
-  };
-  const nodes = () => core.watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
-  const http = await startHttpServer({
-    host: options.host,
-    port: options.port,
-    clock,
-    routes: [
-      ...countedRoutes("openai", openaiRoutes({ generation, models, bodies, clock, random, systemFingerprint }), metrics.requests),
-      ...countedRoutes("kserve", kserveRoutes({ generation, models, bodies, random, identity, tensors }), metrics.requests),
-      ...consoleRoutes({ models, identity, nodes }),
-    ],
-    report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),
-  });
-  stack.defer(() => http.close(CLOSE_GRACE_MS));
-  const grpc = await startGrpcServer({
-    host: options.host,
-    port: options.grpcPort,
-    clock,
-    methods: kserveGrpcMethods({ generation, models, random, identity, tensors }),
-    report: (err, path) => logger.warn({ err, path }, "a call failed"),
-  });
-  stack.defer(() => grpc.close(CLOSE_GRACE_MS));
-  return { http, grpc };
 }

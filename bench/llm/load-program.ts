@@ -32,7 +32,7 @@ async function run(
     await using cluster = await startCluster(options, { logger, signal });
     await phase(`loaded ${performance.now() - beganMs}`, signal);
     say("phase using");
-    using client = chatClient(cluster.httpAddress, model);
+    using client = chatClient(cluster.httpAddress ?? "", model);
     const calls = chatPrompts(CHATS, load).map((prompt) => ({ prompt, tokensMax: TOKENS }));
     await client.chats(calls, signal);
     await phase("used", signal);

@@ -1,6 +1,7 @@
 /** The console door: a page for people, and the state that it shows. */
+import { isPublic, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
-import { type ErrorShape, type HttpFault, NO_BODY, type Route, type WholeAnswer } from "../http/route.ts";
+import type { ErrorShape, HttpFault, Route, WholeAnswer } from "../http/route.ts";
 import type { ModelDirectory } from "../serving/text-generation.ts";
 import { readConsolePage } from "./page.ts";
 import { type ConsoleIdentity, type ConsoleNode, consoleState } from "./state.ts";
@@ -42,16 +43,16 @@ export function consoleRoutes(deps: ConsoleDeps): readonly Route[] {
     {
       method: "GET",
       path: "/",
-      access: "public",
-      body: NO_BODY,
+      ...isPublic(),
+      body: "none",
       errors: consoleErrors,
       handle: () => ({ kind: "whole", status: 200, headers, body: html }),
     },
     {
       method: "GET",
       path: "/console/state",
-      access: "model-read",
-      body: NO_BODY,
+      ...reads("metadata"),
+      body: "none",
       errors: consoleErrors,
       handle: () => jsonAnswer(200, consoleState(deps.identity, deps.models.list(), deps.nodes())),
     },

@@ -2,6 +2,8 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import { type Asked, type Guard, PUBLIC_TENANT } from "../access/guard.ts";
+import { isLoopbackHost } from "../http/host-check.ts";
 import { type CompressionLevel, type Encoding, requestEncoding, responseEncoding } from "./compression.ts";
 import type { Connection } from "./connection.ts";
 import type { GrpcLimits } from "./limits.ts";
@@ -19,11 +21,9 @@ export interface CallsOptions {
   readonly methods: readonly GrpcMethod[];
   readonly limits: GrpcLimits;
   readonly compressionLevel: CompressionLevel;
+  readonly guard: Guard;
   readonly report: (error: ServingError, path: string) => void;
 }
-
-/** Until credentials are asked for, everybody is this tenant. */
-const PUBLIC_TENANT = "public";
 
 const INFLATING_AT_ONCE = 4;
 /** Failures by our fault: what a client did wrong is told to the client alone. */
@@ -36,6 +36,7 @@ const STOPPING = new ServingError("UNAVAILABLE", "GRPC server is shutting down a
 const CUT = new ServingError("UNAVAILABLE", "the server is stopping: ask another one, or again later");
 
 interface AcceptedCall {
+  readonly tenant: string;
   readonly method: GrpcMethod;
   readonly encoding: Encoding;
   readonly deadlineMs: number | undefined;
@@ -77,7 +78,7 @@ export class Calls {
       return;
     }
     try {
-      this.#run(stream, headers, connection, this.#accepted(headers));
+      this.#run(stream, headers, connection, this.#accepted(stream, headers));
     } catch (thrown) {
       const refused = { host: this.#host, connection, tenant: PUBLIC_TENANT, deadlineMs: undefined, responseEncoding: "identity" } as const;
       new RunningCall(stream, headers, refused).fail(ServingError.from(thrown));
@@ -107,24 +108,36 @@ export class Calls {
   }
 
   /** @throws ServingError what refuses the call */
-  #accepted(headers: IncomingHttpHeaders): AcceptedCall {
+  #accepted(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): AcceptedCall {
     if (this.#stopping) throw STOPPING;
     const method = this.#methods.get(headers[":path"] ?? "");
     if (method === undefined) throw new ServingError("UNIMPLEMENTED", ""); // Triton says no more than that
-    return { method, encoding: requestEncoding(one(headers["grpc-encoding"])), deadlineMs: parseTimeout(one(headers["grpc-timeout"])) };
+    const asked: Asked = {
+      get fromLoopback() {
+        return isLoopbackHost(stream.session?.socket.remoteAddress ?? "");
+      },
+      header: (name) => one(headers[name]),
+    };
+    const tenant = this.#options.guard.admit(method, asked);
+    return {
+      tenant,
+      method,
+      encoding: requestEncoding(one(headers["grpc-encoding"])),
+      deadlineMs: parseTimeout(one(headers["grpc-timeout"])),
+    };
   }
 
   #run(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     connection: Connection,
-    { method, encoding, deadlineMs }: AcceptedCall,
+    { tenant, method, encoding, deadlineMs }: AcceptedCall,
   ): void {
     const { clock, compressionLevel } = this.#options;
     const call = new RunningCall(stream, headers, {
       host: this.#host,
       connection,
-      tenant: PUBLIC_TENANT,
+      tenant,
       deadlineMs,
       responseEncoding: compressionLevel === "none" ? "identity" : responseEncoding(one(headers["grpc-accept-encoding"])),
     });

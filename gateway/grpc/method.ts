@@ -1,5 +1,5 @@
 /** What a gRPC door exports: its methods as data, without a library's types, so that any server can mount them. */
-import type { AccessClass } from "../http/route.ts";
+import type { Access } from "../access/access.ts";
 
 /** What a handler knows of a call besides its messages. */
 export interface GrpcCall {
@@ -25,12 +25,11 @@ export interface GrpcCall {
 /** A message in the pieces in which it was made: joined only where that is cheaper than several writes. */
 export type Message = readonly Uint8Array[];
 
-interface MethodName {
+interface MethodName extends Access {
   /** Such as `inference.GRPCInferenceService`. */
   readonly service: string;
   /** Such as `ModelInfer`. */
   readonly method: string;
-  readonly access: AccessClass;
 }
 
 /** One message in, one message out. */

@@ -9,14 +9,13 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { ServingError } from "../../core/errors.ts";
-import type { AccessClass } from "../http/route.ts";
+import type { Access } from "../access/access.ts";
 import type { GrpcCall, Message, UnaryMethod } from "./method.ts";
 
 /** Questions and settings are short; many small parts in a long message would cost memory out of proportion. */
 const REQUEST_BYTES_MAX = 64 * 1024;
 
-export interface ProtobufMethodOptions {
-  readonly access: AccessClass;
+export interface ProtobufMethodOptions extends Access {
   /** 64 KiB unless said. */
   readonly requestBytesMax?: number;
 }
@@ -26,7 +25,7 @@ type Answer<O extends DescMessage> = MessageInitShape<O>;
 /** @throws ServingError INVALID_ARGUMENT for bytes that are no such message, when the method is called */
 export function protobufMethod<I extends DescMessage, O extends DescMessage>(
   rpc: DescMethodUnary<I, O>,
-  { access, requestBytesMax = REQUEST_BYTES_MAX }: ProtobufMethodOptions,
+  { access, group, requestBytesMax = REQUEST_BYTES_MAX }: ProtobufMethodOptions,
   handle: (request: MessageShape<I>, call: GrpcCall) => Answer<O> | Promise<Answer<O>>,
 ): UnaryMethod {
   const encode = (answer: Answer<O>): Message => [toBinary(rpc.output, create(rpc.output, answer))];
@@ -35,6 +34,7 @@ export function protobufMethod<I extends DescMessage, O extends DescMessage>(
     service: rpc.parent.typeName,
     method: rpc.name,
     access,
+    group,
     requestBytesMax,
     handle: (bytes, call) => {
       const answer = handle(decode(rpc.input, bytes), call);

@@ -9,6 +9,7 @@ import {
   ServerReflectionResponseSchema,
 } from "../../protos/gen/grpc/reflection/v1/reflection_pb.ts";
 import { file_grpc_reflection_v1alpha_reflection } from "../../protos/gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { reads } from "../access/access.ts";
 import type { Message, StreamingMethod } from "./method.ts";
 
 const NOT_FOUND = 5;
@@ -22,7 +23,7 @@ export function reflectionMethods(files: readonly DescFile[]): readonly Streamin
     kind: "streaming",
     service,
     method: "ServerReflectionInfo",
-    access: "model-read",
+    ...reads("metadata"),
     handle: (requests) => answers(requests, index),
   }));
 }

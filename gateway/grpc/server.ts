@@ -8,7 +8,9 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
+import type { ServingError } from "../../core/errors.ts";
+import { type Guard, OPEN_GUARD } from "../access/guard.ts";
+import type { TlsSource } from "../access/tls.ts";
 import { type ListenAddress, listeningError } from "../http/listening-error.ts";
 import { Sweep } from "../http/sweep.ts";
 import { Calls } from "./calls.ts";
@@ -17,22 +19,15 @@ import { Connection } from "./connection.ts";
 import { type GrpcLimits, grpcLimits } from "./limits.ts";
 import type { GrpcMethod } from "./method.ts";
 
-export interface GrpcTls {
-  /** PEM. */
-  readonly key: string | Buffer;
-  /** PEM, with its chain. */
-  readonly cert: string | Buffer;
-  /** PEM of the authorities that sign clients' certificates: clients then have to show one (mutual TLS). */
-  readonly clientAuthority?: string | Buffer | undefined;
-}
-
 export interface GrpcServerOptions extends ListenAddress {
   readonly clock: Clock;
   readonly methods: readonly GrpcMethod[];
   /** undefined: in plain text. */
-  readonly tls?: GrpcTls | undefined;
+  readonly tls?: TlsSource | undefined;
   /** Of answers, for clients that take it; `none` unless said. */
   readonly compressionLevel?: CompressionLevel | undefined;
+  /** undefined: all are let in, but for control from other machines. */
+  readonly guard?: Guard;
   /** Told of every call that fails by our fault, once. */
   readonly report?: (error: ServingError, path: string) => void;
   readonly limits?: Partial<GrpcLimits>;
@@ -55,7 +50,7 @@ const REJECTED_STREAMS_MAX = 1_000;
 /** What clients get to read their last status. */
 const LAST_WORDS_MS = 500;
 
-/** @throws ServingError when the port cannot be listened on, or the certificate not be used. */
+/** @throws ServingError when the port cannot be listened on. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const server = new MethodServer(options);
   await server.listen(options);
@@ -71,11 +66,11 @@ class MethodServer implements GrpcServer {
   readonly #connections = new Map<Http2Session, Connection>();
   #port = 0;
 
-  constructor({ clock, methods, tls, compressionLevel = "none", report = () => undefined, limits }: GrpcServerOptions) {
+  constructor({ clock, methods, tls, compressionLevel = "none", guard = OPEN_GUARD, report = () => undefined, limits }: GrpcServerOptions) {
     this.#clock = clock;
     this.#limits = grpcLimits(limits);
     this.#sweep = new Sweep(clock, this.#limits.sweepMs);
-    this.#calls = new Calls({ clock, methods, limits: this.#limits, compressionLevel, report });
+    this.#calls = new Calls({ clock, methods, limits: this.#limits, compressionLevel, guard, report });
     this.#server = http2Server(tls, this.#limits);
     this.#server.maxConnections = this.#limits.connectionsMax;
     this.#server.on("session", (session) => this.#connected(session));
@@ -135,7 +130,7 @@ class MethodServer implements GrpcServer {
   }
 }
 
-function http2Server(tls: GrpcTls | undefined, { streamsMax, resetsPerSecondMax }: GrpcLimits): Http2Server | Http2SecureServer {
+function http2Server(source: TlsSource | undefined, { streamsMax, resetsPerSecondMax }: GrpcLimits): Http2Server | Http2SecureServer {
   const options = {
     maxSessionMemory: SESSION_MEBIBYTES_MAX,
     maxSessionRejectedStreams: REJECTED_STREAMS_MAX,
@@ -148,14 +143,8 @@ function http2Server(tls: GrpcTls | undefined, { streamsMax, resetsPerSecondMax 
       enablePush: false,
     },
   };
-  if (tls === undefined) return createServer(options);
-  const { key, cert, clientAuthority } = tls;
-  const mutual = clientAuthority === undefined ? {} : { ca: clientAuthority, requestCert: true, rejectUnauthorized: true };
-  try {
-    return createSecureServer({ ...options, ...mutual, key, cert, allowHTTP1: false });
-  } catch (thrown) {
-    throw new ServingError("INVALID_ARGUMENT", "the TLS key and certificate cannot be used: give PEM files that belong together", {
-      cause: thrown,
-    });
-  }
+  if (source === undefined) return createServer(options);
+  const server = createSecureServer({ ...options, ...source.options, allowHTTP1: false });
+  source.onRenewal((renewed) => server.setSecureContext(renewed));
+  return server;
 }

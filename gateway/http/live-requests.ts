@@ -1,6 +1,7 @@
 /** Which requests run on which connection: to cancel them in the tick in which their client goes, and to wait for them at the end. */
 import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import { ServingError } from "../../core/errors.ts";
 
 interface Connection {
@@ -16,7 +17,7 @@ export class LiveRequests {
 
   /** A client that closes its half of the connection has gone too: nobody reads an answer without having sent one. */
   watch(server: Server): void {
-    server.on("connection", (socket) => {
+    const connected = (socket: Socket) => {
       const connection: Connection = { requests: new Set(), answered: new Set() };
       this.#connections.set(socket, connection);
       const gone = () => {
@@ -27,7 +28,8 @@ export class LiveRequests {
         gone();
         for (const request of connection.answered) this.#end(connection, request);
       });
-    });
+    };
+    server.on(server instanceof TlsServer ? "secureConnection" : "connection", connected);
   }
 
   begin(socket: Socket): AbortController {

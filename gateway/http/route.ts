@@ -1,11 +1,7 @@
 /** What a door exports: its routes as data, without a library's types, so that any server can mount them. */
 import type { ServingError } from "../../core/errors.ts";
+import type { Access } from "../access/access.ts";
 import type { Body } from "./body.ts";
-
-/** Who may call a route: decided by the server, never by the handler. */
-export const ACCESS_CLASSES = ["public", "inference", "model-read", "control", "metrics"] as const;
-
-export type AccessClass = (typeof ACCESS_CLASSES)[number];
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
 
@@ -14,6 +10,8 @@ export interface HttpRequest {
   readonly query: URLSearchParams;
   /** Empty where the route takes no body. */
   readonly body: Body;
+  /** What a body may hold, also once it is inflated. */
+  readonly bodyBytesMax: number;
   /** From the credential alone, never from what the request says. */
   readonly tenant: string;
   /** Aborts in the tick in which the client is gone, or when the server's grace is over. The reason is a ServingError. */
@@ -63,19 +61,12 @@ export interface ErrorShape {
   faulty(fault: HttpFault): WholeAnswer;
 }
 
-export type BodyRule = { readonly kind: "none" } | { readonly kind: "bytes"; readonly bytesMax: number };
-
-export const NO_BODY: BodyRule = { kind: "none" };
-
-/** Triton's default of `--http-max-input-size`. */
-export const BODY_BYTES_MAX = 64 * 1024 * 1024;
-
-export interface Route {
+export interface Route extends Access {
   readonly method: HttpMethod;
   /** `{name}` stands for one path segment. */
   readonly path: string;
-  readonly access: AccessClass;
-  readonly body: BodyRule;
+  /** `bytes`: as many as the server takes. */
+  readonly body: "none" | "bytes";
   readonly errors: ErrorShape;
   /** What it throws is answered in the shape of `errors`. */
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;

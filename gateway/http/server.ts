@@ -3,14 +3,21 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { Clock } from "../../core/clock.ts";
+import { DOOR_DEFAULTS } from "../../core/door-options.ts";
 import { ServingError } from "../../core/errors.ts";
+import { type Asked, type Guard, OPEN_GUARD } from "../access/guard.ts";
+import type { TlsSource } from "../access/tls.ts";
 import { BodyBudget, EMPTY_BODY, readBody } from "./body.ts";
+import { byteFaultAnswer } from "./byte-faults.ts";
+import { Cors } from "./cors.ts";
 import { writeEvents } from "./event-stream.ts";
-import { isLoopbackHost, knownHost, sameOrigin } from "./host-check.ts";
+import { Gate } from "./gate.ts";
+import { isLoopbackHost } from "./host-check.ts";
 import { type ListenAddress, listeningError } from "./listening-error.ts";
 import { LiveRequests } from "./live-requests.ts";
+import { nodeServer } from "./node-server.ts";
 import { pathOf, routerPath } from "./path-pattern.ts";
-import { BODY_BYTES_MAX, type HttpAnswer, type HttpFault, type HttpRequest, type Route, type WholeAnswer } from "./route.ts";
+import type { HttpAnswer, HttpFault, HttpRequest, Route, WholeAnswer } from "./route.ts";
 import { Surfaces } from "./surfaces.ts";
 import { Sweep } from "./sweep.ts";
 
@@ -20,13 +27,21 @@ export interface HttpServerOptions extends ListenAddress {
   /** Told of every answer above 499 and of every cut stream, once. */
   readonly report?: (error: ServingError, route: Route) => void;
   readonly limits?: Partial<HttpLimits>;
+  /** undefined: all are let in, but for control from other machines. */
+  readonly guard?: Guard;
+  /** undefined: in plain text. */
+  readonly tls?: TlsSource | undefined;
+  /** Whose pages may call; none unless said. */
+  readonly corsOrigins?: readonly string[];
 }
 
 export interface HttpLimits {
+  /** Of a body, also once it is inflated. */
+  readonly bodyBytesMax: number;
   readonly headersMsMax: number;
   readonly requestMsMax: number;
   readonly bodyIdleMsMax: number;
-  /** Of all requests that are being read, together. */
+  /** Of all requests that are being read, together; eight times `bodyBytesMax` unless said. */
   readonly bodiesBytesMax: number;
   readonly keepAliveMs: number;
   readonly unreadMsMax: number;
@@ -34,11 +49,11 @@ export interface HttpLimits {
   readonly sweepMs: number;
 }
 
-export const HTTP_LIMITS: HttpLimits = {
+export const HTTP_LIMITS: Omit<HttpLimits, "bodiesBytesMax"> = {
+  bodyBytesMax: DOOR_DEFAULTS.httpMaxInputSize,
   headersMsMax: 10_000,
   requestMsMax: 300_000,
   bodyIdleMsMax: 10_000,
-  bodiesBytesMax: 8 * BODY_BYTES_MAX,
   keepAliveMs: 15_000,
   unreadMsMax: 30_000,
   sweepMs: 1_000,
@@ -50,14 +65,11 @@ export interface HttpServer extends AsyncDisposable {
   close(graceMs: number): Promise<void>;
 }
 
-/** Until credentials are asked for, everybody is this tenant. */
-const PUBLIC_TENANT = "public";
-
-const HEADERS_COUNT_MAX = 100;
 const IDLE_CONNECTION_MS_MAX = 75_000;
 /** What a stream gets to say that the server is stopping. */
 const LAST_WORDS_MS = 500;
 const COMMON_HEADERS = { "x-content-type-options": "nosniff" };
+const CHALLENGE = { "www-authenticate": "Bearer" };
 const NO_QUERY = new URLSearchParams();
 
 /** @throws ServingError when the port cannot be listened on. */
@@ -75,18 +87,25 @@ class Gateway implements HttpServer {
   readonly #budget: BodyBudget;
   readonly #surfaces: Surfaces;
   readonly #live = new LiveRequests();
-  readonly #onLoopback: boolean;
+  readonly #cors: Cors;
+  readonly #gate: Gate;
+  readonly #guard: Guard;
+  readonly #tls: TlsSource | undefined;
   readonly #report: (error: ServingError, route: Route) => void;
   #stopping = false;
   #port = 0;
 
-  constructor({ clock, host, routes, limits, report }: HttpServerOptions) {
+  constructor({ clock, host, routes, limits, report, guard = OPEN_GUARD, tls, corsOrigins = [] }: HttpServerOptions) {
     this.#clock = clock;
-    this.#limits = { ...HTTP_LIMITS, ...limits };
+    const { bodyBytesMax } = { ...HTTP_LIMITS, ...limits };
+    this.#limits = { ...HTTP_LIMITS, bodiesBytesMax: 8 * bodyBytesMax, ...limits };
     this.#sweep = new Sweep(clock, this.#limits.sweepMs);
     this.#budget = new BodyBudget(this.#limits.bodiesBytesMax);
     this.#surfaces = new Surfaces(routes);
-    this.#onLoopback = isLoopbackHost(host);
+    this.#cors = new Cors(corsOrigins);
+    this.#gate = new Gate(host, this.#cors);
+    this.#guard = guard;
+    this.#tls = tls;
     this.#report = report ?? (() => undefined);
     this.#app = this.#application(routes);
     this.#live.watch(this.#app.server);
@@ -126,13 +145,17 @@ class Gateway implements HttpServer {
   }
 
   #application(routes: readonly Route[]): FastifyInstance {
+    const times = {
+      headersTimeout: this.#limits.headersMsMax,
+      connectionsCheckingInterval: this.#limits.sweepMs,
+      keepAliveTimeout: IDLE_CONNECTION_MS_MAX,
+      requestTimeout: this.#limits.requestMsMax,
+    };
     const app = Fastify({
       exposeHeadRoutes: false,
       forceCloseConnections: "idle",
       return503OnClosing: false,
-      keepAliveTimeout: IDLE_CONNECTION_MS_MAX,
-      requestTimeout: this.#limits.requestMsMax,
-      http: { headersTimeout: this.#limits.headersMsMax, connectionsCheckingInterval: this.#limits.sweepMs },
+      serverFactory: (handle) => nodeServer(times, handle, this.#tls),
       routerOptions: { maxParamLength: 1024 },
       clientErrorHandler: (error, socket) => this.#refuseBytes(error, socket),
       frameworkErrors: (_error, request, reply) => {
@@ -144,7 +167,7 @@ class Gateway implements HttpServer {
     app.addContentTypeParser("*", (_request, _payload, done) => done(null)); // bodies are read by the routes' own rules
     app.setNotFoundHandler((request, reply) => {
       reply.hijack();
-      this.#refuse(request.raw, reply.raw, this.#surfaces.faultOf(pathOf(request.raw.url ?? "")));
+      this.#unrouted(request.raw, reply.raw);
     });
     for (const route of routes) {
       app.route<{ Params: Record<string, string> }>({
@@ -164,9 +187,9 @@ class Gateway implements HttpServer {
     try {
       const answer = await this.#answer(route, raw, params, running.signal);
       if (answer.kind === "whole") {
-        if (!response.destroyed) this.#send(response, answer);
+        if (!response.destroyed) this.#send(raw, response, answer);
       } else {
-        await writeEvents(response, { ...answer, headers: { ...this.#headers(), ...answer.headers } }, this.#limits, this.#sweep);
+        await writeEvents(response, { ...answer, headers: { ...this.#headers(raw), ...answer.headers } }, this.#limits, this.#sweep);
       }
     } catch (thrown) {
       this.#report(ServingError.from(thrown), route);
@@ -177,11 +200,19 @@ class Gateway implements HttpServer {
 
   async #answer(route: Route, raw: IncomingMessage, params: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
     try {
-      const fault = this.#gate(raw, route);
+      const fault = this.#fault(raw, route);
       if (fault !== undefined) return route.errors.faulty(fault);
+      const asked: Asked = {
+        get fromLoopback() {
+          return isLoopbackHost(raw.socket.remoteAddress ?? "");
+        },
+        header: (name) => headerOf(raw, name),
+      };
+      const tenant = this.#guard.admit(route, asked);
       let body = EMPTY_BODY;
-      if (route.body.kind === "bytes") {
-        const limits = { bytesMax: route.body.bytesMax, idleMsMax: this.#limits.bodyIdleMsMax, budget: this.#budget };
+      const { bodyBytesMax, bodyIdleMsMax } = this.#limits;
+      if (route.body === "bytes") {
+        const limits = { bytesMax: bodyBytesMax, idleMsMax: bodyIdleMsMax, budget: this.#budget };
         const outcome = await readBody(raw, limits, this.#sweep);
         if (outcome.kind === "fault") return route.errors.faulty(outcome.fault);
         body = outcome.body;
@@ -191,13 +222,14 @@ class Gateway implements HttpServer {
         param: (name) => params[name] ?? "",
         query: query === -1 ? NO_QUERY : new URLSearchParams(raw.url?.slice(query)),
         body,
-        tenant: PUBLIC_TENANT,
+        bodyBytesMax,
+        tenant,
         signal,
         stopping: this.#stopping,
         get fromLoopback() {
-          return isLoopbackHost(raw.socket.remoteAddress ?? "");
+          return asked.fromLoopback;
         },
-        header: (name) => headerOf(raw, name),
+        header: asked.header,
         headers: () => headerPairs(raw.rawHeaders),
       };
       return await route.handle(request);
@@ -205,57 +237,50 @@ class Gateway implements HttpServer {
       const error = ServingError.from(thrown);
       const answer = route.errors.failed(error);
       if (answer.status > 499) this.#report(error, route);
-      return answer;
+      return error.code === "UNAUTHENTICATED" ? { ...answer, headers: { ...answer.headers, ...CHALLENGE } } : answer;
     }
   }
 
-  #gate(raw: IncomingMessage, route: Route | undefined): HttpFault | undefined {
-    if (raw.rawHeaders.length > 2 * HEADERS_COUNT_MAX) {
-      return { kind: "refused", status: 431, message: `more than ${HEADERS_COUNT_MAX} headers` };
-    }
-    if (this.#onLoopback && !knownHost(raw.headers.host)) {
-      return { kind: "refused", status: 421, message: "unknown Host: this server answers to localhost and its addresses only" };
-    }
-    const changes = raw.method !== "GET" && (this.#onLoopback || route?.access === "control");
-    if (changes && !sameOrigin(raw.headers.origin, raw.headers.host)) {
-      return { kind: "refused", status: 403, message: "requests from pages of other origins are refused" };
-    }
-    return undefined;
+  #fault(raw: IncomingMessage, route: Route | undefined): HttpFault | undefined {
+    const { host, origin } = raw.headers;
+    return this.#gate.refusal({ method: raw.method, host, origin, headersCount: raw.rawHeaders.length / 2 }, route?.access);
+  }
+
+  /** No route takes it; a browser that asks what it may do has no route either. */
+  #unrouted(raw: IncomingMessage, response: ServerResponse): void {
+    const fault = this.#surfaces.faultOf(pathOf(raw.url ?? ""));
+    const asks = raw.method === "OPTIONS" && fault.kind === "method-not-allowed" && this.#fault(raw, undefined) === undefined;
+    const answer = asks ? this.#cors.preflight(raw.headers, fault.allowed) : undefined;
+    if (answer !== undefined) this.#send(raw, response, answer);
+    else this.#refuse(raw, response, fault);
   }
 
   #refuse(raw: IncomingMessage, response: ServerResponse, fault: HttpFault): void {
     const shape = this.#surfaces.shapeOf(pathOf(raw.url ?? ""));
-    this.#send(response, shape.faulty(this.#gate(raw, undefined) ?? fault));
+    this.#send(raw, response, shape.faulty(this.#fault(raw, undefined) ?? fault));
   }
 
-  #send(response: ServerResponse, answer: WholeAnswer): void {
+  #send(raw: IncomingMessage, response: ServerResponse, answer: WholeAnswer): void {
     const length = Buffer.byteLength(answer.body);
-    response.writeHead(answer.status, { ...this.#headers(), "cache-control": "no-store", "content-length": length, ...answer.headers });
+    response.writeHead(answer.status, { ...this.#headers(raw), "cache-control": "no-store", "content-length": length, ...answer.headers });
     response.end(answer.body);
   }
 
-  #headers(): Record<string, string> {
-    return this.#stopping ? { ...COMMON_HEADERS, connection: "close" } : COMMON_HEADERS;
+  #headers({ headers: { origin } }: IncomingMessage): Record<string, string> {
+    if (origin === undefined && !this.#stopping) return COMMON_HEADERS;
+    return { ...COMMON_HEADERS, ...this.#cors.headers(origin), ...(this.#stopping && { connection: "close" }) };
   }
 
   /** Bytes that are no HTTP, or come too slowly. Nothing can be said when an answer is on its way already. */
   #refuseBytes(error: Error & { code?: string }, socket: Socket): void {
-    if (!socket.writable || this.#live.on(socket)) {
+    if (!socket.writable || this.#live.on(socket) || error.code?.startsWith("ERR_SSL") === true) {
       socket.destroy();
       return;
     }
-    const [line, message] = BYTE_FAULTS[error.code ?? ""] ?? ["400 Bad Request", "the request is not HTTP/1.1"];
-    const body = JSON.stringify({ error: message });
-    const head = `HTTP/1.1 ${line}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;
-    socket.write(head + body);
+    socket.write(byteFaultAnswer(error.code));
     socket.destroySoon();
   }
 }
-
-const BYTE_FAULTS: Readonly<Record<string, readonly [line: string, message: string]>> = {
-  HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "the headers exceed 16 KiB"],
-  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request did not arrive in time"],
-};
 
 function headerOf(raw: IncomingMessage, name: string): string | undefined {
   const value = raw.headers[name];

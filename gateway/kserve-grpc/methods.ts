@@ -1,6 +1,7 @@
 /** The KServe door over gRPC with Triton's extensions: its methods as data. */
 import { file_grpc_service, GRPCInferenceService } from "../../protos/gen/grpc_service_pb.ts";
 import { file_health } from "../../protos/gen/health_pb.ts";
+import { INFERS } from "../access/access.ts";
 import type { GrpcMethod } from "../grpc/method.ts";
 import { reflectionMethods } from "../grpc/reflection.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
@@ -16,12 +17,12 @@ const service = GRPCInferenceService.typeName;
 /** `inference.GRPCInferenceService`, `grpc.health.v1.Health` and server reflection. */
 export function kserveGrpcMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
   return [
-    { kind: "unary", service, method: "ModelInfer", access: "inference", handle: (bytes, call) => modelInfer(deps, bytes, call) },
+    { kind: "unary", service, method: "ModelInfer", ...INFERS, handle: (bytes, call) => modelInfer(deps, bytes, call) },
     {
       kind: "streaming",
       service,
       method: "ModelStreamInfer",
-      access: "inference",
+      ...INFERS,
       handle: (requests, call) => modelStreamInfer(deps, requests, call),
     },
     ...serverMethods(deps),

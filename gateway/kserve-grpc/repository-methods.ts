@@ -1,6 +1,7 @@
 /** The model repository extension: index, load, unload. */
 import { ServingError } from "../../core/errors.ts";
 import { GRPCInferenceService, type ModelRepositoryParameter } from "../../protos/gen/grpc_service_pb.ts";
+import { controls, reads } from "../access/access.ts";
 import type { GrpcMethod } from "../grpc/method.ts";
 import { protobufMethod } from "../grpc/protobuf-method.ts";
 import { invalid } from "../kserve/triton-error.ts";
@@ -12,18 +13,19 @@ const FILE_PREFIX = "file:";
 const LOAD_BYTES_MAX = 64 * 1024 * 1024;
 
 export function repositoryMethods(control: ModelControl): readonly GrpcMethod[] {
+  const access = controls("model-repository");
   return [
-    protobufMethod(method.repositoryIndex, { access: "model-read" }, async ({ ready }) => {
+    protobufMethod(method.repositoryIndex, reads("model-repository"), async ({ ready }) => {
       const entries = await control.index();
       const rows = entries.filter(({ state }) => !ready || state === "READY");
       return { models: rows.map(({ name, version = "", state = "", reason = "" }) => ({ name, version, state, reason })) };
     }),
-    protobufMethod(method.repositoryModelLoad, { access: "control", requestBytesMax: LOAD_BYTES_MAX }, async (request, { signal }) => {
+    protobufMethod(method.repositoryModelLoad, { ...access, requestBytesMax: LOAD_BYTES_MAX }, async (request, { signal }) => {
       refuseRepository(request.repositoryName);
       await control.load(request.modelName, loadOverrides(request.parameters), signal);
       return {};
     }),
-    protobufMethod(method.repositoryModelUnload, { access: "control" }, async (request) => {
+    protobufMethod(method.repositoryModelUnload, access, async (request) => {
       refuseRepository(request.repositoryName);
       await control.unload(request.modelName, { dependents: unloadsDependents(request.parameters) });
       return {};

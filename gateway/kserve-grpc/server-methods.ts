@@ -2,6 +2,7 @@
 import { parseModelConfigJson } from "../../core/model/config/parse-json.ts";
 import { GRPCInferenceService } from "../../protos/gen/grpc_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../protos/gen/health_pb.ts";
+import { isPublic, reads } from "../access/access.ts";
 import type { GrpcMethod } from "../grpc/method.ts";
 import { protobufMethod } from "../grpc/protobuf-method.ts";
 import { modelMetadata, serverMetadata } from "../kserve/metadata.ts";
@@ -12,25 +13,25 @@ import { statisticsMessage } from "./statistics-message.ts";
 const { method } = GRPCInferenceService;
 
 export function serverMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
-  const open = { access: "public" } as const;
-  const read = { access: "model-read" } as const;
+  const open = isPublic("health");
+  const metadata = reads("metadata");
   return [
     protobufMethod(method.serverLive, open, () => ({ live: true })),
     protobufMethod(method.serverReady, open, () => ({ ready: isServerReady(deps) })),
-    protobufMethod(method.modelReady, read, ({ name, version }) => ({ ready: isReady(deps, name, parseVersion(version)) })),
-    protobufMethod(method.serverMetadata, read, () => {
+    protobufMethod(method.modelReady, reads("health"), ({ name, version }) => ({ ready: isReady(deps, name, parseVersion(version)) })),
+    protobufMethod(method.serverMetadata, metadata, () => {
       const { name, version, extensions } = serverMetadata(deps.identity);
       return { name, version, extensions: [...extensions] };
     }),
-    protobufMethod(method.modelMetadata, read, ({ name, version: asked }) => {
+    protobufMethod(method.modelMetadata, metadata, ({ name, version: asked }) => {
       const version = parseVersion(asked);
       const { versions, inputs, outputs, ...rest } = modelMetadata(findModel(deps, name, version).view, version);
       return { ...rest, versions: [...versions], inputs: inputs.map(tensorMetadata), outputs: outputs.map(tensorMetadata) };
     }),
-    protobufMethod(method.modelConfig, read, ({ name, version }) => ({
+    protobufMethod(method.modelConfig, reads("model-config"), ({ name, version }) => ({
       config: parseModelConfigJson(findModel(deps, name, parseVersion(version)).view.configJson),
     })),
-    protobufMethod(method.modelStatistics, read, async ({ name, version }, { signal }) => {
+    protobufMethod(method.modelStatistics, reads("statistics"), async ({ name, version }, { signal }) => {
       const statistics = await deps.tensors.statistics.statistics(name === "" ? undefined : name, parseVersion(version), signal);
       return { modelStats: statistics.map(statisticsMessage) };
     }),

@@ -5,6 +5,7 @@ import {
   type LogSettingsRequest_SettingValue,
   type TraceSettingRequest_SettingValue,
 } from "../../protos/gen/grpc_service_pb.ts";
+import { controls } from "../access/access.ts";
 import type { GrpcMethod } from "../grpc/method.ts";
 import { protobufMethod } from "../grpc/protobuf-method.ts";
 import type { LogChange, LogView } from "../kserve/log-settings.ts";
@@ -19,7 +20,7 @@ const { method } = GRPCInferenceService;
 export function settingsMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
   const { trace, log } = deps.tensors;
   return [
-    protobufMethod(method.traceSetting, { access: "control" }, ({ modelName, settings }) => {
+    protobufMethod(method.traceSetting, controls("trace"), ({ modelName, settings }) => {
       if (modelName !== "" && !isReady(deps, modelName, undefined)) throw invalid(`Request for unknown model : ${modelName}`);
       const model = modelName === "" ? undefined : modelName;
       if (Object.keys(settings).length > 0) trace.update(model, traceChange(settings));
@@ -28,7 +29,7 @@ export function settingsMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
         settings: Object.fromEntries(entries.map(([name, value]) => [name, { value: typeof value === "string" ? [value] : [...value] }])),
       };
     }),
-    protobufMethod(method.logSettings, { access: "control" }, ({ settings }) => {
+    protobufMethod(method.logSettings, controls("logging"), ({ settings }) => {
       if (Object.keys(settings).length > 0) log.update(logChange(settings));
       return { settings: logMessage(log.view()) };
     }),

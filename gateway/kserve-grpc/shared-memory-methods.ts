@@ -1,6 +1,7 @@
 /** The shared-memory extensions. There is no GPU here, so CUDA regions are refused as Triton refuses them without one. */
 import { ServingError } from "../../core/errors.ts";
 import { GRPCInferenceService } from "../../protos/gen/grpc_service_pb.ts";
+import { controls, reads } from "../access/access.ts";
 import type { GrpcMethod } from "../grpc/method.ts";
 import { protobufMethod } from "../grpc/protobuf-method.ts";
 import { invalid } from "../kserve/triton-error.ts";
@@ -10,8 +11,8 @@ import { sharedMemoryFor } from "./infer-call.ts";
 const { method } = GRPCInferenceService;
 
 export function sharedMemoryMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
-  const read = { access: "model-read" } as const;
-  const control = { access: "control" } as const;
+  const read = reads("shared-memory");
+  const control = controls("shared-memory");
   return [
     protobufMethod(method.systemSharedMemoryStatus, read, ({ name }) => {
       const regions = deps.tensors.sharedMemory.status(name === "" ? undefined : name);

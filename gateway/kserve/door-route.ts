@@ -1,15 +1,16 @@
 /** Makes the KServe door's routes: its errors, its limits, its two methods. Pure. */
-import { type AccessClass, BODY_BYTES_MAX, type HttpAnswer, type HttpRequest, NO_BODY, type Route } from "../http/route.ts";
+import type { Access } from "../access/access.ts";
+import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { tritonErrors } from "./errors.ts";
 
 export type Handler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
-export function get(path: string, access: AccessClass, handle: Handler): Route {
-  return { method: "GET", path, access, body: NO_BODY, errors: tritonErrors, handle };
+export function get(path: string, access: Access, handle: Handler): Route {
+  return { method: "GET", path, ...access, body: "none", errors: tritonErrors, handle };
 }
 
-export function post(path: string, access: AccessClass, handle: Handler): Route {
-  return { method: "POST", path, access, body: { kind: "bytes", bytesMax: BODY_BYTES_MAX }, errors: tritonErrors, handle };
+export function post(path: string, access: Access, handle: Handler): Route {
+  return { method: "POST", path, ...access, body: "bytes", errors: tritonErrors, handle };
 }
 
 /** With and without a version in the path. */

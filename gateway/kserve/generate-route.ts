@@ -1,7 +1,7 @@
 /** `POST …/generate` and `…/generate_stream`: by what the model is, over text or over tensors. */
 import { ServingError } from "../../core/errors.ts";
 import type { BodyParser } from "../http/body-parser.ts";
-import { BODY_BYTES_MAX, type HttpAnswer, type HttpRequest } from "../http/route.ts";
+import type { HttpAnswer, HttpRequest } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
 import { requestEncoding } from "./content-encoding.ts";
 import { type GenerateSignature, type GenerateTensors, parseGenerateTensors } from "./generate-tensors.ts";
@@ -55,7 +55,7 @@ async function inferOnce({ tensors, bodies }: InferDeps, request: HttpRequest): 
   }
   const signature = {
     inputs: view.inputs.map(({ name: input, dtype, shape }) => ({ name: input, dtype, shape })),
-    bytesMax: BODY_BYTES_MAX,
+    bytesMax: request.bodyBytesMax,
   };
   const { id, inputs, parameters } = await bodies.parseWith(parser, request.body, signature);
   const response = await tensors.inference.infer(

@@ -3,7 +3,7 @@ import { ServingError } from "../../core/errors.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { type Body, wholeBody } from "../http/body.ts";
 import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
-import { BODY_BYTES_MAX, type HttpAnswer, type HttpRequest } from "../http/route.ts";
+import type { HttpAnswer, HttpRequest } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import { BodyBytes } from "./body-bytes.ts";
@@ -30,8 +30,6 @@ interface InferCall {
   readonly inputs: readonly Tensor[];
 }
 
-const LIMITS: HeadLimits = { bytesMax: BODY_BYTES_MAX };
-
 export const inferHeadParser: BodyParser<InferHead, HeadLimits> = {
   parse: parseInferHead,
   module: new URL("./infer-head.ts", import.meta.url),
@@ -47,7 +45,7 @@ export async function infer({ tensors, bodies }: InferDeps, request: HttpRequest
   }
   const encoding = requestEncoding(request.header("content-encoding"));
   if (encoding === "unknown") return tritonError(501, "Unsupported compression type", { "accept-encoding": ENCODINGS });
-  const body = encoding === "identity" ? request.body : inOnePiece(await inflate(encoding, wholeBody(request.body), BODY_BYTES_MAX));
+  const body = encoding === "identity" ? request.body : inOnePiece(await inflate(encoding, wholeBody(request.body), request.bodyBytesMax));
   const jsonBytes = headerLength(request.header("inference-header-content-length"), body.byteLength);
   const { head, inputs } = jsonBytes === 0 ? rawCall(body, view) : await jsonCall(body, jsonBytes, { tensors, bodies, request, view });
   if (tensors.forwardedHeaders !== undefined) forwardHeaders(request.headers(), tensors.forwardedHeaders, head.parameters);
@@ -95,7 +93,7 @@ async function jsonCall(body: Body, jsonBytes: number, { tensors, bodies, reques
   const rest = new BodyBytes(body);
   const json = jsonBytes === body.byteLength ? body : inOnePiece(rest.take(jsonBytes).slice());
   if (json === body) rest.left = 0;
-  const head = await bodies.parseWith(inferHeadParser, json, LIMITS);
+  const head = await bodies.parseWith(inferHeadParser, json, { bytesMax: request.bodyBytesMax });
   const inputs = head.inputs.map((input) => inputTensor(input, rest, view.name, () => sharedMemoryFor(request, tensors)));
   if (rest.left > 0) throw invalid(`unexpected additional input data for model '${view.name}'`);
   return { head, inputs };

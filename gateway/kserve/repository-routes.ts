@@ -1,5 +1,6 @@
 /** Routes of the model repository extension: index, load, unload. */
 import { ServingError } from "../../core/errors.ts";
+import { controls, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
@@ -17,23 +18,24 @@ const loadParser: BodyParser<LoadOverrides> = {
 };
 
 export function repositoryRoutes(control: ModelControl, bodies: BodyParsers): readonly Route[] {
+  const access = controls("model-repository");
   const refuseRepository = () => {
     throw new ServingError("UNIMPLEMENTED", "'repository_name' specification is not supported");
   };
   const models = (repository: string, act: string) => `/v2/repository${repository}/models/{model}/${act}`;
   return [
-    post("/v2/repository/index", "model-read", (request) => index(control, request)),
-    post("/v2/repository/{repository}/index", "model-read", (request) => index(control, request)),
-    post(models("", "load"), "control", async (request) => {
+    post("/v2/repository/index", reads("model-repository"), (request) => index(control, request)),
+    post("/v2/repository/{repository}/index", reads("model-repository"), (request) => index(control, request)),
+    post(models("", "load"), access, async (request) => {
       await control.load(request.param("model"), await bodies.parse(loadParser, request.body), request.signal);
       return emptyAnswer(200);
     }),
-    post(models("", "unload"), "control", async (request) => {
+    post(models("", "unload"), access, async (request) => {
       await control.unload(request.param("model"), { dependents: unloadsDependents(request) });
       return emptyAnswer(200);
     }),
-    post(models("/{repository}", "load"), "control", refuseRepository),
-    post(models("/{repository}", "unload"), "control", refuseRepository),
+    post(models("/{repository}", "load"), access, refuseRepository),
+    post(models("/{repository}", "unload"), access, refuseRepository),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** The KServe door with Triton's extensions: its routes as data. */
 import { ServingError } from "../../core/errors.ts";
+import { INFERS, isPublic, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { get, ofModel, post } from "./door-route.ts";
@@ -29,26 +30,30 @@ export function kserveRoutes(given: KserveDeps): readonly Route[] {
   const { tensors } = deps;
   const isReady = (path: ModelPath) => isAnyReady(deps, path);
   return [
-    get("/v2", "model-read", () => jsonAnswer(200, serverMetadata(deps.identity))),
-    get("/v2/health/live", "public", ({ stopping }) => health(stopping, true)),
-    get("/v2/health/ready", "public", ({ stopping }) => health(stopping, areAllReady(deps.models.list()) && tensors.catalog.allReady())),
-    get("/v2/models/stats", "model-read", async ({ signal }) =>
+    get("/v2", reads("metadata"), () => jsonAnswer(200, serverMetadata(deps.identity))),
+    get("/v2/health/live", isPublic("health"), ({ stopping }) => health(stopping, true)),
+    get("/v2/health/ready", isPublic("health"), ({ stopping }) =>
+      health(stopping, areAllReady(deps.models.list()) && tensors.catalog.allReady()),
+    ),
+    get("/v2/models/stats", reads("statistics"), async ({ signal }) =>
       statistics(await tensors.statistics.statistics(undefined, undefined, signal)),
     ),
-    ...ofModel("", (path) => get(path, "model-read", (request) => metadata(deps, request))),
-    ...ofModel("/config", (path) => get(path, "model-read", (request) => config(deps, request))),
+    ...ofModel("", (path) => get(path, reads("metadata"), (request) => metadata(deps, request))),
+    ...ofModel("/config", (path) => get(path, reads("model-config"), (request) => config(deps, request))),
     ...ofModel("/ready", (path) =>
-      get(path, "model-read", (request) => (isReady(modelPath(request)) ? emptyAnswer(200) : tritonError(400, "Model version not ready"))),
+      get(path, reads("health"), (request) =>
+        isReady(modelPath(request)) ? emptyAnswer(200) : tritonError(400, "Model version not ready"),
+      ),
     ),
     ...ofModel("/stats", (path) =>
-      get(path, "model-read", async (request) => {
+      get(path, reads("statistics"), async (request) => {
         const { name, version } = modelPath(request);
         return statistics(await tensors.statistics.statistics(name, version, request.signal));
       }),
     ),
-    ...ofModel("/infer", (path) => post(path, "inference", (request) => inferModel(deps, request))),
-    ...ofModel("/generate", (path) => post(path, "inference", (request) => generate(deps, request))),
-    ...ofModel("/generate_stream", (path) => post(path, "inference", (request) => generateStream(deps, request))),
+    ...ofModel("/infer", (path) => post(path, INFERS, (request) => inferModel(deps, request))),
+    ...ofModel("/generate", (path) => post(path, INFERS, (request) => generate(deps, request))),
+    ...ofModel("/generate_stream", (path) => post(path, INFERS, (request) => generateStream(deps, request))),
     ...repositoryRoutes(tensors.control, deps.bodies),
     ...settingsRoutes(tensors, (name) => isReady({ name, version: undefined })),
     ...sharedMemoryRoutes(tensors),

@@ -1,5 +1,6 @@
 /** Routes of the trace and logging extensions. */
 import { ServingError } from "../../core/errors.ts";
+import { controls, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { HttpRequest, Route } from "../http/route.ts";
 import { get, post } from "./door-route.ts";
@@ -20,15 +21,15 @@ export function settingsRoutes({ trace, log }: TensorServing, isReady: (model: s
   };
   return [
     ...["/v2/trace/setting", "/v2/models/{model}/trace/setting"].flatMap((path) => [
-      get(path, "model-read", (request) => jsonAnswer(200, traceFields(trace.view(modelOf(request))))),
-      post(path, "control", (request) => {
+      get(path, reads("trace"), (request) => jsonAnswer(200, traceFields(trace.view(modelOf(request))))),
+      post(path, controls("trace"), (request) => {
         const model = modelOf(request);
         trace.update(model, traceChange(requestJson(request)));
         return jsonAnswer(200, traceFields(trace.view(model)));
       }),
     ]),
-    get("/v2/logging", "model-read", () => jsonAnswer(200, log.view())),
-    post("/v2/logging", "control", (request) => {
+    get("/v2/logging", reads("logging"), () => jsonAnswer(200, log.view())),
+    post("/v2/logging", controls("logging"), (request) => {
       log.update(logChange(requestJson(request)));
       return jsonAnswer(200, log.view());
     }),

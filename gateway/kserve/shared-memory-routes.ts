@@ -1,5 +1,6 @@
 /** Routes of the shared-memory extensions. There is no GPU here, so CUDA regions are refused as Triton refuses them without one. */
 import { ServingError } from "../../core/errors.ts";
+import { controls, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { get, post } from "./door-route.ts";
@@ -54,9 +55,9 @@ function onRegions(root: string, handlers: Readonly<Record<"status" | "register"
     return handle(request, region === "" ? undefined : region);
   };
   return [root, `${root}/region/{region}`].flatMap((path) => [
-    get(`${path}/status`, "model-read", named(handlers.status)),
-    post(`${path}/register`, "control", named(handlers.register)),
-    post(`${path}/unregister`, "control", named(handlers.unregister)),
+    get(`${path}/status`, reads("shared-memory"), named(handlers.status)),
+    post(`${path}/register`, controls("shared-memory"), named(handlers.register)),
+    post(`${path}/unregister`, controls("shared-memory"), named(handlers.unregister)),
   ]);
 }
 

@@ -2,10 +2,11 @@
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
+import { INFERS, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
 import { pullUntil } from "../http/pull-until.ts";
-import { BODY_BYTES_MAX, type HttpAnswer, type HttpRequest, NO_BODY, type Route } from "../http/route.ts";
+import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
 import type { ModelDirectory, TextEvent, TextGeneration } from "../serving/text-generation.ts";
 import { type AnswerHead, answerHead, type Started, startedOf } from "./answer-head.ts";
@@ -63,8 +64,8 @@ export function openaiRoutes(deps: OpenAiDeps): readonly Route[] {
   const generate = (path: string, endpoint: Endpoint): Route => ({
     method: "POST",
     path,
-    access: "inference",
-    body: { kind: "bytes", bytesMax: BODY_BYTES_MAX },
+    ...INFERS,
+    body: "bytes",
     errors: openaiErrors,
     handle: async (request) => {
       try {
@@ -77,8 +78,8 @@ export function openaiRoutes(deps: OpenAiDeps): readonly Route[] {
   const read = (path: string, answer: (request: HttpRequest) => unknown): Route => ({
     method: "GET",
     path,
-    access: "model-read",
-    body: NO_BODY,
+    ...reads("metadata"),
+    body: "none",
     errors: openaiErrors,
     handle: (request) => jsonAnswer(200, answer(request)),
   });

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CHAT_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "../../cli/settings-tables.ts";
+import { CHAT_SETTINGS, KEY_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "../../cli/settings-tables.ts";
 import { type SettingsTable, settingsMarkdown } from "../../core/settings.ts";
 import { allFiles, ROOT } from "./source-tree.ts";
 import { expectNone } from "./violations.ts";
@@ -11,6 +11,7 @@ const { UPDATE_DOCUMENTS } = process.env;
 const README = join(ROOT, "README.md");
 const TABLES: Readonly<Record<string, SettingsTable>> = {
   up: UP_SETTINGS,
+  key: KEY_SETTINGS,
   pull: PULL_SETTINGS,
   chat: CHAT_SETTINGS,
   partition: PARTITION_SETTINGS,

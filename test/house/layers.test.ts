@@ -36,6 +36,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   typebox: ["core/messages/", "core/model/", "core/store/", "gateway/"],
   "@nats-io/transport-node": ["core/bus/nats.ts"],
   "node:http": ["gateway/http/"],
+  "node:https": ["gateway/http/"],
   "node:http2": ["gateway/grpc/"],
   "node:net": ["core/link/", "core/wire/", "node-agent/runners/"],
   "node:worker_threads": ["gateway/http/", "gateway/text/", "node-agent/"],

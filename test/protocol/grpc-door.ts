@@ -2,10 +2,11 @@
 import { systemClock } from "../../core/clock.ts";
 import type { ServingError } from "../../core/errors.ts";
 import { seededRandom } from "../../core/random.ts";
+import { fixedTls, type Tls } from "../../gateway/access/tls.ts";
 import type { CompressionLevel } from "../../gateway/grpc/compression.ts";
 import type { GrpcLimits } from "../../gateway/grpc/limits.ts";
 import type { GrpcMethod } from "../../gateway/grpc/method.ts";
-import { type GrpcServer, type GrpcTls, startGrpcServer } from "../../gateway/grpc/server.ts";
+import { type GrpcServer, startGrpcServer } from "../../gateway/grpc/server.ts";
 import { LogSettings } from "../../gateway/kserve/log-settings.ts";
 import { headerPattern } from "../../gateway/kserve/request-parameters.ts";
 import { SharedMemoryRegions } from "../../gateway/kserve/shared-memory.ts";
@@ -35,7 +36,7 @@ export interface GrpcDoorOptions {
   readonly forwardHeaders?: string;
   readonly limits?: Partial<GrpcLimits>;
   readonly compressionLevel?: CompressionLevel;
-  readonly tls?: GrpcTls;
+  readonly tls?: Tls;
   /** Besides the door's own. */
   readonly methods?: readonly GrpcMethod[];
 }
@@ -71,7 +72,7 @@ export async function startGrpcDoor(options: GrpcDoorOptions = {}): Promise<Grpc
     methods: [...methods, ...(options.methods ?? [])],
     report: (error) => reported.push(error),
     limits,
-    tls,
+    tls: tls && fixedTls(tls),
     compressionLevel,
   });
   return {

@@ -1,5 +1,6 @@
 /** Methods that show what the transport does, without protobuf: messages are bytes. */
 import { isErrorCode, ServingError } from "../../core/errors.ts";
+import { INFERS } from "../../gateway/access/access.ts";
 import type { GrpcCall, GrpcMethod, Message } from "../../gateway/grpc/method.ts";
 
 const SERVICE = "test.Transport";
@@ -31,7 +32,7 @@ export class TestMethods {
   }
 
   all(): readonly GrpcMethod[] {
-    const named = (method: string) => ({ service: SERVICE, method, access: "inference" }) as const;
+    const named = (method: string) => ({ service: SERVICE, method, ...INFERS }) as const;
     return [
       { ...named("Echo"), kind: "unary", handle: (bytes) => [bytes] },
       { ...named("Hold"), kind: "unary", handle: (_, call) => this.#hold(call) },

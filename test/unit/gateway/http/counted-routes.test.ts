@@ -4,12 +4,13 @@ import { ServingError } from "../../../../core/errors.ts";
 import { createMetrics } from "../../../../core/telemetry/metrics.ts";
 import { EMPTY_BODY } from "../../../../gateway/http/body.ts";
 import { countedRoutes } from "../../../../gateway/http/counted-routes.ts";
-import { type HttpAnswer, type HttpRequest, NO_BODY, type Route } from "../../../../gateway/http/route.ts";
+import type { HttpAnswer, HttpRequest, Route } from "../../../../gateway/http/route.ts";
 import { openaiErrors } from "../../../../gateway/openai/errors.ts";
 
 const request: HttpRequest = {
   query: new URLSearchParams(),
   body: EMPTY_BODY,
+  bodyBytesMax: 0,
   tenant: "public",
   signal: new AbortController().signal,
   stopping: false,
@@ -20,7 +21,7 @@ const request: HttpRequest = {
 };
 
 function route(access: Route["access"], handle: () => HttpAnswer): Route {
-  return { method: "POST", path: "/x", access, body: NO_BODY, errors: openaiErrors, handle };
+  return { method: "POST", path: "/x", access, group: undefined, body: "none", errors: openaiErrors, handle };
 }
 
 const whole = (status: number): HttpAnswer => ({ kind: "whole", status, headers: {}, body: "" });

@@ -1,15 +1,16 @@
 /** Which API answers for a path that no route takes. */
 import { expect, test } from "vitest";
+import { isPublic } from "../../../../gateway/access/access.ts";
 import { emptyAnswer } from "../../../../gateway/http/answer.ts";
 import { pathMatcher, pathOf, routerPath } from "../../../../gateway/http/path-pattern.ts";
-import { type ErrorShape, type HttpMethod, NO_BODY, type Route } from "../../../../gateway/http/route.ts";
+import type { ErrorShape, HttpMethod, Route } from "../../../../gateway/http/route.ts";
 import { Surfaces } from "../../../../gateway/http/surfaces.ts";
 
 const shape = (prefix: string): ErrorShape => ({ prefix, failed: () => emptyAnswer(500), faulty: () => emptyAnswer(404) });
 const [v1, all] = [shape("/v1"), shape("")];
 
 function route(method: HttpMethod, path: string, errors: ErrorShape): Route {
-  return { method, path, access: "public", body: NO_BODY, errors, handle: () => emptyAnswer(200) };
+  return { method, path, ...isPublic(), body: "none", errors, handle: () => emptyAnswer(200) };
 }
 
 const surfaces = new Surfaces([route("GET", "/v2/{a}", all), route("GET", "/v1/x", v1), route("POST", "/v1/x", v1)]);

@@ -1,9 +1,17 @@
-/** The link contract on every adapter, then the faults of the memory network. */
+/** The link contract on every adapter, then what is special to each. */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, expect, test } from "vitest";
-import { LINK_SILENCE_MS, type Link } from "../../core/link/link.ts";
+import { sleep, systemClock } from "../../core/clock.ts";
+import { LINK_SILENCE_MS, type Link, type LinkNetwork } from "../../core/link/link.ts";
 import { MemoryLinks } from "../../core/link/memory.ts";
-import { seededRandom } from "../../core/random.ts";
+import { tcpLinks } from "../../core/link/tcp.ts";
+import { seededRandom, systemRandom } from "../../core/random.ts";
+import { parseAddress } from "../../core/wire/address.ts";
 import { FakeClock, turns } from "../support/fake-clock.ts";
+import { Inbox } from "../support/inbox.ts";
+import { type SelfSigned, selfSigned } from "../support/self-signed.ts";
+import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { linkContract } from "./link.ts";
 
 const never = new AbortController().signal;
@@ -83,5 +91,110 @@ describe("memory", () => {
     expect(dialed).toBe(false);
     links.heal(address);
     await dialing;
+  });
+});
+
+describe("tcp", () => {
+  const options = { clock: systemClock, random: systemRandom };
+
+  /** A real network with a proxy before every listener. */
+  async function proxied() {
+    const proxies: TcpProxy[] = [];
+    const direct = tcpLinks(options);
+    const network: LinkNetwork = {
+      dial: direct.dial,
+      async listen(onLink) {
+        const listener = await direct.listen(onLink);
+        const to = parseAddress(listener.address);
+        if (to.kind !== "tcp") throw new Error("not over TCP");
+        const proxy = await startTcpProxy(to);
+        proxies.push(proxy);
+        return {
+          address: `tcp:127.0.0.1:${proxy.port}`,
+          [Symbol.asyncDispose]: async () => {
+            await listener[Symbol.asyncDispose]();
+            await proxy[Symbol.asyncDispose]();
+          },
+        };
+      },
+    };
+    return { network, proxies };
+  }
+
+  linkContract(async () => {
+    const { network, proxies } = await proxied();
+    return { network, cut: async () => proxies.forEach((proxy) => void proxy.cut()), [Symbol.asyncDispose]: async () => {} };
+  });
+
+  async function silentRig() {
+    const { network, proxies } = await proxied();
+    const agents = new Inbox<Link>();
+    const listener = await network.listen(agents.put);
+    const gateway = await network.dial(listener.address, never);
+    const [agent] = await agents.until(1);
+    const [proxy] = proxies;
+    if (agent === undefined || proxy === undefined) throw new Error("nobody dialed");
+    return { gateway, agent, proxy, [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose]() };
+  }
+
+  test("a half-open connection is noticed by its silence at both ends", async () => {
+    await using rig = await silentRig();
+    rig.proxy.silence();
+    expect(await rig.gateway.closed).toBe(`silent for ${LINK_SILENCE_MS} ms`);
+    expect(await rig.agent.closed).toBe(`silent for ${LINK_SILENCE_MS} ms`);
+  });
+
+  test("an idle link stays open for longer than the silence that kills", async () => {
+    await using rig = await silentRig();
+    const idle = sleep(systemClock, LINK_SILENCE_MS * 1.5, never).then(() => "open");
+    expect(await Promise.race([rig.gateway.closed, rig.agent.closed, idle])).toBe("open");
+  });
+
+  test("a silence that ends in time has only delayed", async () => {
+    await using rig = await silentRig();
+    const frames = new Inbox<number>();
+    rig.agent.open(1, "tokens").listen({ frame: (payload) => frames.put(payload[0] ?? 0), ended: () => {} });
+    rig.proxy.silence();
+    rig.gateway.open(1, "tokens").write(Uint8Array.of(7));
+    await sleep(systemClock, LINK_SILENCE_MS / 3, never);
+    expect(frames.items).toEqual([]);
+    rig.proxy.speak();
+    expect(await frames.until(1)).toEqual([7]);
+  });
+
+  test("what does not speak the link's protocol is turned away, at either end", async () => {
+    const stranger = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")).listen(0, "127.0.0.1");
+    await once(stranger, "listening");
+    const network = tcpLinks(options);
+    const { port } = stranger.address() as AddressInfo; // it listens on a port
+    await expect(network.dial(`tcp:127.0.0.1:${port}`, never)).rejects.toThrow("does not speak the link's protocol");
+    stranger.close();
+    await using listener = await network.listen(() => expect.unreachable("nobody said hello"));
+    const to = parseAddress(listener.address);
+    const socket = connect(to.kind === "tcp" ? to.port : 0, "127.0.0.1");
+    socket.end("GET / HTTP/1.1\r\nhost: nereid.example\r\n\r\n");
+    await once(socket.resume(), "close");
+  });
+
+  test("the address that others dial is the advertised one, on the port that was found", async () => {
+    await using listener = await tcpLinks({ ...options, host: "0.0.0.0", advertiseHost: "localhost" }).listen(() => {});
+    expect(listener.address).toMatch(/^tcp:localhost:\d+$/);
+    const link = await tcpLinks(options).dial(listener.address, never);
+    link.close();
+  });
+
+  test("with certificates both ends must show one that the other believes", async () => {
+    const pair = () => selfSigned("localhost");
+    const [ours, theirs] = [pair(), pair()];
+    const network = (own: SelfSigned, believed: SelfSigned) => tcpLinks({ ...options, tls: { ...own, ca: believed.cert } });
+    const links = new Inbox<Link>();
+    await using listener = await network(ours, ours).listen(links.put);
+    const link = await network(ours, ours).dial(listener.address, never);
+    expect((await links.until(1))[0]?.session).toBe(link.session);
+    link.close();
+    await expect(network(ours, theirs).dial(listener.address, never)).rejects.toThrow("no link to");
+    await expect(network(theirs, ours).dial(listener.address, never)).rejects.toThrow("no link to");
+    await expect(tcpLinks(options).dial(listener.address, never)).rejects.toThrow("no link to");
+    expect(links.items).toHaveLength(1);
   });
 });

@@ -1,16 +1,17 @@
 /** Starts an inference on a hosted model and sends its one answer over the link stream. */
 import type { ServingError } from "../core/errors.ts";
 import type { LinkStream } from "../core/link/link.ts";
+import { sendWhole } from "../core/link/send-whole.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeInferResult } from "../core/messages/infer-codec.ts";
-import type { InferenceEngine, InferHandle } from "./engines/inference-engine.ts";
-import { sendWhole } from "./whole-answer.ts";
+import type { Upcalls } from "./calls/model-calls.ts";
+import type { InferenceEngine, InferHandle, InferSink } from "./engines/inference-engine.ts";
 
 /** The stream's reset cancels the request down to the runner. What `infer` throws has not been executed. @throws ServingError */
-export function answerInference(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine): void {
+export function answerInference(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine, upcalls: Upcalls): void {
   let over = false;
-  const handle: InferHandle = engine.infer(submit, {
+  const sink: InferSink = {
     answered(outputs, times) {
       over = true;
       sendWhole(stream, encodeInferResult({ outputs, times }));
@@ -20,7 +21,8 @@ export function answerInference(stream: LinkStream, submit: InferSubmit, engine:
       stream.write(encodeAnswer({ kind: "failed", code: error.code, message: error.message }));
       stream.end();
     },
-  });
+  };
+  const handle: InferHandle = engine.infer(submit, sink, upcalls);
   stream.listen({
     frame: () => stream.consumed(1),
     ended: (end) => {

@@ -2,6 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { Link, LinkStream } from "../core/link/link.ts";
+import { sendWhole } from "../core/link/send-whole.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
 import type { GenerationSubmit, RefusalReason, Submit, TextBundleRequest } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
@@ -10,14 +11,17 @@ import { encodeJson } from "../core/messages/json-message.ts";
 import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { AnswerWriter } from "./answer-writer.ts";
+import { CallLine } from "./calls/link-upcalls.ts";
+import type { Upcalls } from "./calls/model-calls.ts";
 import { answerInference } from "./infer-answer.ts";
 import type { Models } from "./models/models.ts";
 import type { WholeModels } from "./models/whole-models.ts";
-import { sendWhole } from "./whole-answer.ts";
 
 interface Session {
   readonly link: Link;
   readonly window: SubmitWindow;
+  /** Where its requests call models on other nodes. */
+  readonly calls: CallLine;
 }
 
 export class SubmitDesk {
@@ -36,7 +40,7 @@ export class SubmitDesk {
 
   /** A gateway has dialed. */
   welcome(link: Link): void {
-    const session = { link, window: new SubmitWindow() };
+    const session = { link, window: new SubmitWindow(), calls: new CallLine(link) };
     this.#sessions.set(link.session, session);
     link.onStream((number) => this.#submittedOverLink(session, number));
     link.closed.then(() => this.#sessions.delete(link.session)).catch(() => {});
@@ -52,7 +56,7 @@ export class SubmitDesk {
       return;
     }
     const session = this.#sessions.get(submit.session);
-    if (session?.window.accept(submit.number) === true) this.#start(session.link.open(submit.number, "tokens"), submit);
+    if (session?.window.accept(submit.number) === true) this.#start(session.link.open(submit.number, "tokens"), submit, session);
   }
 
   #submittedOverLink(session: Session, number: number): void {
@@ -63,7 +67,7 @@ export class SubmitDesk {
         stream.consumed(1);
         try {
           const submit = assembler.push(payload);
-          if (submit !== undefined && session.window.accept(number)) this.#start(stream, submit);
+          if (submit !== undefined && session.window.accept(number)) this.#start(stream, submit, session);
         } catch (thrown) {
           this.#fail(stream, ServingError.from(thrown));
         }
@@ -72,7 +76,7 @@ export class SubmitDesk {
     });
   }
 
-  #start(stream: LinkStream, submit: Submit): void {
+  #start(stream: LinkStream, submit: Submit, session: Session): void {
     switch (submit.body.kind) {
       case "generate":
         this.#generate(stream, submit.body);
@@ -81,7 +85,7 @@ export class SubmitDesk {
         this.#sendTextBundle(stream, submit.body);
         return;
       case "infer":
-        this.#infer(stream, submit.body);
+        this.#infer(stream, submit.body, session.calls.of(submit.number));
         return;
       case "statistics":
         this.#sendStatistics(stream, submit.body.model);
@@ -106,14 +110,14 @@ export class SubmitDesk {
     }
   }
 
-  #infer(stream: LinkStream, request: InferSubmit): void {
+  #infer(stream: LinkStream, request: InferSubmit, upcalls: Upcalls): void {
     const engine = this.#wholeModels.get(request.replica)?.engine;
     if (engine === undefined) {
       this.#refuse(stream, "not-here", `replica ${request.replica} is not ready here`);
       return;
     }
     try {
-      answerInference(stream, request, engine);
+      answerInference(stream, request, engine, upcalls);
     } catch (thrown) {
       this.#fail(stream, ServingError.from(thrown));
     }

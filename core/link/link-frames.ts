@@ -6,8 +6,8 @@
  * | 0 | u32 | payload bytes |
  * | 4 | u8 | type, an index into FRAME_TYPES |
  * | 5 | u8 | kind of the stream, an index into STREAM_KINDS |
- * | 6 | u16 | zero |
- * | 8 | u32 | stream number; 0 where there is no stream |
+ * | 6 | u16 | stream number, bits 32 to 47 |
+ * | 8 | u32 | stream number, bits 0 to 31; 0 where there is no stream |
  *
  * Little-endian. The payload: data's own; a reset's reason in UTF-8; a credit's count as u32; none for end and ping.
  */
@@ -39,7 +39,8 @@ export function encodeLinkFrames(frames: readonly LinkFrame[]): Uint8Array {
     view.setUint32(offset, payload.byteLength, true);
     chunk[offset + 4] = FRAME_TYPES.indexOf(type);
     chunk[offset + 5] = STREAM_KINDS.indexOf(kind);
-    view.setUint32(offset + 8, number, true);
+    view.setUint16(offset + 6, Math.floor(number / 2 ** 32), true);
+    view.setUint32(offset + 8, number % 2 ** 32, true);
     chunk.set(payload, offset + HEAD_BYTES);
     offset += HEAD_BYTES + payload.byteLength;
   }
@@ -69,7 +70,8 @@ export class LinkFrameReader {
       }
       const end = offset + HEAD_BYTES + payloadBytes;
       if (end > bytes.byteLength) break;
-      frames.push({ type, kind, number: view.getUint32(offset + 8, true), payload: bytes.subarray(offset + HEAD_BYTES, end) });
+      const number = view.getUint16(offset + 6, true) * 2 ** 32 + view.getUint32(offset + 8, true);
+      frames.push({ type, kind, number, payload: bytes.subarray(offset + HEAD_BYTES, end) });
       offset = end;
     }
     this.#rest = offset === bytes.byteLength ? EMPTY : bytes.subarray(offset);

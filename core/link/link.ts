@@ -2,10 +2,14 @@
  * The link: one connection between a gateway and an agent, dialed by the gateway, with many streams over it. Carries answers,
  * token streams and large bodies. Adapters: `memory.ts` (and TCP); all pass `test/contract/link.ts`.
  *
- * A stream has a number chosen by the gateway, counting up within a link session. Opening a stream sends nothing: the submit
+ * A stream has a number chosen by who begins it, counting up within a link session: gateways count from 0, agents, which begin the
+ * streams of calls, from CALL_NUMBERS_FROM. Opening a stream sends nothing: the submit
  * that starts it may travel on the bus with (session, number) in it, and the agent then opens its end of the same stream by
  * that number. Or the submit is the stream's first frame, and the agent is told by `onStream`.
  */
+
+/** Numbers of the streams that agents begin: far beyond what gateways count up to. */
+export const CALL_NUMBERS_FROM = 2 ** 47;
 
 /** How many frames may be under way in each direction before a writer has to wait. */
 export const STREAM_CREDIT = { tensor: 16, tokens: 64 } as const;

@@ -3,7 +3,7 @@
  * take turns, a frame each; what is written in one go of the event loop leaves as one chunk.
  */
 import { assert, ServingError } from "../errors.ts";
-import type { Link, LinkStream, StreamKind } from "./link.ts";
+import { CALL_NUMBERS_FROM, type Link, type LinkStream, type StreamKind } from "./link.ts";
 import {
   decodeCredit,
   decodeReason,
@@ -38,7 +38,7 @@ export class Multiplexer implements Link {
   readonly #reader = new LinkFrameReader();
   readonly #streams = new Map<number, MultiplexedStream>();
   /** Numbers of streams that are over: late frames for them are dropped. */
-  readonly #past = new SubmitWindow();
+  readonly #past = { submits: new SubmitWindow(), calls: new SubmitWindow() };
   readonly #owner: StreamOwner;
   #control: LinkFrame[] = [];
   /** Streams with something to send, in the order of their turns. */
@@ -60,7 +60,7 @@ export class Multiplexer implements Link {
       sendControl: (frame) => this.#sendControl(frame),
       over: (stream) => {
         this.#streams.delete(stream.number);
-        this.#past.cancel(stream.number);
+        this.#markPast(stream.number);
       },
     };
   }
@@ -73,7 +73,7 @@ export class Multiplexer implements Link {
     }
     const stream = new MultiplexedStream(number, kind, this.#owner);
     if (!this.#open) stream.finish({ kind: "lost" });
-    else if (this.#past.seen(number)) stream.finish({ kind: "reset", reason: "the stream is over" });
+    else if (this.#isPast(number)) stream.finish({ kind: "reset", reason: "the stream is over" });
     else this.#streams.set(number, stream);
     return stream;
   }
@@ -147,15 +147,24 @@ export class Multiplexer implements Link {
 
   /** The stream of a frame that came before this end opened it; undefined when the frame is late, or nobody wants it. */
   #unopened(frame: LinkFrame): MultiplexedStream | undefined {
-    if (frame.type === "ping" || this.#past.seen(frame.number)) return undefined;
+    if (frame.type === "ping" || this.#isPast(frame.number)) return undefined;
     if (frame.type === "data" || frame.type === "reset") this.#onStream?.(frame.number);
     const stream = this.#streams.get(frame.number);
     if (stream === undefined && frame.type !== "reset") {
       const { kind, number } = frame;
       this.#sendControl({ type: "reset", kind, number, payload: encodeReason(NOT_OPENED) });
     }
-    if (stream === undefined) this.#past.cancel(frame.number);
+    if (stream === undefined) this.#markPast(frame.number);
     return stream;
+  }
+
+  #isPast(number: number): boolean {
+    return number < CALL_NUMBERS_FROM ? this.#past.submits.seen(number) : this.#past.calls.seen(number - CALL_NUMBERS_FROM);
+  }
+
+  #markPast(number: number): void {
+    if (number < CALL_NUMBERS_FROM) this.#past.submits.cancel(number);
+    else this.#past.calls.cancel(number - CALL_NUMBERS_FROM);
   }
 
   #sendControl(frame: LinkFrame): void {

@@ -44,6 +44,8 @@ export const LoadModel = Type.Object({
   source: Type.String(),
   /** A whole configuration as JSON instead of the file's; empty: the file's. */
   config: Type.String(),
+  /** How the models are loaded that an ensemble is composed of, and theirs. */
+  members: Type.Optional(Type.Array(Type.Object({ model: Type.String(), source: Type.String(), config: Type.String() }))),
 });
 
 /** Give the memory of shards or of a whole model back, once what runs there has ended. */

@@ -8,9 +8,10 @@ import { ByteWriter } from "../bytes/byte-writer.ts";
 import { ServingError } from "../errors.ts";
 import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
 import { byteSize, type Tensor } from "../tensor/tensor.ts";
-import type { InferResult, InferSubmit, ParameterValue } from "./infer.ts";
+import type { CalledInfer, InferResult, InferSubmit, ParameterValue } from "./infer.ts";
 
 const NO_DEADLINE = -1;
+const ANY_VERSION = -1;
 const PARAMETER = { text: 0, yesNo: 1, number: 2, integer: 3 } as const;
 const DTYPE_NAMES = Object.keys(DTYPES).filter(isDtype);
 /** A tensor's head takes at least name, dtype, rank and length. */
@@ -24,9 +25,26 @@ export function inferBytes({ inputs }: Pick<InferSubmit, "inputs">): number {
 export function writeInfer(writer: ByteWriter, submit: InferSubmit): void {
   writer.text(submit.replica);
   writer.text(submit.tenant);
-  writer.text(submit.id);
   writer.text(submit.traceparent);
   writer.f64(submit.remainingMs ?? NO_DEADLINE);
+  writeContent(writer, submit);
+}
+
+export function encodeCalledInfer(call: CalledInfer): Uint8Array {
+  const writer = new ByteWriter(384 + inferBytes(call));
+  writer.f64(call.caller);
+  writer.text(call.model);
+  writer.f64(call.version ?? ANY_VERSION);
+  writeContent(writer, call);
+  return writer.finish();
+}
+
+/** What a client asks for, whoever passes it on. */
+type Content = Pick<InferSubmit, "id" | "priority" | "queueTimeoutUs" | "parameters" | "inputs" | "outputs" | "depth">;
+
+function writeContent(writer: ByteWriter, submit: Content): void {
+  writer.text(submit.id);
+  writer.u8(submit.depth ?? 0);
   writer.u32(submit.priority);
   writer.f64(submit.queueTimeoutUs);
   writer.u16(submit.parameters.size);
@@ -39,26 +57,38 @@ export function writeInfer(writer: ByteWriter, submit: InferSubmit): void {
 export function readInfer(reader: ByteReader): InferSubmit {
   const replica = reader.text();
   const tenant = reader.text();
-  const id = reader.text();
   const traceparent = reader.text();
   const remainingMs = reader.finite();
-  const priority = reader.u32();
-  const queueTimeoutUs = reader.finite();
-  const parameters = new Map(Array.from({ length: reader.count(reader.u16(), 6) }, () => readParameter(reader)));
-  const outputs = Array.from({ length: reader.count(reader.u16(), 4) }, () => reader.text());
   return {
     kind: "infer",
     replica,
     tenant,
-    id,
-    remainingMs: remainingMs === NO_DEADLINE ? undefined : remainingMs,
     traceparent,
-    priority,
-    queueTimeoutUs,
-    parameters,
-    inputs: readTensors(reader),
-    outputs,
+    remainingMs: remainingMs === NO_DEADLINE ? undefined : remainingMs,
+    ...readContent(reader),
   };
+}
+
+/** The tensors' data are views of `bytes`. @throws ServingError INVALID_ARGUMENT */
+export function decodeCalledInfer(bytes: Uint8Array): CalledInfer {
+  const reader = new ByteReader(bytes, "a call");
+  const caller = reader.finite();
+  const model = reader.text();
+  const version = reader.finite();
+  const { depth = 0, ...content } = readContent(reader);
+  reader.end();
+  return { caller, model, version: version === ANY_VERSION ? undefined : version, depth, ...content };
+}
+
+function readContent(reader: ByteReader): Content {
+  const id = reader.text();
+  const depth = reader.u8();
+  const priority = reader.u32();
+  const queueTimeoutUs = reader.finite();
+  const parameters = new Map(Array.from({ length: reader.count(reader.u16(), 6) }, () => readParameter(reader)));
+  const outputs = Array.from({ length: reader.count(reader.u16(), 4) }, () => reader.text());
+  const inputs = readTensors(reader);
+  return { id, ...(depth > 0 && { depth }), priority, queueTimeoutUs, parameters, inputs, outputs };
 }
 
 export function encodeInferResult({ outputs, times }: InferResult): Uint8Array {

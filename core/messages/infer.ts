@@ -26,6 +26,24 @@ export interface InferSubmit {
   readonly inputs: readonly Tensor[];
   /** Names of wanted outputs; empty: all of them. */
   readonly outputs: readonly string[];
+  /** How many calls it is inside of, an ensemble's step in an ensemble: 2; a client's own request in none, unless said. */
+  readonly depth?: number;
+}
+
+/** Calls inside calls end here: a loop that the checks at load could not see. */
+export const CALL_DEPTH_MAX = 16;
+
+/**
+ * A call that a running request makes of a model that its node does not host: sent up the link, answered as any inference. Tenant,
+ * deadline and trace are those of the request that calls.
+ */
+export interface CalledInfer extends Pick<InferSubmit, "id" | "priority" | "queueTimeoutUs" | "parameters" | "inputs" | "outputs"> {
+  /** The number of the stream of the request that calls. */
+  readonly caller: number;
+  readonly model: string;
+  /** undefined: the highest that is ready. */
+  readonly version: number | undefined;
+  readonly depth: number;
 }
 
 /** Microseconds since the agent took the request in, and what the batch did: for statistics at the door and traces. */

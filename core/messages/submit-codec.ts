@@ -28,7 +28,7 @@ export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
   const writer = new ByteWriter(expectedBytes(body));
   writer.u8(FORM);
   writer.text(session);
-  writer.u32(number);
+  writer.f64(number);
   switch (body.kind) {
     case "generate":
       writer.u8(BODY.generate);
@@ -59,13 +59,14 @@ export function decodeSubmit(bytes: Uint8Array): Submit {
   const reader = new ByteReader(bytes, "a submit");
   if (reader.u8() !== FORM) reader.fail("is of another version");
   const session = reader.text();
-  const number = reader.u32();
+  const number = reader.finite();
+  if (!Number.isSafeInteger(number) || number < 0) reader.fail("has a stream number that is none");
   const body = readBody(reader);
   reader.end();
   return { session, number, body };
 }
 
-/** The frames that carry an encoded submit over its link stream. */
+/** The frames that carry an encoded submit, or a call, over its link stream. */
 export function submitFrames(submit: Uint8Array): readonly Uint8Array[] {
   const frames: Uint8Array[] = [];
   const partBytes = FRAME_BYTES_MAX - 1;
@@ -81,11 +82,22 @@ export function submitFrames(submit: Uint8Array): readonly Uint8Array[] {
 
 /** Puts the submit that opens a link stream together again. */
 export class SubmitAssembler {
-  #parts: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #frames = new FrameAssembler();
 
   /** @returns the submit when `frame` completes it. @throws ServingError INVALID_ARGUMENT */
   push(frame: Uint8Array): Submit | undefined {
+    const bytes = this.#frames.push(frame);
+    return bytes === undefined ? undefined : decodeSubmit(bytes);
+  }
+}
+
+/** Puts what `submitFrames` has cut together again. */
+export class FrameAssembler {
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  /** @returns all the bytes when `frame` is the last. @throws ServingError INVALID_ARGUMENT */
+  push(frame: Uint8Array): Uint8Array | undefined {
     const type = frame[0];
     if (type !== FRAME.more && type !== FRAME.last) {
       throw new ServingError("INVALID_ARGUMENT", `a stream begins with a frame of type ${type}, not with a submit`);
@@ -104,7 +116,7 @@ export class SubmitAssembler {
     }
     this.#parts = [];
     this.#bytes = 0;
-    return decodeSubmit(bytes);
+    return bytes;
   }
 }
 

@@ -31,6 +31,14 @@ export interface PublishedModel {
   readonly outputs: readonly TensorSpec[];
   /** The normalized configuration as Triton's JSON. */
   readonly configJson: string;
+  /** Models that an ensemble calls: it serves while they do. */
+  readonly members?: readonly ModelReference[];
+}
+
+export interface ModelReference {
+  readonly model: string;
+  /** undefined: the highest that is ready. */
+  readonly version: number | undefined;
 }
 
 export function encodePublishedModel(model: PublishedModel): Uint8Array {
@@ -50,6 +58,7 @@ export function parsePublishedModel(bytes: Uint8Array): PublishedModel {
     inputs: list(fields, "inputs").map(tensorSpec),
     outputs: list(fields, "outputs").map(tensorSpec),
     configJson: text(fields, "configJson"),
+    ...(fields.has("members") && { members: list(fields, "members").map(modelReference) }),
   };
 }
 
@@ -66,6 +75,11 @@ function tensorSpec(value: unknown): TensorSpec {
     ragged: fields.get("ragged") === true,
     labels: list(fields, "labels").map((label) => (typeof label === "string" ? label : fail("labels"))),
   };
+}
+
+function modelReference(value: unknown): ModelReference {
+  const fields = fieldsOf(value, "a member");
+  return { model: text(fields, "model"), version: fields.has("version") ? whole(fields.get("version"), "version") : undefined };
 }
 
 function fieldsOf(value: unknown, what: string): Fields {

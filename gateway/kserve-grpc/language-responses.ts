@@ -1,8 +1,8 @@
 /** A language model as a decoupled model: a response for each piece of text. */
 import { ServingError } from "../../core/errors.ts";
+import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import { joinBytesElements } from "../../core/tensor/tensor.ts";
 import { LANGUAGE_OUTPUTS } from "../kserve/language-signature.ts";
-import { checkInferRequest } from "../serving/check-inputs.ts";
 import type { InferRequest, InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import type { TextEvent } from "../serving/text-generation.ts";

@@ -27,4 +27,6 @@ export interface DesiredModel {
   readonly source: string;
   /** A whole configuration as JSON instead of the file's; empty: the file's. */
   readonly config: string;
+  /** How the models are loaded that an ensemble is composed of, and theirs. */
+  readonly members?: readonly Pick<DesiredModel, "model" | "source" | "config">[];
 }

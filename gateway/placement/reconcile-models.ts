@@ -1,5 +1,6 @@
 /** Which node hosts which whole model: from what is wanted and what is there to commands, level-triggered. Pure. */
 import type { NodeId, ReplicaId } from "../../core/ids.ts";
+import type { Control } from "../../core/messages/control.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import type { DesiredModel } from "./desired.ts";
 import { COMMAND_REPEAT_MS, type Command } from "./reconcile.ts";
@@ -32,7 +33,7 @@ export function reconcileModels(
   const load = new Map<NodeId, number>(fleet.nodes().map(({ node }) => [node, 0]));
   const count = (node: NodeId) => load.set(node, (load.get(node) ?? 0) + 1);
   for (const { node } of hosted) count(node);
-  for (const { replica, model, version, source, config } of desired) {
+  for (const { replica, model, version, source, config, members } of desired) {
     const plan = plans.get(replica);
     if (there.has(replica)) continue;
     const kept = plan !== undefined && load.has(plan.node) ? plan : undefined;
@@ -43,7 +44,16 @@ export function reconcileModels(
     }
     const node = kept?.node ?? emptiest(fleet, load);
     if (node === undefined) continue;
-    commands.push({ node, control: { kind: "load-model", replica, model, version, source, config } });
+    const control: Control = {
+      kind: "load-model",
+      replica,
+      model,
+      version,
+      source,
+      config,
+      ...(members !== undefined && { members: [...members] }),
+    };
+    commands.push({ node, control });
     next.set(replica, { node, toldAtMs: nowMs });
     count(node);
   }

@@ -11,12 +11,15 @@ export interface AnswerStreamOptions {
   readonly node: string;
   /** Its abort resets the stream at once, pulled or not. */
   readonly signal: AbortSignal;
+  /** Let go of with the stream. */
+  readonly attached?: Disposable;
 }
 
 export class AnswerStream implements Disposable {
   readonly #stream: LinkStream;
   readonly #node: string;
   readonly #signal: AbortSignal;
+  readonly #attached: Disposable | undefined;
   readonly #onAbort: () => void;
   /** Bounded by the stream's credit. */
   #frames: Uint8Array[] = [];
@@ -37,6 +40,7 @@ export class AnswerStream implements Disposable {
     this.#stream = options.stream;
     this.#node = options.node;
     this.#signal = options.signal;
+    this.#attached = options.attached;
     this.#onAbort = () => {
       this.#frames = [];
       this.reset("canceled");
@@ -114,6 +118,7 @@ export class AnswerStream implements Disposable {
   [Symbol.dispose](): void {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.reset("canceled");
+    this.#attached?.[Symbol.dispose]();
   }
 
   #writeOn(): void {

@@ -2,12 +2,13 @@
 import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { InferSubmit } from "../../core/messages/infer.ts";
+import type { InferSubmit, InferTimes } from "../../core/messages/infer.ts";
 import { decodeInferResult } from "../../core/messages/infer-codec.ts";
 import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
+import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
 import type { Random } from "../../core/random.ts";
 import type { InFlight } from "../routing/in-flight.ts";
-import { checkInferRequest } from "./check-inputs.ts";
+import type { Caller } from "./call-desk.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
@@ -27,45 +28,59 @@ export interface InferenceDeps {
 const ATTEMPTS_MAX = 4;
 
 export function createInference(deps: InferenceDeps): Inference {
-  return {
-    async infer(request, signal) {
-      const view = deps.catalog.view(request.model, request.version);
-      if (view.decoupled) {
-        throw new ServingError("UNIMPLEMENTED", `model '${view.name}' answers a request any number of times: ask for a stream`, {
-          reason: "decoupled",
-        });
-      }
-      checkInferRequest(request, view);
-      using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
-      return await place(request, view, deps, scope.signal);
-    },
-  };
+  return { infer: (request, signal) => infer(request, deps, signal) };
 }
 
-async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<InferResponse> {
+/** With what the node says of its time. */
+interface TimedResponse extends InferResponse {
+  readonly times: InferTimes;
+}
+
+async function infer(request: InferRequest, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {
+  const view = deps.catalog.view(request.model, request.version);
+  if (view.decoupled) {
+    throw new ServingError("UNIMPLEMENTED", `model '${view.name}' answers a request any number of times: ask for a stream`, {
+      reason: "decoupled",
+    });
+  }
+  checkInferRequest(request, view);
+  using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
+  return await place(request, view, deps, scope.signal);
+}
+
+async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {
   const arrivedMs = deps.clock.now();
   const refused = new Set<string>();
+  const leftMs = () => request.deadlineMs && Math.max(0, request.deadlineMs - (deps.clock.now() - arrivedMs));
+  const caller = view.members && callerFor(request, leftMs, deps);
   let unreachable: ServingError | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const chosen = chooseNode(view, refused, deps);
     if (chosen === undefined) break;
     const { hosted, model } = chosen;
     // Of a later load than the one that the request was checked against: it may want other inputs.
-    if (model.configJson !== view.configJson) checkInferRequest(request, { ...model, versions: view.versions });
+    if (model.configJson !== view.configJson) checkInferRequest(request, model);
     refused.add(refusalKey(hosted));
     using _count = deps.inFlight.begin(hosted.replica);
-    const remainingMs = request.deadlineMs === undefined ? undefined : Math.max(0, request.deadlineMs - (deps.clock.now() - arrivedMs));
-    const submission = await deps.submitter.submit(toSubmit(request, hosted.replica, remainingMs), hosted, signal);
+    const submission = await deps.submitter.submit(toSubmit(request, chosen, leftMs()), hosted, signal, caller);
     if (submission.kind === "accepted") {
       using answers = submission.answers;
-      const { outputs } = decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
-      return { model: view.name, version: view.version, parameters: new Map(), outputs };
+      const result = decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
+      return { model: view.name, version: view.version, parameters: new Map(), ...result };
     }
     if (submission.kind === "unreachable") unreachable = submission.error;
   }
   if (unreachable !== undefined) throw unreachable;
   deps.catalog.view(request.model, request.version); // unloaded meanwhile: it says so
   throw new ServingError("UNAVAILABLE", `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`);
+}
+
+/** What a request calls is an inference like a client's own, for the same tenant, until the same deadline. */
+function callerFor({ tenant, traceparent }: InferRequest, leftMs: () => number | undefined, deps: InferenceDeps): Caller {
+  return {
+    infer: ({ queueTimeoutUs, ...call }, signal) =>
+      infer({ ...call, timeoutUs: queueTimeoutUs, tenant, traceparent, deadlineMs: leftMs() }, deps, signal),
+  };
 }
 
 const refusalKey = ({ node, replica }: ServedVersion["hosted"]): string => `${node} ${replica}`;
@@ -89,7 +104,21 @@ function chooseNode(view: ModelView, refused: ReadonlySet<string>, deps: Inferen
   return best;
 }
 
-function toSubmit(request: InferRequest, replica: string, remainingMs: number | undefined): InferSubmit {
-  const { tenant, id, traceparent, priority, timeoutUs, parameters, inputs, outputs } = request;
-  return { kind: "infer", replica, tenant, id, remainingMs, traceparent, priority, queueTimeoutUs: timeoutUs, parameters, inputs, outputs };
+function toSubmit(request: InferRequest, { hosted, model }: ServedVersion, remainingMs: number | undefined): InferSubmit {
+  const { tenant, id, traceparent, priority, timeoutUs, parameters, outputs, depth } = request;
+  const inputs = inSignatureOrder(request.inputs, model.inputs);
+  return {
+    kind: "infer",
+    replica: hosted.replica,
+    tenant,
+    id,
+    remainingMs,
+    traceparent,
+    priority,
+    queueTimeoutUs: timeoutUs,
+    parameters,
+    inputs,
+    outputs,
+    ...(depth !== undefined && { depth }),
+  };
 }

@@ -18,6 +18,8 @@ export interface InferRequest {
   readonly outputs: readonly string[];
   readonly deadlineMs: number | undefined;
   readonly traceparent: string;
+  /** How many calls it is inside of: an ensemble's step in one; none unless said. */
+  readonly depth?: number;
 }
 
 export interface InferResponse {

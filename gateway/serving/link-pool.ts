@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Link, LinkNetwork } from "../../core/link/link.ts";
+import { CallDesk } from "./call-desk.ts";
 
 const DIAL_MS_MAX = 1_000;
 
@@ -16,6 +17,8 @@ export interface NodeTarget {
 
 export interface PooledLink {
   readonly link: Link;
+  /** Where requests that run there call models elsewhere. */
+  readonly calls: CallDesk;
   /** Counts up: no stream of this link has had it. */
   takeNumber(): number;
 }
@@ -66,7 +69,7 @@ export class LinkPool implements Disposable {
       throw new ServingError("UNAVAILABLE", `node ${node} does not answer at ${address}: try again`, { cause });
     }
     let next = 1;
-    return { link, takeNumber: () => next++ };
+    return { link, calls: new CallDesk(link), takeNumber: () => next++ };
   }
 
   #letGo(node: NodeId, entry: Entry): void {

@@ -81,6 +81,7 @@ export class ModelViews {
       if (same === undefined) versions.set(key, [{ hosted, model }]);
       else same.push({ hosted, model });
     }
+    dropIncomplete(versions);
     this.#ready = versions;
     return versions;
   }
@@ -107,6 +108,21 @@ export class ModelViews {
 
   [Symbol.dispose](): void {
     this.#closing.abort(new ServingError("UNAVAILABLE", "the gateway is shutting down: try another"));
+  }
+}
+
+/** An ensemble serves while every model that it calls does, ensembles among them. */
+function dropIncomplete(versions: Map<string, readonly ServedVersion[]>): void {
+  for (let left = -1; left !== versions.size; ) {
+    left = versions.size;
+    const names = new Set([...versions.values()].flatMap((served) => served.map(({ model }) => model.name)));
+    const serves = (model: string, version: number | undefined) =>
+      version === undefined ? names.has(model) : versions.has(`${model}/${version}`);
+    for (const [key, served] of versions) {
+      const complete = served.filter(({ model }) => (model.members ?? []).every((member) => serves(member.model, member.version)));
+      if (complete.length === 0) versions.delete(key);
+      else if (complete.length < served.length) versions.set(key, complete);
+    }
   }
 }
 

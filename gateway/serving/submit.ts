@@ -10,6 +10,7 @@ import { SUBJECTS } from "../../core/messages/subjects.ts";
 import { encodeSubmit, submitFrames } from "../../core/messages/submit-codec.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import { AnswerStream } from "./answer-stream.ts";
+import type { Caller } from "./call-desk.ts";
 import { EqualTimeouts } from "./equal-timeouts.ts";
 import type { LinkPool, NodeTarget, PooledLink } from "./link-pool.ts";
 
@@ -46,10 +47,11 @@ export class Submitter implements Disposable {
   }
 
   /**
-   * The answers of an accepted submission are the caller's to dispose.
+   * The answers of an accepted submission are for who asked to dispose.
+   * @param caller answers what the request calls from there; undefined: it calls nothing
    * @throws the signal's reason; what the agent answers `failed` with; ServingError RESOURCE_EXHAUSTED when the body is too large.
    */
-  async submit(body: SubmitBody, target: NodeTarget, signal: AbortSignal): Promise<Submission> {
+  async submit(body: SubmitBody, target: NodeTarget, signal: AbortSignal, caller?: Caller): Promise<Submission> {
     let pooled: PooledLink;
     try {
       pooled = await this.#deps.pool.get(target, signal);
@@ -60,7 +62,8 @@ export class Submitter implements Disposable {
     const submit = encodeSubmit({ session: pooled.link.session, number, body });
     const stream = pooled.link.open(number, "tokens");
     using undo = new DisposableStack();
-    const answers = undo.use(new AnswerStream({ stream, node: target.node, signal }));
+    const attached = caller && undo.use(pooled.calls.expect(number, caller));
+    const answers = undo.use(new AnswerStream({ stream, node: target.node, signal, ...(attached && { attached }) }));
     const takeBackSilence = this.#silences.add(() =>
       answers.fail(new ServingError("UNAVAILABLE", `node ${target.node} did not answer within ${SILENT_AGENT_MS} ms: try again`)),
     );

@@ -1,10 +1,11 @@
 /**
  * What a hosted version of a whole model does, whichever scheduler its configuration asks for: takes requests in, answers each
- * once, counts. Adapters: `batch/` (default and dynamic batching). Made by `node-agent/models/open-engine.ts`.
+ * once, counts. Adapters: `batch/` (default and dynamic batching), `ensemble/`. Made by `node-agent/models/open-engine.ts`.
  */
 import type { ServingError } from "../../core/errors.ts";
 import type { InferSubmit, InferTimes } from "../../core/messages/infer.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { Upcalls } from "../calls/model-calls.ts";
 import type { ModelStatistics } from "./statistics.ts";
 
 /** Where a request's answer goes: one call of one of these. Called from the loop: must neither block nor throw. */
@@ -32,8 +33,9 @@ export interface InferenceEngine extends AsyncDisposable {
    * Takes a request in; its one answer comes later, never before this returns.
    * @throws ServingError INVALID_ARGUMENT when it does not fit the model, UNAVAILABLE when the queue is full or the engine drains:
    * nothing has been executed; counted as a failure
+   * @param upcalls the way to models on other nodes, for engines that call models
    */
-  infer(submit: InferSubmit, sink: InferSink): InferHandle;
+  infer(submit: InferSubmit, sink: InferSink, upcalls?: Upcalls): InferHandle;
   load(): EngineLoad;
   statistics(): ModelStatistics;
   /** Takes nothing in any more; resolves when all that was taken in is answered. */

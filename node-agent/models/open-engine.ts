@@ -1,11 +1,15 @@
 /** Opens the engine that a model's configuration asks for. */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
+import type { EnsembleScheduling, ModelConfiguration } from "../../core/model/config/configuration.ts";
+import type { ComposingModel } from "../../core/model/config/ensemble-models.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
+import type { ModelCalls } from "../calls/model-calls.ts";
 import { BatchEngine } from "../engines/batch/batch-engine.ts";
+import { EnsembleEngine } from "../engines/ensemble/ensemble-engine.ts";
+import { ensemblePlan } from "../engines/ensemble/ensemble-plan.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
 import { enginePlan } from "./engine-plan.ts";
@@ -19,8 +23,12 @@ export interface ModelToOpen {
   readonly configuration: ModelConfiguration;
   /** The model's folder. */
   readonly files: ModelFiles;
-  /** Path of the version's model file; of an ensemble, where one would be. */
+  /** Path of the version's model file; empty for an ensemble. */
   readonly file: string;
+  /** Of an ensemble: its models by name. */
+  readonly composing: ReadonlyMap<string, ComposingModel>;
+  /** Another one for each load. */
+  readonly replica: string;
 }
 
 export interface EngineDeps {
@@ -31,6 +39,8 @@ export interface EngineDeps {
   readonly cache: ResponseCache | undefined;
   /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
   readonly startAfter: number;
+  /** How ensembles call their models. */
+  readonly calls: ModelCalls;
   /** A runner died and is started again. */
   readonly onRestart: () => void;
 }
@@ -45,12 +55,28 @@ export async function openEngine(opened: ModelToOpen, deps: EngineDeps, signal: 
     case "default":
     case "dynamic":
       return await openBatchEngine(opened, deps, signal);
-    case "sequence":
     case "ensemble":
+      return openEnsemble(opened, scheduler, deps);
+    case "sequence":
       throw new ServingError("UNIMPLEMENTED", `model '${name}' asks for ${scheduler.kind} scheduling, which this version does not serve`, {
         reason: "not_served_yet",
       });
   }
+}
+
+function openEnsemble(
+  { replica, configuration, composing }: ModelToOpen,
+  scheduling: EnsembleScheduling,
+  deps: EngineDeps,
+): InferenceEngine {
+  const { name, decoupled, responseCache } = configuration;
+  if (decoupled) {
+    throw new ServingError("UNIMPLEMENTED", `ensemble '${name}' has a decoupled model in it, which this version does not serve`, {
+      reason: "not_served_yet",
+    });
+  }
+  const plan = ensemblePlan(configuration, scheduling, composing);
+  return new EnsembleEngine({ plan, cache: responseCache ? deps.cache : undefined, scope: replica }, deps);
 }
 
 async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {

@@ -2,7 +2,7 @@
 
 import { ServingError } from "../../core/errors.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
-import { encodePublishedModel, type TensorSpec } from "../../core/model/published-model.ts";
+import type { PublishedModel, TensorSpec } from "../../core/model/published-model.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 
 const LABEL_BYTES_MAX = 4 * 1024 * 1024;
@@ -11,7 +11,7 @@ const LABEL_BYTES_MAX = 4 * 1024 * 1024;
 export async function publishedView(
   configuration: ModelConfiguration,
   options: { readonly version: string; readonly configJson: string; readonly files: ModelFiles },
-): Promise<Uint8Array> {
+): Promise<PublishedModel> {
   const { name, platform, maxBatchSize, decoupled } = configuration;
   const { version, configJson, files } = options;
   const inputs = configuration.inputs.map(
@@ -22,7 +22,11 @@ export async function publishedView(
     const labels = output.labelFile === undefined ? [] : await readLabels(files, output.labelFile);
     outputs.push({ ...specOf(output), optional: false, ragged: false, labels });
   }
-  return encodePublishedModel({ name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson });
+  const { scheduler } = configuration;
+  const members = scheduler.kind === "ensemble" && {
+    members: scheduler.steps.map((step) => ({ model: step.model, version: step.version })),
+  };
+  return { name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson, ...members };
 }
 
 const specOf = ({ name, dtype, shape }: Pick<TensorSpec, "name" | "dtype" | "shape">) => ({ name, dtype, shape });

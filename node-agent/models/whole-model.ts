@@ -9,10 +9,13 @@ import type { ModelReport } from "../../core/messages/heartbeat.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import { configJson } from "../../core/model/config/config-json.ts";
 import { problemError } from "../../core/model/config/problem.ts";
-import { modelFile, readModelConfig } from "../../core/repository/model-config.ts";
+import { encodePublishedModel, type PublishedModel } from "../../core/model/published-model.ts";
+import { readComposedConfig } from "../../core/repository/composed-config.ts";
+import { modelFile } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
+import type { ModelCalls } from "../calls/model-calls.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
 import { openEngine } from "./open-engine.ts";
@@ -28,6 +31,8 @@ export interface WholeModelDeps {
   readonly cache: ResponseCache | undefined;
   /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
   readonly startAfter: number;
+  /** How ensembles call their models. */
+  readonly calls: ModelCalls;
   readonly openTurns: OpenTurns;
   readonly onChange: () => void;
   readonly onRestart: (model: string) => void;
@@ -42,6 +47,7 @@ export class WholeModel implements AsyncDisposable {
   readonly #opening: Promise<void>;
   #state: State = { kind: "loading" };
   #engine: InferenceEngine | undefined;
+  #published: PublishedModel | undefined;
   #view: Uint8Array | undefined;
 
   constructor(load: LoadModel, deps: WholeModelDeps) {
@@ -59,7 +65,12 @@ export class WholeModel implements AsyncDisposable {
     return this.#state.kind === "ready" ? this.#engine : undefined;
   }
 
-  /** Serialized; known once the model is ready. */
+  /** What clients may know of it, once the model is ready. */
+  get published(): PublishedModel | undefined {
+    return this.#published;
+  }
+
+  /** The same, serialized; known once the model is ready. */
   get view(): Uint8Array | undefined {
     return this.#view;
   }
@@ -125,7 +136,8 @@ export class WholeModel implements AsyncDisposable {
     const { model, version } = this.load;
     try {
       using _turn = await this.#deps.openTurns.take(this.#stop.signal);
-      const view = await this.#openEngine();
+      this.#published = await this.#openEngine();
+      const view = encodePublishedModel(this.#published);
       this.#view = view;
       if (this.#state.kind === "loading") this.#become({ kind: "ready", view: createHash("sha256").update(view).digest("hex") });
     } catch (thrown) {
@@ -137,12 +149,12 @@ export class WholeModel implements AsyncDisposable {
   }
 
   /** @returns what clients may know of the model */
-  async #openEngine(): Promise<Uint8Array> {
+  async #openEngine(): Promise<PublishedModel> {
     const { sources, cache, startAfter, ...deps } = this.#deps;
-    const { version, source, config } = this.load;
+    const { replica, version, source, members = [] } = this.load;
     const model = modelName(this.load.model);
     const files = await sources.files(model, source);
-    const read = await readModelConfig(files, { model, ...(config === "" ? {} : { override: config }) });
+    const read = await readComposedConfig(sources, this.load, members);
     const finished = read.versions.get(Number(version));
     const [problem] = [...read.draft.problems, ...(finished?.problems ?? [])];
     if (problem !== undefined) throw problemError(problem);
@@ -151,14 +163,15 @@ export class WholeModel implements AsyncDisposable {
       throw new ServingError("NOT_FOUND", `version ${version} of model '${model}' is not in the repository`);
     }
     // First what can fail without a process.
-    const view = await publishedView(configuration, { version, configJson: configJson(finished.config), files });
-    const { name } = modelFile(read.draft, Number(version), await files.list());
-    const file = path.join(sources.folder(model, source), name);
+    const published = await publishedView(configuration, { version, configJson: configJson(finished.config), files });
+    const isEnsemble = configuration.scheduler.kind === "ensemble"; // without a file of its own
+    const name = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list()).name;
+    const file = name === undefined ? "" : path.join(sources.folder(model, source), name);
     this.#engine = await openEngine(
-      { model, version, configuration, files, file },
+      { replica, model, version, configuration, composing: read.composing, files, file },
       { ...deps, cache, startAfter, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );
-    return view;
+    return published;
   }
 }

@@ -1,10 +1,13 @@
 /** The whole models on this node, by replica: loads, drains, reports. */
+
+import { replicaNumber } from "../../core/ids.ts";
 import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
+import { type HostedVersion, NodeCalls } from "../calls/node-calls.ts";
 import { OpenTurns } from "./open-turns.ts";
 import { WholeModel, type WholeModelDeps } from "./whole-model.ts";
 
-export type WholeModelsDeps = Omit<WholeModelDeps, "onChange" | "openTurns">;
+export type WholeModelsDeps = Omit<WholeModelDeps, "onChange" | "openTurns" | "calls">;
 
 /** Models that open at a time; each starts a process for each of its instances. */
 const OPENING_MAX = 2;
@@ -13,11 +16,15 @@ export class WholeModels implements AsyncDisposable {
   readonly #deps: WholeModelsDeps;
   readonly #openTurns = new OpenTurns(OPENING_MAX);
   readonly #models = new Map<string, WholeModel>();
+  /** By `model/version`, the earliest load first. */
+  readonly #versions = new Map<string, readonly WholeModel[]>();
+  readonly #calls: NodeCalls;
   readonly #draining = new Set<Promise<void>>();
   #changed: () => void = () => {};
 
   constructor(deps: WholeModelsDeps) {
     this.#deps = deps;
+    this.#calls = new NodeCalls((model, version) => this.#hosted(model, version), deps.clock);
   }
 
   onChange(listener: () => void): void {
@@ -27,8 +34,9 @@ export class WholeModels implements AsyncDisposable {
   /** A replica that is here already stays as it is. */
   load(command: LoadModel): void {
     if (this.#models.has(command.replica)) return;
-    const deps = { ...this.#deps, openTurns: this.#openTurns, onChange: () => this.#changed() };
+    const deps = { ...this.#deps, calls: this.#calls, openTurns: this.#openTurns, onChange: () => this.#changed() };
     this.#models.set(command.replica, new WholeModel(command, deps));
+    this.#index(command);
     this.#changed();
   }
 
@@ -38,11 +46,27 @@ export class WholeModels implements AsyncDisposable {
     if (model === undefined || model.state.kind === "draining") return;
     const draining = model.drain().finally(() => {
       this.#models.delete(replica);
+      this.#index(model.load);
       this.#draining.delete(draining);
       this.#changed();
     });
     this.#draining.add(draining);
     this.#changed();
+  }
+
+  #index({ model, version }: LoadModel): void {
+    const same = this.all().filter(({ load }) => load.model === model && load.version === version);
+    same.sort((one, other) => replicaNumber(one.load.replica) - replicaNumber(other.load.replica));
+    if (same.length === 0) this.#versions.delete(`${model}/${version}`);
+    else this.#versions.set(`${model}/${version}`, same);
+  }
+
+  /** What takes a call here. */
+  #hosted(name: string, version: number): HostedVersion | undefined {
+    for (const { load, engine, published } of this.#versions.get(`${name}/${version}`) ?? []) {
+      if (engine !== undefined && published !== undefined) return { replica: load.replica, engine, published };
+    }
+    return undefined;
   }
 
   get(replica: string): WholeModel | undefined {

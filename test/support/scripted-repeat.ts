@@ -1,6 +1,6 @@
 /** The decoupled model `repeat`: as many answers as its input says, each with its number; a test may hold each of them. */
 import { ServingError } from "../../core/errors.ts";
-import { checkInferRequest } from "../../gateway/serving/check-inputs.ts";
+import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { InferRequest, InferResponse } from "../../gateway/serving/inference.ts";
 import type { ModelCatalog } from "../../gateway/serving/model-catalog.ts";
 
@@ -20,7 +20,7 @@ export class ScriptedRepeat {
   /** @throws ServingError INVALID_ARGUMENT for a negative number */
   async *responses(request: InferRequest, signal: AbortSignal): AsyncGenerator<InferResponse> {
     const { name: model, version, ...view } = this.#catalog.view(request.model, request.version);
-    checkInferRequest(request, { ...view, name: model, version });
+    checkInferRequest(request, { ...view, name: model });
     const count = Buffer.from(request.inputs[0]?.data ?? []).readInt32LE();
     if (count < 0) throw new ServingError("INVALID_ARGUMENT", "N is negative");
     this.running++;

@@ -4,6 +4,13 @@ import type { Shape } from "../../tensor/tensor.ts";
 import type { EnsembleScheduling, EnsembleStep, ModelConfiguration, TensorConfiguration } from "./configuration.ts";
 import type { ConfigPath, ConfigProblem } from "./problem.ts";
 
+/** A model that an ensemble is composed of. */
+export interface ComposingModel {
+  readonly configuration: ModelConfiguration;
+  /** Of its versions under its policy. */
+  readonly highest: number;
+}
+
 /** What is known of an ensemble's tensor, from the model that was looked at first. */
 interface InferredTensor {
   readonly model: string;
@@ -44,15 +51,18 @@ export function circularEnsemble(name: string, ensembles: ReadonlyMap<string, En
   const queue = [name];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     for (const { model } of ensembles.get(next)?.steps ?? []) {
-      if (model === name) {
-        const message = `circular dependency between ensembles: ${name} -> ... -> ${next} -> ${name}`;
-        return { message, path: ["ensemble_scheduling"], fix: "let no composing model lead back to the ensemble" };
-      }
+      if (model === name) return circle(name, next);
       if (!seen.has(model)) queue.push(model);
       seen.add(model);
     }
   }
   return undefined;
+}
+
+/** @param last the ensemble that leads back to `name` */
+export function circle(name: string, last: string): ConfigProblem {
+  const message = `circular dependency between ensembles: ${name} -> ... -> ${last} -> ${name}`;
+  return { message, path: ["ensemble_scheduling"], fix: "let no composing model lead back to the ensemble" };
 }
 
 function* mappingProblems(

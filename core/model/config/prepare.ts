@@ -5,6 +5,7 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { type ModelConfig, ModelConfigSchema, ModelTransactionPolicySchema } from "../../../protos/gen/model_config_pb.ts";
 import type { ModelSignature } from "../../wire/model-runner.ts";
+import type { ModelReference } from "../published-model.ts";
 import { completeBackend, type ModelFolder } from "./backend-fields.ts";
 import { completeFromOnnx, DEFAULT_MAX_BATCH_SIZE } from "./complete-onnx.ts";
 import { configProblems, instanceGroupProblems } from "./config-problems.ts";
@@ -18,6 +19,7 @@ import type { ConfigProblem } from "./problem.ts";
 import { tensorProblems } from "./tensor-problems.ts";
 import type { TextPositions } from "./text-positions.ts";
 import { toConfiguration, toVersionPolicy } from "./to-configuration.ts";
+import { ensembleMembers } from "./to-scheduler.ts";
 import { type ChosenVersions, chooseVersions, noVersionProblem, versionsOf } from "./version-policy.ts";
 import { warmupProblems } from "./warmup-problems.ts";
 
@@ -33,6 +35,8 @@ export interface DraftConfig {
   /** With backend, version policy and scheduler defaults filled in. */
   readonly config: ModelConfig;
   readonly versions: ChosenVersions;
+  /** Models that an ensemble is composed of, by step; of others none. */
+  readonly members: readonly ModelReference[];
   /** Where the fields stand in the file; undefined: there is none. */
   readonly positions: TextPositions | undefined;
   readonly problems: readonly ConfigProblem[];
@@ -54,7 +58,7 @@ export function draftConfig(folder: ModelFolder, source: ConfigSource): DraftCon
   }
   if (hasBackend(config)) problems.push(...configProblems(config));
   if (versions.served.length === 0) problems.push(noVersionProblem(folder.name));
-  return { given, config, versions, positions, problems };
+  return { given, config, versions, members: ensembleMembers(config), positions, problems };
 }
 
 /** Without one nothing else can be said. */

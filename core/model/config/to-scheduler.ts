@@ -11,6 +11,7 @@ import {
   ModelQueuePolicy_TimeoutAction as TimeoutAction,
 } from "../../../protos/gen/model_config_pb.ts";
 import { assert } from "../../errors.ts";
+import type { ModelReference } from "../published-model.ts";
 import type {
   DirectStrategy,
   DynamicBatching,
@@ -134,6 +135,12 @@ function toState({ inputName, outputName, dataType, dims, initialState, useSameB
           : { kind: "zero", dims: initialDims },
     sameBuffer: useSameBufferForInputOutput,
   };
+}
+
+/** Models that an ensemble is composed of, by step; of others none. */
+export function ensembleMembers({ schedulingChoice }: ModelConfig): readonly ModelReference[] {
+  if (schedulingChoice.case !== "ensembleScheduling") return [];
+  return toEnsembleScheduling(schedulingChoice.value).steps.map(({ model, version }) => ({ model, version }));
 }
 
 function toEnsembleScheduling({ step, maxInflightRequests }: ModelEnsembling): EnsembleScheduling {

@@ -10,7 +10,7 @@ export class RequestForms {
   readonly #uniform: boolean;
   readonly #ragged: ReadonlySet<string>;
 
-  constructor(model: string, { inputs, maxBatchSize }: BatchPlan) {
+  constructor(model: string, { inputs, maxBatchSize }: Pick<BatchPlan, "inputs" | "maxBatchSize">) {
     this.#model = model;
     this.#maxBatchSize = maxBatchSize;
     this.#ragged = new Set(inputs.filter(({ ragged }) => ragged).map(({ name }) => name));

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import type { InferSubmit, ParameterValue } from "../../../../core/messages/infer.ts";
-import { decodeInferResult, encodeInferResult } from "../../../../core/messages/infer-codec.ts";
+import { decodeCalledInfer, decodeInferResult, encodeCalledInfer, encodeInferResult } from "../../../../core/messages/infer-codec.ts";
 import { decodeSubmit, encodeSubmit } from "../../../../core/messages/submit-codec.ts";
 import { DTYPES, isDtype } from "../../../../core/tensor/dtype.ts";
 import { joinBytesElements, type Tensor } from "../../../../core/tensor/tensor.ts";
@@ -50,6 +50,19 @@ describe("the codec of inferences", () => {
     fc.assert(
       fc.property(infer, (body) => {
         expect(decodeSubmit(encodeSubmit({ session: "s", number: 7, body }))).toEqual({ session: "s", number: 7, body });
+      }),
+      { seed: SEED, numRuns: 300 },
+    );
+  });
+
+  test("a call arrives as it was sent, and a damaged one is refused", () => {
+    const call = fc.record({ infer, caller: fc.nat(2 ** 40), version: fc.option(fc.nat(), { nil: undefined }), depth: fc.nat(16) });
+    fc.assert(
+      fc.property(call, fc.nat(), ({ infer: { kind, replica, tenant, remainingMs, traceparent, ...content }, ...rest }, at) => {
+        const sent = { ...content, ...rest, model: replica };
+        const bytes = encodeCalledInfer(sent);
+        expect(decodeCalledInfer(bytes)).toEqual(sent);
+        expect(() => decodeCalledInfer(bytes.subarray(0, at % bytes.byteLength))).toThrow(ServingError);
       }),
       { seed: SEED, numRuns: 300 },
     );

@@ -73,4 +73,25 @@ describe("views of models", () => {
     rig.refresh();
     expect(rig.catalog.view("m", undefined).maxBatchSize).toBe(99);
   });
+
+  test("an ensemble serves while all that it calls does, ensembles in it among them", async () => {
+    await using rig = await modelRig(2);
+    const calling = (...members: readonly (readonly [model: string, version?: number])[]) => ({
+      members: members.map(([model, version]) => ({ model, version })),
+    });
+    rig.host(0, published("outer", "1", calling(["inner"])));
+    rig.host(0, published("inner", "1", calling(["m", 2])));
+    rig.host(0, published("other", "1", calling(["m"])));
+    rig.host(1, published("m", "1"));
+    await rig.beat();
+    const ready = () => ["outer", "inner", "other", "m"].filter((model) => rig.catalog.isReady(model, undefined));
+    expect(ready()).toEqual(["other", "m"]);
+    await expect(rig.inference.infer(inferOf("outer"), NEVER)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    rig.host(1, published("m", "2"));
+    await rig.beat();
+    expect(ready()).toEqual(["outer", "inner", "other", "m"]);
+    for (const version of ["1", "2"]) rig.unwanted.add(`m/${version}/1`);
+    rig.refresh();
+    expect(ready()).toEqual([]);
+  });
 });

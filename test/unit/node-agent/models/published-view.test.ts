@@ -1,6 +1,6 @@
 /** What clients may know of a model: its tensors, its labels, its configuration. */
 import { describe, expect, test } from "vitest";
-import { parsePublishedModel } from "../../../../core/model/published-model.ts";
+import { encodePublishedModel, parsePublishedModel } from "../../../../core/model/published-model.ts";
 import { publishedView } from "../../../../node-agent/models/published-view.ts";
 import { classifier, identity } from "../../../models/small-models.ts";
 import { configured, OPTIONAL_BIAS, WITH_BIAS } from "./configured.ts";
@@ -9,7 +9,8 @@ const LABELED = 'output { name: "SCORES" label_filename: "labels.txt" }';
 
 async function viewOf(model: Uint8Array, text = "", files: Readonly<Record<string, string | Uint8Array>> = {}) {
   const made = await configured(model, text, files);
-  return parsePublishedModel(await publishedView(made.configuration, { version: "1", configJson: "{}", files: made.files }));
+  const view = await publishedView(made.configuration, { version: "1", configJson: "{}", files: made.files });
+  return parsePublishedModel(encodePublishedModel(view));
 }
 
 describe("a model's view", () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { FRAME_BYTES_MAX, STREAM_CREDIT } from "../../../core/link/link.ts";
-import { sendWhole } from "../../../node-agent/whole-answer.ts";
-import { FakeClock, turns } from "../../support/fake-clock.ts";
-import { GatewayEnd, linkPair } from "./link-pair.ts";
+import { FRAME_BYTES_MAX, STREAM_CREDIT } from "../../../../core/link/link.ts";
+import { sendWhole } from "../../../../core/link/send-whole.ts";
+import { FakeClock, turns } from "../../../support/fake-clock.ts";
+import { GatewayEnd, linkPair } from "../../node-agent/link-pair.ts";
 
 async function send(bytes: Uint8Array, reads = true) {
   const { gateway, agent } = await linkPair(new FakeClock());

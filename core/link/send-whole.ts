@@ -1,6 +1,6 @@
 /** Sends an answer that is one whole in parts, as fast as its reader takes them, and ends the stream. */
-import type { LinkStream } from "../core/link/link.ts";
-import { answerFrames } from "../core/messages/generation-codec.ts";
+import { answerFrames } from "../messages/generation-codec.ts";
+import type { LinkStream } from "./link.ts";
 
 /** The stream's listener is replaced; a reset by the reader ends the sending. */
 export function sendWhole(stream: LinkStream, bytes: Uint8Array): void {

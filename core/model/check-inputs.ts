@@ -1,9 +1,21 @@
-/** What the core checks of every inference request, whichever protocol it came by, in Triton's order and words. Pure. */
-import { ServingError } from "../../core/errors.ts";
-import { DTYPES } from "../../core/tensor/dtype.ts";
-import type { Tensor } from "../../core/tensor/tensor.ts";
-import type { InferRequest } from "./inference.ts";
-import type { ModelView, TensorSpec } from "./model-catalog.ts";
+/**
+ * What is checked of every inference request before it runs, in Triton's order and words: by gateways of what clients send, by agents
+ * of what models on one node send each other. Pure.
+ */
+import { ServingError } from "../errors.ts";
+import { DTYPES } from "../tensor/dtype.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { PublishedModel, TensorSpec } from "./published-model.ts";
+
+/** What is looked at of a request. */
+export interface CheckedRequest {
+  /** Empty: the client gave none. */
+  readonly id: string;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly string[];
+}
+
+type CheckedModel = Pick<PublishedModel, "name" | "maxBatchSize" | "inputs" | "outputs">;
 
 /** A string's length, before its bytes. */
 const LENGTH_BYTES = 4;
@@ -18,7 +30,7 @@ const BATCH_NOTE =
  * @param view of the version that is to run
  * @throws ServingError INVALID_ARGUMENT with Triton's text, and its `[request id: …] ` before it
  */
-export function checkInferRequest(request: InferRequest, view: ModelView): void {
+export function checkInferRequest(request: CheckedRequest, view: CheckedModel): void {
   checkOutputs(request, view);
   checkInputCount(request, view);
   const specs = request.inputs.map((input) => specOf(input, view));
@@ -29,21 +41,29 @@ export function checkInferRequest(request: InferRequest, view: ModelView): void 
   });
 }
 
+/** The inputs in the order of the model's signature: requests of one batch must agree in it. They have passed the check. */
+export function inSignatureOrder(inputs: readonly Tensor[], specs: readonly { readonly name: string }[]): readonly Tensor[] {
+  let place = 0;
+  for (const { name } of specs) if (inputs[place]?.name === name) place += 1;
+  if (place === inputs.length) return inputs;
+  return specs.flatMap(({ name }) => inputs.find((input) => input.name === name) ?? []);
+}
+
 /** Unknown names are the one thing that Triton reports without the request's id. */
-function checkOutputs({ outputs }: InferRequest, view: ModelView): void {
+function checkOutputs({ outputs }: CheckedRequest, view: CheckedModel): void {
   for (const name of outputs) {
     if (view.outputs.some((output) => output.name === name)) continue;
     throw new ServingError("INVALID_ARGUMENT", `unexpected inference output '${name}' for model '${view.name}'`);
   }
 }
 
-function specOf({ name }: Tensor, view: ModelView): TensorSpec {
+function specOf({ name }: Tensor, view: CheckedModel): TensorSpec {
   const spec = view.inputs.find((input) => input.name === name);
   if (spec !== undefined) return spec;
   throw new ServingError("INVALID_ARGUMENT", `unexpected inference input '${name}' for model '${view.name}'`);
 }
 
-function checkInputCount(request: InferRequest, view: ModelView): void {
+function checkInputCount(request: CheckedRequest, view: CheckedModel): void {
   const { inputs } = request;
   const required = view.inputs.filter(({ optional }) => !optional);
   const missing = required.filter(({ name }) => !inputs.some((input) => input.name === name));
@@ -63,7 +83,7 @@ function nameList(named: readonly { readonly name: string }[]): string {
   return `[${named.map(({ name }) => `'${name}'`).join(",")}]`;
 }
 
-function checkBatch(request: InferRequest, view: ModelView): void {
+function checkBatch(request: CheckedRequest, view: CheckedModel): void {
   let batch: number | undefined;
   for (const { name, shape } of request.inputs) {
     const [size] = shape;
@@ -76,7 +96,7 @@ function checkBatch(request: InferRequest, view: ModelView): void {
   }
 }
 
-function checkInput(request: InferRequest, input: Tensor, spec: TensorSpec, view: ModelView): void {
+function checkInput(request: CheckedRequest, input: Tensor, spec: TensorSpec, view: CheckedModel): void {
   const { name, dtype, shape } = input;
   if (dtype !== spec.dtype) {
     throw refused(request, `inference input '${name}' data-type is '${dtype}', but model '${view.name}' expects '${spec.dtype}'`);
@@ -94,7 +114,7 @@ function checkInput(request: InferRequest, input: Tensor, spec: TensorSpec, view
   throw refused(request, `input byte size mismatch for input '${name}' for model '${view.name}'. ${sizes}`);
 }
 
-function checkShape(request: InferRequest, { name, shape }: Tensor, spec: TensorSpec, view: ModelView): void {
+function checkShape(request: CheckedRequest, { name, shape }: Tensor, spec: TensorSpec, view: CheckedModel): void {
   const isBatched = view.maxBatchSize > 0;
   if (shape.length === spec.shape.length) {
     const got = `got [${shape.join(",")}]`;
@@ -106,7 +126,7 @@ function checkShape(request: InferRequest, { name, shape }: Tensor, spec: Tensor
   throw refused(request, `unexpected shape for input '${name}' for model '${view.name}'. ${sizes}`);
 }
 
-function checkStrings(request: InferRequest, { shape, data }: Tensor, where: string): void {
+function checkStrings(request: CheckedRequest, { shape, data }: Tensor, where: string): void {
   const expected = elementsOf(shape);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   let count = 0;
@@ -134,6 +154,6 @@ function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-function refused({ id }: InferRequest, text: string): ServingError {
+function refused({ id }: CheckedRequest, text: string): ServingError {
   return new ServingError("INVALID_ARGUMENT", `[request id: ${id === "" ? "<id_unknown>" : id}] ${text}`);
 }

@@ -1,8 +1,8 @@
 /** What the core checks of an inference request: its order and its words. */
 import { expect, test } from "vitest";
+import { checkInferRequest, inSignatureOrder } from "../../../../core/model/check-inputs.ts";
 import type { Dtype } from "../../../../core/tensor/dtype.ts";
 import { joinBytesElements, type Tensor } from "../../../../core/tensor/tensor.ts";
-import { checkInferRequest } from "../../../../gateway/serving/check-inputs.ts";
 import type { InferRequest } from "../../../../gateway/serving/inference.ts";
 import type { ModelView, TensorSpec } from "../../../../gateway/serving/model-catalog.ts";
 
@@ -129,4 +129,13 @@ test("outputs are checked before the number of inputs, and that before everythin
   expect(() => check(BATCHED, [tensor("A", [9, 9], 0, "INT8"), tensor("B", [9, 1], 0)])).toThrow("batch-size must be <= 4");
   expect(() => check(BATCHED, [tensor("A", [1, 9], 0, "INT8"), tensor("B", [1, 1], 0)])).toThrow("data-type is 'INT8'");
   expect(() => check(BATCHED, [tensor("A", [1, 9], 0), tensor("B", [1, 1], 0)])).toThrow("unexpected shape for input 'A'");
+});
+
+test("inputs are put into the signature's order, those that are in it stay the same list", () => {
+  const [a, b, c] = [tensor("A", [2], 8), tensor("B", [1, 2], 8), tensor("C", [1], 1)];
+  const { inputs } = OPTIONAL;
+  const ordered = [a, c];
+  expect(inSignatureOrder(ordered, inputs)).toBe(ordered);
+  expect(inSignatureOrder([c, b, a], inputs)).toEqual([a, b, c]);
+  expect(inSignatureOrder([], inputs)).toEqual([]);
 });

@@ -1,0 +1,88 @@
+/**
+ * Answers the calls that running requests make, from the node that runs them, of models on other nodes: an ensemble's steps. One desk
+ * for each link.
+ */
+import { ServingError } from "../../core/errors.ts";
+import type { Link, LinkStream } from "../../core/link/link.ts";
+import { sendWhole } from "../../core/link/send-whole.ts";
+import { encodeAnswer } from "../../core/messages/generation-codec.ts";
+import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
+import { decodeCalledInfer, encodeInferResult } from "../../core/messages/infer-codec.ts";
+import { FrameAssembler } from "../../core/messages/submit-codec.ts";
+
+/** Calls that one request may have under way. */
+export const CALLS_MAX = 256;
+
+/** A request that may call: knows on whose behalf, and until when. */
+export interface Caller {
+  /** @throws ServingError as an inference of a client's would; the signal's reason */
+  infer(call: CalledInfer, signal: AbortSignal): Promise<InferResult>;
+}
+
+interface RunningCaller {
+  readonly caller: Caller;
+  readonly calls: Set<AbortController>;
+}
+
+export class CallDesk {
+  readonly #link: Link;
+  /** By the number of the request's stream. */
+  readonly #callers = new Map<number, RunningCaller>();
+
+  constructor(link: Link) {
+    this.#link = link;
+    link.onStream((number) => this.#called(number));
+  }
+
+  /** The request on stream `number` may call until this is disposed; calls that are under way then are given up. */
+  expect(number: number, caller: Caller): Disposable {
+    const running: RunningCaller = { caller, calls: new Set() };
+    this.#callers.set(number, running);
+    return {
+      [Symbol.dispose]: () => {
+        this.#callers.delete(number);
+        for (const call of running.calls) call.abort(new ServingError("CANCELLED", "the request that makes this call is over"));
+      },
+    };
+  }
+
+  #called(number: number): void {
+    const stream = this.#link.open(number, "tensor");
+    const assembler = new FrameAssembler();
+    const gone = new AbortController();
+    stream.listen({
+      frame: (payload) => {
+        stream.consumed(1);
+        try {
+          const bytes = assembler.push(payload);
+          if (bytes !== undefined) this.#start(stream, decodeCalledInfer(bytes), gone);
+        } catch (thrown) {
+          fail(stream, ServingError.from(thrown));
+        }
+      },
+      ended: (end) => {
+        if (end.kind !== "end") gone.abort(new ServingError("CANCELLED", "the call was given up"));
+      },
+    });
+  }
+
+  #start(stream: LinkStream, call: CalledInfer, gone: AbortController): void {
+    const running = this.#callers.get(call.caller);
+    if (running === undefined) throw new ServingError("UNAVAILABLE", "the request that makes this call is over");
+    const { caller, calls } = running;
+    if (calls.size >= CALLS_MAX) {
+      throw new ServingError("RESOURCE_EXHAUSTED", `a request has ${CALLS_MAX} calls under way, more must wait`);
+    }
+    calls.add(gone);
+    caller
+      .infer(call, gone.signal)
+      .then((result) => sendWhole(stream, encodeInferResult(result)))
+      .catch((thrown: unknown) => fail(stream, ServingError.from(thrown)))
+      .finally(() => calls.delete(gone));
+  }
+}
+
+function fail(stream: LinkStream, { code, message }: ServingError): void {
+  stream.write(encodeAnswer({ kind: "failed", code, message }));
+  stream.end();
+}

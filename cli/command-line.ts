@@ -1,6 +1,7 @@
 /** The commands and their flags. Each command's code is loaded when it is asked for, so that `nereid --help` is instant. */
 import { Command } from "commander";
 import { environmentOf, flagOf, type SettingsSource, type SettingsTable } from "../core/settings.ts";
+import { BENCH_SETTINGS } from "./bench/settings-table.ts";
 import { endProcess } from "./exit.ts";
 import { CHAT_SETTINGS, KEY_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "./settings-tables.ts";
 
@@ -36,6 +37,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .description("cut a model's shards ahead of time")
     .action(async (model: string, options: Options) => (await import("./partition.ts")).partition(model, settingsSource(options)));
 
+  withSettings(program.command("bench"), BENCH_SETTINGS)
+    .description("load a running server with requests and measure it, as Perf Analyzer does")
+    .action(async (options: Options) => (await import("./bench.ts")).bench(settingsSource(options)));
+
   program
     .command("models")
     .description("look at model folders")
@@ -53,7 +58,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 
 /** `--allow-http=false` and `--allow-http false`, as Triton takes them, become `--no-allow-http`: commander's switches have no values. */
 function withPlainSwitches(argv: readonly string[]): readonly string[] {
-  const tables: readonly SettingsTable[] = [UP_SETTINGS, PULL_SETTINGS, CHAT_SETTINGS, PARTITION_SETTINGS];
+  const tables: readonly SettingsTable[] = [UP_SETTINGS, PULL_SETTINGS, CHAT_SETTINGS, PARTITION_SETTINGS, BENCH_SETTINGS];
   const rows = tables.flatMap((table) => Object.entries(table));
   const switches = new Set(rows.flatMap(([name, { kind }]) => (kind.isSwitch === true ? [flagOf(name)] : [])));
   const plain: string[] = [];
@@ -67,8 +72,9 @@ function withPlainSwitches(argv: readonly string[]): readonly string[] {
 
 /** commander finds the flags and knows no defaults; core/settings.ts checks their values, after the environment's. */
 function withSettings(command: Command, table: SettingsTable): Command {
-  for (const [name, { kind, fallback, fallbackText, help }] of Object.entries(table)) {
-    const flag = kind.isSwitch === true ? flagOf(name) : `${flagOf(name)} <value>`;
+  for (const [name, { kind, fallback, fallbackText, help, short }] of Object.entries(table)) {
+    const names = short === undefined ? flagOf(name) : `-${short}, ${flagOf(name)}`;
+    const flag = kind.isSwitch === true ? names : `${names} <value>`;
     const text = `${help} (${kind.allowed}; default ${fallbackText ?? String(fallback)}; ${environmentOf(name)})`;
     command.option(flag, text, (value: string, before: unknown) =>
       kind.repeats && typeof before === "string" ? `${before};${value}` : value,

@@ -26,6 +26,8 @@ export interface Setting<Value> {
   readonly unit?: string;
   /** What stands for the default in help, where its value depends on the machine. */
   readonly fallbackText?: string;
+  /** A letter that does as well as the flag. */
+  readonly short?: string;
 }
 
 export type SettingsTable = Readonly<Record<string, Setting<unknown>>>;
@@ -39,6 +41,16 @@ export function wholeNumber(min: number, max: number): SettingKind<number> {
     allowed: `${min} to ${max}`,
     parse: (text) => {
       const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    },
+  };
+}
+
+export function decimal(min: number, max: number): SettingKind<number> {
+  return {
+    allowed: `${min} to ${max}`,
+    parse: (text) => {
+      const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
       return value >= min && value <= max ? value : undefined;
     },
   };
@@ -184,8 +196,8 @@ interface SettingText {
 }
 
 function settingTexts(table: SettingsTable): readonly SettingText[] {
-  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help }]) => ({
-    flag: flagOf(name),
+  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help, short }]) => ({
+    flag: short === undefined ? flagOf(name) : `-${short}, ${flagOf(name)}`,
     environment: environmentOf(name),
     allowed: unit === undefined ? kind.allowed : `${kind.allowed} ${unit}`,
     fallback: fallbackText ?? (fallback === undefined ? "" : String(fallback)),

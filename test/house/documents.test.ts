@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { BENCH_SETTINGS } from "../../cli/bench/settings-table.ts";
 import { CHAT_SETTINGS, KEY_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "../../cli/settings-tables.ts";
 import { type SettingsTable, settingsMarkdown } from "../../core/settings.ts";
 import { allFiles, ROOT } from "./source-tree.ts";
@@ -15,6 +16,7 @@ const TABLES: Readonly<Record<string, SettingsTable>> = {
   pull: PULL_SETTINGS,
   chat: CHAT_SETTINGS,
   partition: PARTITION_SETTINGS,
+  bench: BENCH_SETTINGS,
 };
 
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");

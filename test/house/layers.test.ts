@@ -14,8 +14,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   partitioner: ["core", "protos"],
   embedded: ["core", "gateway", "node-agent", "partitioner"],
   client: ["core", "protos"],
+  loadgen: ["core", "client"],
   packaging: ["core"],
-  cli: ["core", "embedded", "client", ...PROGRAMS],
+  cli: ["core", "embedded", "client", "loadgen", ...PROGRAMS],
 };
 
 /** Where a library's name may stand. A folder ends with `/`. */
@@ -38,7 +39,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "node:http": ["gateway/http/"],
   "node:https": ["gateway/http/"],
   "node:http2": ["gateway/grpc/"],
-  "node:net": ["core/link/", "core/wire/", "node-agent/runners/"],
+  "node:net": ["core/link/", "core/wire/", "node-agent/runners/", "loadgen/channels/"],
   "node:worker_threads": ["gateway/http/", "gateway/text/", "node-agent/"],
   "node:child_process": ["node-agent/", "cli/", "protos/generate.mjs"],
 };

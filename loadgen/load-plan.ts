@@ -1,0 +1,28 @@
+/** What a load is to be: the model, the way to it, the levels and the data. Pure. */
+import type { Shape } from "../core/tensor/tensor.ts";
+import type { Level, MeasureOptions } from "./measure.ts";
+
+export const SERVICES = ["triton", "openai", "generate"] as const;
+export type Service = (typeof SERVICES)[number];
+
+export interface LoadPlan {
+  readonly model: string;
+  readonly version: string | undefined;
+  readonly url: URL;
+  readonly protocol: "http" | "grpc";
+  readonly service: Service;
+  readonly endpoint: string;
+  readonly streaming: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly levels: readonly Level[];
+  readonly measure: MeasureOptions;
+  /** Milliseconds; higher levels are left out once one has passed it. */
+  readonly latencyThresholdMs: number | undefined;
+  readonly data: { readonly kind: "zero" | "random" } | { readonly kind: "file"; readonly text: string };
+  readonly shapes: ReadonlyMap<string, Shape>;
+  readonly stringLength: number;
+  readonly prompts: readonly string[];
+  readonly maxTokens: number;
+  /** Where the server's metrics are, and how often they are read; undefined: they are not. */
+  readonly metrics: { readonly url: string; readonly intervalMs: number } | undefined;
+}

@@ -1,0 +1,75 @@
+/**
+ * A load that sends so many requests a second, whatever comes back. A request that finds all channels busy waits for one, and that
+ * wait counts: its latency begins when it was due.
+ */
+import type { Clock } from "../core/clock.ts";
+import { type Distribution, gapMs } from "./arrivals.ts";
+import type { Load, LoadOptions } from "./load.ts";
+import { LoadClient } from "./load-client.ts";
+
+export interface Arrivals {
+  readonly perSecond: number;
+  readonly distribution: Distribution;
+  /** In [0, 1). */
+  readonly chance: () => number;
+}
+
+/** A timer may be so late, milliseconds: the last stretch before a request is due is looked at turn by turn. */
+const TIMER_SLACK_MS = 2;
+
+export class OpenLoop implements Load {
+  readonly #arrivals: Arrivals;
+  readonly #clock: Clock;
+  readonly #idle: LoadClient[];
+  readonly #clients: number;
+  /** When requests were due that wait for a channel, the first one first. */
+  readonly #waiting: number[] = [];
+  #dueMs = 0;
+  #next = 0;
+  #stopping = false;
+  #stopped = () => {};
+
+  constructor({ channels, meter, clock }: LoadOptions, arrivals: Arrivals) {
+    this.#arrivals = arrivals;
+    this.#clock = clock;
+    this.#clients = channels.length;
+    this.#idle = channels.map((channel) => new LoadClient({ channel, meter, clock, free: (client) => this.#free(client) }));
+  }
+
+  start(): void {
+    this.#dueMs = this.#clock.now();
+    this.#sendDue();
+  }
+
+  stop(): Promise<void> {
+    this.#stopping = true;
+    this.#waiting.length = 0;
+    return new Promise((resolve) => {
+      this.#stopped = resolve;
+      if (this.#idle.length === this.#clients) resolve();
+    });
+  }
+
+  #sendDue = (): void => {
+    if (this.#stopping) return;
+    const { distribution, perSecond, chance } = this.#arrivals;
+    for (const nowMs = this.#clock.now(); this.#dueMs <= nowMs; this.#dueMs += gapMs(distribution, perSecond, chance())) {
+      const client = this.#idle.pop();
+      if (client === undefined) this.#waiting.push(this.#dueMs);
+      else client.send(this.#next++, this.#dueMs);
+    }
+    const leftMs = this.#dueMs - this.#clock.now();
+    if (leftMs > TIMER_SLACK_MS) this.#clock.after(leftMs - TIMER_SLACK_MS, this.#sendDue);
+    else setImmediate(this.#sendDue);
+  };
+
+  #free(client: LoadClient): void {
+    const dueMs = this.#waiting.shift();
+    if (dueMs !== undefined) {
+      client.send(this.#next++, dueMs);
+      return;
+    }
+    this.#idle.push(client);
+    if (this.#stopping && this.#idle.length === this.#clients) this.#stopped();
+  }
+}

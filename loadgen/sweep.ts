@@ -1,0 +1,30 @@
+/** Levels of load one after the other: `1:8:2` is 1, 3, 5, 7. Pure. */
+import type { SettingKind } from "../core/settings.ts";
+
+/** From `start` to `end`, both included. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+  readonly step: number;
+}
+
+/** More would never be waited for. */
+const LEVELS_MAX = 1_000;
+
+/** `start`, `start:end` or `start:end:step`, as Perf Analyzer writes it. */
+export function range(limits: { readonly whole: boolean; readonly most: number }): SettingKind<Range | undefined> {
+  return {
+    allowed: `START, START:END or START:END:STEP, up to ${limits.most}`,
+    parse: (text) => {
+      const [start = Number.NaN, end = start, step = 1, ...rest] = text.split(":").map((part) => (part === "" ? Number.NaN : Number(part)));
+      const numbers = [start, end, step];
+      const fits = numbers.every((one) => one > 0 && one <= limits.most && (!limits.whole || Number.isInteger(one)));
+      return fits && rest.length === 0 && end >= start && (end - start) / step < LEVELS_MAX ? { start, end, step } : undefined;
+    },
+  };
+}
+
+export function levels({ start, end, step }: Range): readonly number[] {
+  // Counted, not added up: steps such as 0.1 would miss the end.
+  return Array.from({ length: Math.floor((end - start) / step + 1e-9) + 1 }, (_, index) => start + index * step);
+}

@@ -1,0 +1,10 @@
+/** What a load goes to, whichever way. */
+import type { InferRequest } from "../../client/infer-request.ts";
+
+export interface TargetOptions {
+  readonly url: URL;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent in turn. */
+  readonly requests: readonly InferRequest[];
+}

@@ -1,0 +1,26 @@
+import { describe, expect, test } from "vitest";
+import { levels, range } from "../../../loadgen/sweep.ts";
+
+const whole = range({ whole: true, most: 100 });
+
+describe("a range of levels", () => {
+  test("is a single level, or goes from start to end by the step", () => {
+    const read = (text: string) => {
+      const parsed = whole.parse(text);
+      return parsed === undefined ? undefined : levels(parsed);
+    };
+    expect(read("4")).toEqual([4]);
+    expect(read("1:3")).toEqual([1, 2, 3]);
+    expect(read("1:8:2")).toEqual([1, 3, 5, 7]);
+    expect(read("2:2:9")).toEqual([2]);
+  });
+
+  test("reaches its end with steps that no binary number holds", () => {
+    const parsed = range({ whole: false, most: 100 }).parse("0.1:0.5:0.1");
+    expect(parsed === undefined ? [] : levels(parsed)).toHaveLength(5);
+  });
+
+  test.each(["", "0", "-1", "1.5", "3:1", "1:4:0", "1:2:3:4", "1:", "x", "101"])("is not %j", (text) => {
+    expect(whole.parse(text)).toBeUndefined();
+  });
+});

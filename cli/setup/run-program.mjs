@@ -6,6 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { compileCache } from "./compile-cache.mjs";
 import { SetupError } from "./say.mjs";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -19,7 +20,8 @@ const SAME_SIGNAL_MS = 300;
 export function runProgram(program, args, { cwd, interruptedByTerminal = false }) {
   return new Promise((resolve, reject) => {
     // Programs watch their parent when npm started them (parent-watch.mjs); for ours we stand in for npm.
-    const env = { ...process.env, npm_lifecycle_event: process.env.npm_lifecycle_event ?? "setup" };
+    const { npm_lifecycle_event = "setup" } = process.env;
+    const env = { ...process.env, npm_lifecycle_event, NODE_COMPILE_CACHE: compileCache(process.env) };
     const child = spawn(program, args, { cwd, env, stdio: "inherit", shell: process.platform === "win32" });
     const lastMs = new Map();
     const forward = (signal) => {

@@ -1,0 +1,1 @@
+export function compileCache(environment: Readonly<Record<string, string | undefined>>, home?: string): string;

@@ -1,4 +1,5 @@
 /** The console door: a page for people, and the state that it shows. */
+import type { ErrorCode } from "../../core/errors.ts";
 import { isPublic, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { ErrorShape, HttpFault, Route, WholeAnswer } from "../http/route.ts";
@@ -13,9 +14,12 @@ export interface ConsoleDeps {
   readonly identity: ConsoleIdentity;
 }
 
+/** What can go wrong here. */
+const STATUS: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, PERMISSION_DENIED: 403 };
+
 const consoleErrors: ErrorShape = {
   prefix: "/console",
-  failed: (error) => jsonAnswer(500, { error: error.message }),
+  failed: ({ code, message }) => jsonAnswer(STATUS[code] ?? 500, { error: message }),
   faulty,
 };
 

@@ -3,9 +3,11 @@ import { expect, test } from "vitest";
 import {
   byteSize,
   listOf,
+  manyOf,
   oneOf,
   optional,
   readSettings,
+  secret,
   setting,
   settingsHelp,
   settingsMarkdown,
@@ -50,6 +52,14 @@ test("flags take their value after a space or an equals sign, switches stand alo
   const settings = read(["--drain-ms=7", "--memory-max", "512M", "--no-metrics", "--hosts", "a, b"]);
   expect(settings).toMatchObject({ drainMs: 7, memoryMax: 512 * 2 ** 20, metrics: false, hosts: ["a", "b"] });
   expect(read(["--metrics"], { NEREID_METRICS: "no" }).metrics).toBe(true);
+});
+
+test("what may be repeated is, and secrets are not shown", () => {
+  const table = { rules: setting({ kind: manyOf(secret(oneOf(["a", "b"]))), fallback: [], help: "Rules." }) };
+  expect(readSettings(table, { flags: ["--rules", "a", "--rules=b"], environment: {} }).rules).toEqual(["a", "b"]);
+  expect(readSettings(table, { flags: [], environment: { NEREID_RULES: "b; a" } }).rules).toEqual(["b", "a"]);
+  const wrong = () => readSettings(table, { flags: ["--rules", "password"], environment: {} });
+  expect(wrong).toThrow("--rules: what is given is not allowed; allowed: a, b; several with ;");
 });
 
 test("an error names the setting as it was given, the value and what is allowed", () => {

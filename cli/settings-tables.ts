@@ -87,6 +87,7 @@ export const KEY_SETTINGS = {
     fallback: ["inference"],
     help: "what the key is for; every key may read what models there are",
   }),
+  file: setting({ kind: optional(text("a file")), fallback: undefined, help: "the server's --api-keys-file, which gets the key's line" }),
 };
 
 export const PULL_SETTINGS = {

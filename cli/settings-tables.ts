@@ -70,7 +70,13 @@ export const UP_SETTINGS = {
   modelControlMode: setting<"none" | "explicit">({
     kind: oneOf(["none", "explicit"]),
     fallback: "none",
-    help: "whole models: none serves all that the repository has, explicit what clients load",
+    help: "none serves all that the repository has, explicit what clients load",
+  }),
+  rememberModels: setting({
+    kind: optional(text("a file")),
+    fallback: undefined,
+    fallbackText: "none, a restart forgets as Triton's does",
+    help: "where the models that clients have loaded are remembered for the next start",
   }),
   responseCacheBytes: setting({
     kind: byteSize(),

@@ -40,7 +40,8 @@ export async function up(source: SettingsSource): Promise<void> {
       signal: stop.signal,
     });
     progress.finish("ready");
-    const wholeModels = await cluster.gateway.wholeModels();
+    const ready = await cluster.gateway.readyModels();
+    const wholeModels = ready.filter((name) => name !== cluster.model?.name);
     process.stdout.write(banner({ ...cluster, wholeModels, startedInMs: systemClock.now() - startedMs }));
     await aborted(stop.signal);
     process.stdout.write("stopping …\n");
@@ -57,6 +58,9 @@ function clusterOptions(settings: UpSettings, folders: CacheFolders) {
     ...settings,
     doors: settings,
     model: languageModel(settings),
+    // The models that we keep are what users have fetched, not what they want to be served all at once.
+    modelControlMode: settings.models === undefined && settings.modelControlMode === "none" ? ("off" as const) : settings.modelControlMode,
+    ...(settings.rememberModels === undefined ? {} : { wantedFile: settings.rememberModels }),
     version: MODEL_VERSION,
     stages: settings.stages ?? settings.nodes,
     repositoryFolder: folders.models,

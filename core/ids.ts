@@ -3,7 +3,7 @@ import { ServingError } from "./errors.ts";
 
 export type NodeId = string & { readonly brand: "NodeId" };
 export type ModelName = string & { readonly brand: "ModelName" };
-/** One copy of a model version: `model/version/number`. */
+/** One copy of a model version: `model/version/number`; further copies of the same load are `model/version/number.copy`. */
 export type ReplicaId = string & { readonly brand: "ReplicaId" };
 export type GenerationId = string & { readonly brand: "GenerationId" };
 
@@ -26,7 +26,8 @@ export function nodeId(text: string): NodeId {
   return text as NodeId;
 }
 
-export const replicaId = (model: ModelName, version: string, number: number): ReplicaId => `${model}/${version}/${number}` as ReplicaId;
+export const replicaId = (model: ModelName, version: string, number: number, copy = 0): ReplicaId =>
+  `${model}/${version}/${number}${copy === 0 ? "" : `.${copy}`}` as ReplicaId;
 /** The number in a replica's id: a reload has a higher one than what it replaces. */
-export const replicaNumber = (replica: string): number => Number(replica.slice(replica.lastIndexOf("/") + 1));
+export const replicaNumber = (replica: string): number => Math.trunc(Number(replica.slice(replica.lastIndexOf("/") + 1)));
 export const generationId = (text: string): GenerationId => text as GenerationId;

@@ -9,18 +9,20 @@ import { MemoryBroker } from "../core/bus/memory.ts";
 import { systemClock } from "../core/clock.ts";
 import type { DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
-import { modelName, nodeId, replicaId } from "../core/ids.ts";
+import { modelName, nodeId } from "../core/ids.ts";
 import { MemoryLinks } from "../core/link/memory.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
+import { fileWantedModels } from "../core/store/placement/file.ts";
+import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import { VERSION } from "../core/version.ts";
 import { socketWire } from "../core/wire/socket.ts";
 import type { OpenDoors } from "../gateway/doors.ts";
-import type { DesiredReplica } from "../gateway/placement/desired.ts";
-import { type Gateway, startGateway } from "../gateway/run.ts";
+import { unload } from "../gateway/placement/wanted-transitions.ts";
+import { type Gateway, type GatewayDeps, type PresetModel, startGateway } from "../gateway/run.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 import { Agent } from "../node-agent/agent.ts";
 import { partitionerCutter } from "../node-agent/models/partitioner-cutter.ts";
@@ -51,7 +53,9 @@ export interface ClusterOptions {
   /** Where cut shards are kept between starts. */
   readonly cacheFolder: string;
   /** Whole models: `none` serves all that the repository has, `explicit` what clients load. */
-  readonly modelControlMode: "none" | "explicit";
+  readonly modelControlMode: "none" | "explicit" | "off";
+  /** Where the models that clients have loaded are remembered for the next start; undefined: nowhere, as with Triton. */
+  readonly wantedFile?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
 }
@@ -81,14 +85,15 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const broker = new MemoryBroker({ clock: systemClock });
   const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
   const metrics = createMetrics();
-  const desired = options.model === undefined ? undefined : desiredReplica(options.model, options);
+  const presets = options.model === undefined ? [] : [presetModel(options.model, options)];
   const uploadsFolder = path.join(options.cacheFolder, "uploads");
   const sources = new ModelSources({ repositoryFolder: options.repositoryFolder, uploadsFolder, random: systemRandom });
   const shared = { clock: systemClock, random: systemRandom, metrics, logger };
+  const store = await openStore(options, stack);
   const gateway = stack.use(
     await startGateway(
-      { ...options, desired: desired === undefined ? [] : [desired], modelControl: options.modelControlMode, version: VERSION },
-      { ...shared, sources, bus: stack.use(broker.connect()), links },
+      { ...options, presets, modelControl: options.modelControlMode, nodesMin: options.nodes, version: VERSION },
+      { ...shared, store, sources, bus: stack.use(broker.connect()), links },
     ),
   );
   const runners = processRunners({ logger });
@@ -113,15 +118,14 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
       cacheBytes: options.responseCacheBytes,
       cpu: cpuName(),
       memory: () => memoryShare(options.nodes),
+      threads: Math.max(1, Math.floor(availableParallelism() / options.nodes)),
     });
     agents.push(stack.use(agent));
   }
   stack.defer(() => {
     for (const agent of agents) agent.retire();
   });
-  const model = desired === undefined ? undefined : await untilReady(gateway, desired, hooks);
-  const [failure] = await untilAborted(gateway.loaded, hooks.signal);
-  if (failure !== undefined) throw new ServingError("FAILED_PRECONDITION", failure.message.trim(), { cause: failure });
+  const model = await untilLoaded(gateway, options, hooks);
   const running = stack.move();
   return {
     httpAddress: gateway.httpAddress,
@@ -133,48 +137,46 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   };
 }
 
-function desiredReplica(name: string, options: ClusterOptions): DesiredReplica {
-  const model = modelName(name);
-  return {
-    replica: replicaId(model, options.version, 0),
-    model,
-    version: options.version,
-    stages: options.stages,
-    quantization: options.quantization,
-    slots: options.slots,
-    contextLength: options.contextLength,
-    threads: options.threads ?? Math.max(1, Math.floor(availableParallelism() / options.stages)),
-    nodesMin: options.nodes,
-  };
+function presetModel(name: string, options: ClusterOptions): PresetModel {
+  const { version, stages, quantization, slots, contextLength = 0 } = options;
+  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / stages));
+  const language = { stages, quantization, slots, contextLength, threads };
+  const fingerprint = `${PRESET}${JSON.stringify([version, language])}`;
+  return { model: modelName(name), plan: { fingerprint, versions: [version], source: "", config: "", copies: 1, bytes: 0, language } };
+}
+
+/** How fingerprints of presets begin. */
+const PRESET = "preset ";
+
+/** In memory; with a file what was wanted before is wanted again, but for what another start was given by a flag. */
+async function openStore(options: ClusterOptions, stack: AsyncDisposableStack): Promise<GatewayDeps["store"]> {
+  const memory = new MemoryPlacementStore({ clock: systemClock, random: systemRandom });
+  if (options.wantedFile === undefined) return memory;
+  const wantedModels = stack.use(await fileWantedModels(options.wantedFile, memory.wantedModels));
+  for (const [model, { version, wanted }] of (await wantedModels.read(undefined))?.entries ?? []) {
+    const isPreset = [wanted.current, wanted.next].some((load) => load?.fingerprint.startsWith(PRESET) === true);
+    const forgotten = isPreset && model !== options.model ? unload(wanted) : undefined;
+    if (forgotten !== undefined) await wantedModels.change(model, version, forgotten);
+  }
+  return { wantedModels, lease: memory.lease };
 }
 
 const cpuName = (): string => cpus()[0]?.model.trim() ?? process.arch;
 /** Each node of the one machine may take its share: two must not promise the same bytes. */
 const memoryShare = (nodes: number) => ({ totalBytes: totalmem() / nodes, freeBytes: process.availableMemory() / nodes });
 
-/** @throws ServingError with the reason when a shard cannot be loaded; the signal's reason when it aborts. */
-function untilReady(gateway: Gateway, desired: DesiredReplica, hooks: ClusterHooks): Promise<ServedModel> {
-  return new Promise((resolve, reject) => {
-    const done = () => {
-      unwatch();
-      hooks.signal.removeEventListener("abort", onAbort);
-    };
-    const onAbort = () => {
-      done();
-      reject(hooks.signal.reason);
-    };
-    const look = () => {
-      const model = gateway.models.list().find((served) => served.name === desired.model);
-      if (model === undefined) return;
-      hooks.onProgress?.(model);
-      if (model.readiness.kind === "loading") return;
-      done();
-      if (model.readiness.kind === "ready") resolve(model);
-      else reject(new ServingError("FAILED_PRECONDITION", `model ${model.name} cannot be loaded: ${model.readiness.reason}`));
-    };
-    const unwatch = gateway.onChange(look);
-    hooks.signal.addEventListener("abort", onAbort, { once: true });
-    if (hooks.signal.aborted) onAbort();
-    else look();
+/** @throws ServingError with the reason when a model cannot be loaded; the signal's reason when it aborts. */
+async function untilLoaded(gateway: Gateway, options: ClusterOptions, hooks: ClusterHooks): Promise<ServedModel | undefined> {
+  const served = () => gateway.models.list().find(({ name }) => name === options.model);
+  const unwatch = gateway.onChange(() => {
+    const model = served();
+    if (model !== undefined) hooks.onProgress?.(model);
   });
+  try {
+    const [failure] = await untilAborted(gateway.loaded, hooks.signal);
+    if (failure !== undefined) throw new ServingError("FAILED_PRECONDITION", failure.message.trim(), { cause: failure });
+    return served();
+  } finally {
+    unwatch();
+  }
 }

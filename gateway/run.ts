@@ -3,17 +3,22 @@ import type { Bus } from "../core/bus/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { DOOR_DEFAULTS, type DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
+import type { ModelName } from "../core/ids.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
+import type { PlacementLease } from "../core/store/placement/placement-lease.ts";
+import type { WantedModels } from "../core/store/placement/wanted-models.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
 import { ClusterModelControl } from "./control/model-control.ts";
+import { PlacementDuty } from "./control/placement-duty.ts";
 import { PlacementLoop } from "./control/placement-loop.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
+import { WantedWatch } from "./control/wanted-watch.ts";
 import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
-import type { DesiredReplica } from "./placement/desired.ts";
+import type { LoadPlan } from "./placement/wanted-transitions.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing, type TextServing } from "./serving/text-serving.ts";
@@ -21,15 +26,24 @@ import { createTextServing, type TextServing } from "./serving/text-serving.ts";
 export interface GatewayOptions extends DoorAddresses {
   /** As Triton has it unless said. */
   readonly doors?: Partial<DoorOptions>;
-  /** Language models that placement is to keep running. */
-  readonly desired: readonly DesiredReplica[];
-  /** Whole models: `none` serves all that the repository has, `explicit` what clients load, `off` none. */
+  /** What is served in any case, whatever the repository says of it. */
+  readonly presets: readonly PresetModel[];
+  /** `none` serves all that the repository has, `explicit` what clients load, `off` nothing but the presets. */
   readonly modelControl: "none" | "explicit" | "off";
+  /** Nodes to wait for before anything is placed; 0: whoever speaks in the time in which every node does. */
+  readonly nodesMin: number;
   /** Nereid's own version, for metadata. */
   readonly version: string;
 }
 
+export interface PresetModel {
+  readonly model: ModelName;
+  readonly plan: LoadPlan;
+}
+
 export interface GatewayDeps {
+  /** What gateways share: which models are wanted, and which gateway places them. */
+  readonly store: { readonly wantedModels: WantedModels; readonly lease: PlacementLease };
   readonly bus: Bus;
   readonly links: LinkNetwork;
   readonly sources: ModelSources;
@@ -41,10 +55,10 @@ export interface GatewayDeps {
 
 export interface Gateway extends AsyncDisposable, OpenDoors {
   readonly models: ModelDirectory;
-  /** Whole models that the repository has, and that could not be loaded; resolves when all have been tried. */
+  /** Why models could not be loaded that are to be served from the start; resolves when all have been tried. */
   readonly loaded: Promise<readonly ServingError[]>;
-  /** Names of whole models of which a version is ready, sorted. */
-  wholeModels(): Promise<readonly string[]>;
+  /** Names of models of which a version is ready, sorted. */
+  readyModels(): Promise<readonly string[]>;
   /** Called when the fleet changes. @returns what stops the calls. */
   onChange(listener: () => void): () => void;
 }
@@ -67,13 +81,13 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   );
   const closing = new AbortController();
   stack.defer(() => closing.abort(new ServingError("CANCELLED", "the gateway is shutting down")));
-  const loaded = options.modelControl === "none" ? control.loadAll(closing.signal) : Promise.resolve([]);
+  const loaded = loadFirst(options, control, closing.signal);
   const running = stack.move();
   return {
     ...doors,
     models,
     loaded,
-    async wholeModels() {
+    async readyModels() {
       const ready = (await control.index()).filter(({ state }) => state === "READY");
       return [...new Set(ready.map(({ name }) => name))];
     },
@@ -90,24 +104,73 @@ interface Core {
   readonly control: ClusterModelControl;
 }
 
+/** @returns why models could not be loaded */
+async function loadFirst(
+  { presets, modelControl }: GatewayOptions,
+  control: ClusterModelControl,
+  signal: AbortSignal,
+): Promise<readonly ServingError[]> {
+  const names = new Set<string>(presets.map(({ model }) => model));
+  const [fromRepository, ...ofPresets] = await Promise.all([
+    modelControl === "none" ? control.loadAll({ except: names }, signal) : [],
+    ...presets.map(({ model, plan }) =>
+      control.loadPlanned(model, plan, signal).then(
+        () => [],
+        (thrown: unknown) => [ServingError.from(thrown)],
+      ),
+    ),
+  ]);
+  return [...ofPresets.flat(), ...fromRepository];
+}
+
 function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDisposableStack): Core {
-  const { bus, clock, logger } = deps;
-  const desired = () => options.desired;
+  const { bus, clock, logger, random, store } = deps;
+  const { nodesMin } = options;
   const watch = stack.use(new FleetWatch(bus, clock, logger));
-  const text = stack.use(createTextServing({ ...deps, fleet: watch.fleet, desired }));
-  const control: ClusterModelControl = new ClusterModelControl({
-    folders: new RepositoryFolders(deps.sources),
-    fleet: { models: () => whole.hosted() },
-    nudge: () => {
-      whole.refresh();
-      placement.nudge();
-    },
-    mode: options.modelControl === "explicit" ? "explicit" : "none",
-  });
+  const { fleet } = watch;
+  const wantedWatch = stack.use(new WantedWatch({ store: store.wantedModels, clock, logger }));
+  const control: ClusterModelControl = stack.use(
+    new ClusterModelControl({
+      folders: new RepositoryFolders(deps.sources),
+      watch: wantedWatch,
+      hosted: { models: () => whole.hosted(), shards: () => fleet.shards(), replicas: () => fleet.replicas() },
+      logger,
+      mode: options.modelControl === "explicit" ? "explicit" : "none",
+    }),
+  );
+  const text = stack.use(createTextServing({ ...deps, fleet, desired: () => control.desired().replicas }));
   const { models: directory, submitter, inFlight } = text;
-  const [wanted, known] = [() => control.desired(), () => control.known()];
-  const whole: ModelServing = stack.use(createModelServing({ ...deps, fleet: watch.fleet, directory, submitter, inFlight, wanted, known }));
+  // What the store has never heard of serves since before the store was emptied.
+  const wanted = () => [...control.desired().models, ...fleet.models().filter(({ model }) => !control.isKnown(model))];
+  const whole: ModelServing = stack.use(
+    createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known() }),
+  );
   whole.onChange(() => control.fleetChanged());
-  const placement: PlacementLoop = stack.use(new PlacementLoop({ bus, clock, watch, desired, desiredModels: () => control.desired() }));
+  const duty: PlacementDuty = stack.use(
+    new PlacementDuty({
+      lease: store.lease,
+      holder: random.id(),
+      clock,
+      logger,
+      fenceHeard: () => fleet.fence(),
+      onChange: () => placement.nudge(),
+    }),
+  );
+  const placement: PlacementLoop = stack.use(
+    new PlacementLoop({
+      bus,
+      clock,
+      watch,
+      desired: () => control.desired().replicas,
+      desiredModels: () => control.desired().models,
+      isKnown: (model) => control.isKnown(model),
+      fence: () => duty.fence(),
+      nodesMin,
+    }),
+  );
+  wantedWatch.onChange(() => {
+    whole.refresh();
+    placement.nudge();
+  });
   return { watch, text, whole, control };
 }

@@ -7,7 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { LinkListener, LinkNetwork } from "../core/link/link.ts";
-import { type ConnectReplica, Control, type LoadModel, type LoadShard } from "../core/messages/control.ts";
+import { type ConnectReplica, type Control, ControlMessage, type LoadModel, type LoadShard } from "../core/messages/control.ts";
 import type { Heartbeat } from "../core/messages/heartbeat.ts";
 import { decodeJson } from "../core/messages/json-message.ts";
 import { SUBJECTS } from "../core/messages/subjects.ts";
@@ -44,6 +44,8 @@ export interface AgentDeps {
   /** What the CPU is: rows of one answer come from nodes of one class. */
   readonly cpu: string;
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
+  /** Of a shard's runner, where placement leaves it to the node; 1 unless said. */
+  readonly threads?: number;
 }
 
 interface AgentParts {
@@ -60,6 +62,8 @@ export class Agent implements AsyncDisposable {
   readonly #listener: LinkListener;
   readonly #heartbeat: HeartbeatSender;
   readonly #subscriptions: readonly { unsubscribe(): void }[];
+  /** Of the placement that is obeyed. */
+  #fence = 0;
 
   static async start(deps: AgentDeps): Promise<Agent> {
     const models = new Models(deps);
@@ -99,6 +103,7 @@ export class Agent implements AsyncDisposable {
       link: this.#listener.address,
       wire: this.#deps.wire.address,
       cpu: this.#deps.cpu,
+      fence: this.#fence,
       memoryTotalBytes: totalBytes,
       memoryFreeBytes: freeBytes,
       ...this.#models.report(),
@@ -108,7 +113,16 @@ export class Agent implements AsyncDisposable {
 
   #control(payload: Uint8Array): void {
     try {
-      this.#obey(decodeJson(Control, payload));
+      const { fence, control } = decodeJson(ControlMessage, payload);
+      if (fence < this.#fence) {
+        this.#deps.logger.warn(
+          { fence, obeyed: this.#fence, kind: control.kind },
+          "a command of a placement that was replaced was dropped",
+        );
+        return;
+      }
+      this.#fence = fence;
+      this.#obey(control);
     } catch (thrown) {
       this.#deps.logger.warn({ err: ServingError.from(thrown) }, "a control message that does not fit was dropped");
     }

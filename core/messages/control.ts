@@ -20,7 +20,8 @@ export const LoadShard = Type.Object({
   slots: Type.Integer({ minimum: 1 }),
   /** 0: all that the model has. */
   contextLength: Type.Integer({ minimum: 0 }),
-  threads: Type.Integer({ minimum: 1 }),
+  /** Of the shard's runner; 0: the node's share. */
+  threads: Type.Integer({ minimum: 0 }),
 });
 
 /** Which runner stands at which stage, from this epoch on. Sent to every agent of the replica. */
@@ -58,7 +59,11 @@ export const UnloadReplica = Type.Object({
 
 export const Control = Type.Union([LoadShard, ConnectReplica, LoadModel, UnloadReplica]);
 
+/** As it travels. A placement that was replaced has a lower fence than the one that has taken over: what it still sends is dropped. */
+export const ControlMessage = Type.Object({ fence: Type.Integer({ minimum: 0 }), control: Control });
+
 export type LoadShard = Static<typeof LoadShard>;
 export type LoadModel = Static<typeof LoadModel>;
 export type ConnectReplica = Static<typeof ConnectReplica>;
 export type Control = Static<typeof Control>;
+export type ControlMessage = Static<typeof ControlMessage>;

@@ -74,6 +74,10 @@ export const Heartbeat = Type.Object({
   /** Where last stages dial. */
   wire: Type.String(),
   cpu: Type.String(),
+  /** Of the placement that it obeys: the highest that it has heard. */
+  fence: Type.Optional(Type.Integer()),
+  /** The node is to be left: nothing new is placed here, and what is here moves away. */
+  draining: Type.Optional(Type.Boolean()),
   memoryTotalBytes: Type.Number(),
   memoryFreeBytes: Type.Number(),
   shards: Type.Array(ShardReport),

@@ -61,6 +61,11 @@ export class Fleet {
     return [...this.#nodes.values()].toSorted((a, b) => (a.node < b.node ? -1 : 1));
   }
 
+  /** The highest that any node obeys. */
+  fence(): number {
+    return Math.max(0, ...this.nodes().map(({ heartbeat }) => heartbeat.fence ?? 0));
+  }
+
   shards(): readonly ShardView[] {
     return this.nodes().flatMap(({ node, heartbeat }) => heartbeat.shards.map((shard) => ({ ...shard, node })));
   }

@@ -1,62 +1,75 @@
 /**
- * Loads and unloads whole models for the whole cluster: says what is wanted, and waits until the fleet has it. A reload comes up
- * beside what serves, takes over when every version of it is ready, and leaves no trace when one fails.
+ * Loads and unloads models for the whole cluster: says in the store what is wanted, and waits until the fleet has it. A reload comes up
+ * beside what serves, takes over when every version of it is ready, and leaves no trace when one fails. Any gateway may be asked, and
+ * any gateway may find that a load is complete: the store takes the first word.
  */
 import { untilAborted } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
-import { type ModelName, modelName, replicaId } from "../../core/ids.ts";
-import type { DesiredModel } from "../placement/desired.ts";
+import { type ModelName, modelName, replicaNumber } from "../../core/ids.ts";
+import type { WantedEntry, WantedLoad, WantedModel } from "../../core/store/placement/wanted-models.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import { type Desired, desiredOf } from "../placement/desired-of.ts";
+import { type Hosted, loadProgress, versionProgress } from "../placement/load-progress.ts";
+import { failLoad, finishLoad, type LoadPlan, outcomeOf, startLoad, unload, type VersionFailure } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides, ModelControl, ModelIndexEntry } from "../serving/model-catalog.ts";
-import type { Fleet, ModelOnNode } from "./fleet.ts";
-import type { ModelFolders, PlannedModel } from "./model-folders.ts";
-
-/** What is wanted of one model. */
-interface Wanted {
-  readonly name: ModelName;
-  /** Equal for loads that would give the same. */
-  readonly fingerprint: string;
-  readonly replicas: readonly DesiredModel[];
-}
-
-interface Load extends Wanted {
-  readonly done: PromiseWithResolvers<void>;
-}
+import type { ModelFolders } from "./model-folders.ts";
+import type { WantedWatch } from "./wanted-watch.ts";
 
 export interface ModelControlDeps {
   readonly folders: ModelFolders;
-  readonly fleet: Pick<Fleet, "models">;
-  /** Called when what is wanted has changed. */
-  readonly nudge: () => void;
+  readonly watch: WantedWatch;
+  /** What the fleet hosts, as this gateway can use it. */
+  readonly hosted: Hosted;
+  readonly logger: Logger;
   /** `explicit`, or why loads are refused. */
   readonly mode: "explicit" | "none";
 }
 
-export class ClusterModelControl implements ModelControl {
+/** Somebody waits for a load. */
+interface Waiting {
+  readonly model: ModelName;
+  readonly number: number;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+export class ClusterModelControl implements ModelControl, Disposable {
   readonly #deps: ModelControlDeps;
-  /** What serves, or is on its way for the first time. */
-  readonly #wanted = new Map<ModelName, Wanted>();
-  readonly #loads = new Map<ModelName, Load>();
-  /** Why versions are not there any more, by `model/version`. */
-  readonly #gone = new Map<string, { readonly model: ModelName; readonly version: string; readonly reason: string }>();
-  #replicaNumber = 0;
+  readonly #unwatch: () => void;
+  readonly #waiting = new Set<Waiting>();
+  /** Models whose load is being settled in the store. */
+  readonly #settling = new Set<string>();
+  /** Models whose folder could not be planned, and why. */
+  readonly #unplanned = new Map<string, string>();
+  #desired: { readonly of: ReadonlyMap<string, WantedEntry>; readonly desired: Desired } | undefined;
 
   constructor(deps: ModelControlDeps) {
     this.#deps = deps;
+    this.#unwatch = deps.watch.onChange(() => this.fleetChanged());
   }
 
-  /** For placement: what serves and what is to replace it. */
-  desired(): readonly DesiredModel[] {
-    return [...this.#wanted.values(), ...this.#loads.values()].flatMap(({ replicas }) => replicas);
+  /** For placement: what serves and what is to replace it. The same object until something changes. */
+  desired(): Desired {
+    const { entries } = this.#deps.watch;
+    if (this.#desired?.of !== entries) this.#desired = { of: entries, desired: desiredOf(entries) };
+    return this.#desired.desired;
+  }
+
+  /** Whether the store knows the model: what it has never heard of is not unloaded. */
+  isKnown(model: string): boolean {
+    return this.#deps.watch.entries.has(model);
   }
 
   /** Versions that somebody has asked for, ready or not. */
   known(): readonly { readonly model: string; readonly version: string }[] {
-    return [...this.desired(), ...this.#gone.values()];
+    const unplanned = [...this.#unplanned.keys()].map((model) => ({ model, version: "1" }));
+    return [...this.#deps.watch.entries]
+      .flatMap(([model, { wanted }]) => rowsOf(wanted).map(({ version }) => ({ model, version })))
+      .concat(unplanned);
   }
 
-  /** Loads everything in the repository, as at start. Failures are told by the index. */
-  async loadAll(signal: AbortSignal): Promise<readonly ServingError[]> {
-    const names = await this.#deps.folders.names();
+  /** Loads what the repository has, as at start, but for what is named. Failures are told by the index. */
+  async loadAll(options: { readonly except: ReadonlySet<string> }, signal: AbortSignal): Promise<readonly ServingError[]> {
+    const names = (await this.#deps.folders.names()).filter((name) => !options.except.has(name));
     const outcomes = await Promise.allSettled(names.map((name) => this.#load(name, { files: new Map() }, signal)));
     return outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [ServingError.from(outcome.reason)] : []));
   }
@@ -66,104 +79,127 @@ export class ClusterModelControl implements ModelControl {
     await this.#load(name, overrides, signal);
   }
 
+  /** Resolves when all of it is ready. @throws ServingError why it cannot be; the signal's reason */
+  async loadPlanned(model: ModelName, plan: LoadPlan, signal: AbortSignal): Promise<void> {
+    const { watch, hosted } = this.#deps;
+    let number = 0;
+    await watch.change(model, (entry) => {
+      const current = entry?.wanted.current;
+      const currentFailed = current !== undefined && loadProgress(model, current, hosted).kind === "failed";
+      const started = startLoad(entry, plan, { numberMin: this.#highestNumber(model) + 1, currentFailed });
+      number = started.number;
+      return started.wanted;
+    });
+    const waiting: Waiting = { model, number, done: Promise.withResolvers() };
+    this.#waiting.add(waiting);
+    try {
+      this.#tell(waiting);
+      await untilAborted(waiting.done.promise, signal);
+    } finally {
+      this.#waiting.delete(waiting);
+    }
+  }
+
   async unload(name: string, _options: { readonly dependents: boolean }): Promise<void> {
     this.#refuseUnlessExplicit();
     const model = checkedName(name);
-    const wanted = this.#wanted.get(model);
-    this.#supersede(model);
-    if (wanted === undefined) {
-      if ((await this.#deps.folders.names()).includes(model)) return;
-      throw new ServingError("INTERNAL", `failed to unload '${name}', model is not found`);
-    }
-    this.#forget(wanted, "unloaded");
-    this.#deps.nudge();
+    const isWanted = ({ current, next }: WantedModel) => current !== undefined || next !== undefined;
+    let found = this.#highestNumber(model) > 0;
+    await this.#deps.watch.change(model, (entry) => {
+      found ||= entry !== undefined && isWanted(entry.wanted);
+      // One that the store has never heard of serves since before the store was emptied.
+      return entry === undefined ? (found ? { gone: [] } : undefined) : unload(entry.wanted);
+    });
+    if (found || (await this.#deps.folders.names()).includes(model)) return;
+    throw new ServingError("INTERNAL", `failed to unload '${name}', model is not found`);
   }
 
   async index(): Promise<readonly ModelIndexEntry[]> {
-    const hosted = this.#deps.fleet.models();
-    const entries = new Map<string, ModelIndexEntry>();
-    for (const { model, version, reason } of this.#gone.values())
-      entries.set(`${model}/${version}`, { name: model, version, state: "UNAVAILABLE", reason });
-    for (const { replica, model, version } of this.desired()) {
-      const here = hosted.find((one) => one.replica === replica);
-      entries.set(`${model}/${version}`, { name: model, version, ...indexState(here) });
-    }
+    const rows: ModelIndexEntry[] = [];
+    for (const [model, { wanted }] of this.#deps.watch.entries) rows.push(...this.#rows(modelName(model), wanted));
+    for (const [name, reason] of this.#unplanned)
+      if (!rows.some((row) => row.name === name)) rows.push({ name, version: "1", state: "UNAVAILABLE", reason });
     const names = await this.#deps.folders.names();
-    const rows = [...entries.values()];
     for (const name of names) if (!rows.some((row) => row.name === name)) rows.push({ name });
     return rows.toSorted((a, b) => (a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1));
   }
 
   /** To be called when the fleet changes: ends the loads that are complete or have failed. */
   fleetChanged(): void {
-    const hosted = new Map(this.#deps.fleet.models().map((one) => [one.replica, one]));
-    for (const load of [...this.#loads.values()]) {
-      const states = load.replicas.map(({ replica }) => hosted.get(replica)?.state);
-      const failures = load.replicas.flatMap(({ version }, index) => {
-        const state = states[index];
-        return state?.kind === "failed" ? [{ version, reason: state.reason }] : [];
-      });
-      if (failures.length > 0 && states.every((state) => state !== undefined && state.kind !== "loading")) this.#failed(load, failures);
-      else if (states.every((state) => state?.kind === "ready")) this.#ready(load);
-    }
+    for (const [model, { wanted }] of this.#deps.watch.entries) if (wanted.next !== undefined) this.#settle(modelName(model), wanted.next);
+    for (const waiting of this.#waiting) this.#tell(waiting);
   }
 
   async #load(name: string, overrides: LoadOverrides, signal: AbortSignal): Promise<void> {
     const model = checkedName(name);
-    let planned: PlannedModel;
+    let plan: LoadPlan;
     try {
-      planned = await this.#deps.folders.plan(model, overrides);
+      plan = await this.#deps.folders.plan(model, overrides);
     } catch (cause) {
-      const { message } = ServingError.from(cause);
-      if ((await this.#deps.folders.names()).includes(model)) this.#gone.set(`${model}/`, { model, version: "1", reason: message });
+      if ((await this.#deps.folders.names()).includes(model)) this.#unplanned.set(model, ServingError.from(cause).message);
       throw new ServingError("INTERNAL", `failed to load '${name}', failed to poll from model repository`, { cause });
     }
-    this.#gone.delete(`${model}/`);
-    if (this.#wanted.get(model)?.fingerprint === planned.fingerprint && !this.#loads.has(model)) return;
-    this.#supersede(model);
-    this.#replicaNumber += 1;
-    const number = this.#replicaNumber;
-    const { source, config, fingerprint } = planned;
-    const replicas = planned.versions.map((version) => ({ replica: replicaId(model, version, number), model, version, source, config }));
-    const load: Load = { name: model, fingerprint, replicas, done: Promise.withResolvers() };
-    this.#loads.set(model, load);
-    this.#deps.nudge();
-    await untilAborted(load.done.promise, signal);
+    this.#unplanned.delete(model);
+    await this.loadPlanned(model, plan, signal);
   }
 
-  #ready(load: Load): void {
-    this.#loads.delete(load.name);
-    const before = this.#wanted.get(load.name);
-    if (before !== undefined) this.#forget(before, "unloaded");
-    for (const { version } of load.replicas) this.#gone.delete(`${load.name}/${version}`);
-    this.#wanted.set(load.name, load);
-    this.#deps.nudge();
-    load.done.resolve();
+  /** Writes down that a load is complete or has failed, unless another gateway has. */
+  #settle(model: ModelName, load: WantedLoad): void {
+    const progress = loadProgress(model, load, this.#deps.hosted);
+    if (progress.kind === "loading" || this.#settling.has(model)) return;
+    this.#settling.add(model);
+    this.#deps.watch
+      .change(model, (entry) => {
+        if (entry === undefined) return undefined;
+        return progress.kind === "ready" ? finishLoad(entry.wanted, load.number) : failLoad(entry.wanted, load.number, progress.versions);
+      })
+      .catch((thrown: unknown) =>
+        this.#deps.logger.warn({ err: ServingError.from(thrown), model }, "a load's end could not be written down"),
+      )
+      .finally(() => this.#settling.delete(model));
   }
 
-  /** What served goes on serving. */
-  #failed(load: Load, failures: readonly { readonly version: string; readonly reason: string }[]): void {
-    this.#loads.delete(load.name);
-    if (!this.#wanted.has(load.name)) {
-      for (const { version, reason } of failures) this.#gone.set(`${load.name}/${version}`, { model: load.name, version, reason });
+  /** Ends the wait for a load when it is over; one that is complete must be usable at this gateway, too. */
+  #tell({ model, number, done }: Waiting): void {
+    const wanted = this.#deps.watch.entries.get(model)?.wanted;
+    const outcome = outcomeOf(wanted, number);
+    switch (outcome.kind) {
+      case "pending":
+        return;
+      case "failed":
+        done.reject(loadFailure(model, outcome.versions));
+        return;
+      case "superseded": {
+        const text = "Newer operation has been applied to the model lifecycle, current load operation is out-dated.";
+        done.reject(new ServingError("INVALID_ARGUMENT", `load failed for model '${model}': ${text}`));
+        return;
+      }
+      case "wanted": {
+        if (wanted?.current === undefined) return;
+        const progress = loadProgress(model, wanted.current, this.#deps.hosted);
+        if (progress.kind === "ready") done.resolve();
+        else if (progress.kind === "failed") done.reject(loadFailure(model, progress.versions));
+      }
     }
-    this.#deps.nudge();
-    const reasons = failures.map(({ version, reason }) => `version ${version} is at UNAVAILABLE state: ${reason};\n`).join("");
-    load.done.reject(new ServingError("INVALID_ARGUMENT", `load failed for model '${load.name}': ${reasons}`));
   }
 
-  /** A newer call has been made: what an older one waits for does not come any more. */
-  #supersede(model: ModelName): void {
-    const load = this.#loads.get(model);
-    if (load === undefined) return;
-    this.#loads.delete(model);
-    const text = "Newer operation has been applied to the model lifecycle, current load operation is out-dated.";
-    load.done.reject(new ServingError("INVALID_ARGUMENT", `load failed for model '${model}': ${text}`));
+  #rows(model: ModelName, wanted: WantedModel): readonly ModelIndexEntry[] {
+    const rows = new Map<string, ModelIndexEntry>();
+    for (const { version, reason } of wanted.gone) rows.set(version, { name: model, version, state: "UNAVAILABLE", reason });
+    for (const load of [wanted.current, wanted.next]) {
+      for (const version of load?.versions ?? []) {
+        if (load === undefined || (load === wanted.next && rows.get(version)?.state === "READY")) continue; // the old one serves
+        rows.set(version, { name: model, version, ...indexState(versionProgress(model, version, load, this.#deps.hosted)) });
+      }
+    }
+    return [...rows.values()];
   }
 
-  #forget(wanted: Wanted, reason: string): void {
-    this.#wanted.delete(wanted.name);
-    for (const { version } of wanted.replicas) this.#gone.set(`${wanted.name}/${version}`, { model: wanted.name, version, reason });
+  /** Of the model's replicas that any node holds. */
+  #highestNumber(model: ModelName): number {
+    const { hosted } = this.#deps;
+    const mine = [...hosted.models(), ...hosted.shards()].filter((one) => one.model === model);
+    return Math.max(0, ...mine.map(({ replica }) => replicaNumber(replica)));
   }
 
   #refuseUnlessExplicit(): void {
@@ -172,6 +208,21 @@ export class ClusterModelControl implements ModelControl {
       reason: "model_control_mode",
     });
   }
+
+  [Symbol.dispose](): void {
+    this.#unwatch();
+  }
+}
+
+const rowsOf = ({ current, next, gone }: WantedModel): readonly { readonly version: string }[] => [
+  ...[current, next].flatMap((load) => (load?.versions ?? []).map((version) => ({ version }))),
+  ...gone,
+];
+
+/** Triton's text (model-repository.md section 4.1). */
+function loadFailure(model: ModelName, versions: readonly VersionFailure[]): ServingError {
+  const reasons = versions.map(({ version, reason }) => `version ${version} is at UNAVAILABLE state: ${reason};\n`).join("");
+  return new ServingError("INVALID_ARGUMENT", `load failed for model '${model}': ${reasons}`);
 }
 
 /** Triton's texts (model-repository.md section 4.1). */
@@ -184,16 +235,15 @@ function checkedName(text: string): ModelName {
   return modelName(name);
 }
 
-function indexState(hosted: ModelOnNode | undefined): Pick<ModelIndexEntry, "state" | "reason"> {
-  switch (hosted?.state.kind) {
+function indexState(progress: ReturnType<typeof versionProgress>): Pick<ModelIndexEntry, "state" | "reason"> {
+  switch (progress.kind) {
     case "ready":
       return { state: "READY" };
     case "failed":
-      return { state: "UNAVAILABLE", reason: hosted.state.reason };
+      return { state: "UNAVAILABLE", reason: progress.reason };
     case "draining":
       return { state: "UNLOADING" };
     case "loading":
-    case undefined:
       return { state: "LOADING" };
   }
 }

@@ -1,16 +1,19 @@
-/** Placement's hands: hears the fleet, asks `reconcile` what to do, and tells the agents. One per cluster runs at a time. */
+/** Placement's hands: hears the fleet, asks `reconcile` what to do, and tells the agents, as long as placing is this gateway's. */
 import type { Bus } from "../../core/bus/bus.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ReplicaId } from "../../core/ids.ts";
+import type { ControlMessage } from "../../core/messages/control.ts";
 import { encodeJson } from "../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../core/messages/subjects.ts";
 import type { DesiredModel, DesiredReplica } from "../placement/desired.ts";
 import { type ReplicaPlan, reconcile } from "../placement/reconcile.ts";
-import { type ModelPlan, reconcileModels } from "../placement/reconcile-models.ts";
+import { type ModelPlan, occupiedRooms, reconcileModels } from "../placement/reconcile-models.ts";
 import type { Fleet } from "./fleet.ts";
 import type { FleetWatch } from "./fleet-watch.ts";
 
 const PERIOD_MS = 500;
+/** Every node has spoken twice by then: what was not heard is not there. */
+const LISTEN_MS = 1_200;
 
 export interface PlacementLoopDeps {
   readonly bus: Bus;
@@ -18,6 +21,12 @@ export interface PlacementLoopDeps {
   readonly watch: FleetWatch;
   readonly desired: () => readonly DesiredReplica[];
   readonly desiredModels: () => readonly DesiredModel[];
+  /** Whether anybody has ever wanted the model. */
+  readonly isKnown: (model: string) => boolean;
+  /** Goes with every command; undefined: another gateway places. */
+  readonly fence: () => number | undefined;
+  /** Nodes to wait for before anything is placed, so that the first one is not filled; 0: whoever speaks in the time in which every node does. */
+  readonly nodesMin: number;
 }
 
 export class PlacementLoop implements Disposable {
@@ -25,10 +34,13 @@ export class PlacementLoop implements Disposable {
   readonly #unwatch: () => void;
   #plans: ReadonlyMap<ReplicaId, ReplicaPlan> = new Map();
   #modelPlans: ReadonlyMap<ReplicaId, ModelPlan> = new Map();
+  readonly #listensUntilMs: number;
+  #started = false;
   #takeBack: () => void = () => {};
 
   constructor(deps: PlacementLoopDeps) {
     this.#deps = deps;
+    this.#listensUntilMs = deps.clock.now() + LISTEN_MS;
     this.#unwatch = deps.watch.onChange((fleet) => this.#reconcile(fleet));
     this.#tick();
   }
@@ -44,12 +56,23 @@ export class PlacementLoop implements Disposable {
   }
 
   #reconcile(fleet: Fleet): void {
-    const { bus, clock, desired, desiredModels } = this.#deps;
-    const stages = reconcile(desired(), fleet, this.#plans, clock.now());
-    const models = reconcileModels(desiredModels(), fleet, this.#modelPlans, clock.now());
+    const { bus, clock, desired, desiredModels, isKnown, nodesMin } = this.#deps;
+    const fence = this.#deps.fence();
+    if (fence === undefined) {
+      this.#plans = new Map(); // whoever places meanwhile does otherwise
+      this.#modelPlans = new Map();
+      return;
+    }
+    this.#started ||= nodesMin === 0 ? clock.now() >= this.#listensUntilMs : fleet.nodes().length >= nodesMin;
+    if (!this.#started) return;
+    const options = { rooms: occupiedRooms(fleet), isKnown };
+    const stages = reconcile(desired(), fleet, this.#plans, clock.now(), options);
+    const models = reconcileModels(desiredModels(), fleet, this.#modelPlans, clock.now(), options);
     this.#plans = stages.plans;
     this.#modelPlans = models.plans;
-    for (const { node, control } of [...stages.commands, ...models.commands]) bus.publish(SUBJECTS.control(node), encodeJson(control));
+    for (const { node, control } of [...stages.commands, ...models.commands]) {
+      bus.publish(SUBJECTS.control(node), encodeJson({ fence, control } satisfies ControlMessage));
+    }
   }
 
   [Symbol.dispose](): void {

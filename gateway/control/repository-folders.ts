@@ -1,16 +1,15 @@
 /** Plans loads from the repository's folders: reads a model's configuration, chooses its versions, notices what has changed. */
 import { createHash } from "node:crypto";
 import { ServingError } from "../../core/errors.ts";
-import { type ModelName, modelName } from "../../core/ids.ts";
+import type { ModelName } from "../../core/ids.ts";
+import { copiesOf, LANGUAGE_BACKEND, languageSettings } from "../../core/model/config/language-settings.ts";
 import { problemError } from "../../core/model/config/problem.ts";
 import { readModelDraft } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { FileInfo, ModelFiles } from "../../core/repository/repository.ts";
+import type { LoadPlan } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides } from "../serving/model-catalog.ts";
-import type { ModelFolders, PlannedModel } from "./model-folders.ts";
-
-/** Language models are cut over nodes: they are not whole models. */
-const LANGUAGE_MODEL = "llm";
+import type { ModelFolders } from "./model-folders.ts";
 
 export class RepositoryFolders implements ModelFolders {
   readonly #sources: ModelSources;
@@ -19,13 +18,11 @@ export class RepositoryFolders implements ModelFolders {
     this.#sources = sources;
   }
 
-  async names(): Promise<readonly string[]> {
-    const names = (await this.#sources.names()).map(modelName);
-    const kept = await Promise.all(names.map((name) => this.#isWhole(name)));
-    return names.filter((_, index) => kept[index]);
+  names(): Promise<readonly string[]> {
+    return this.#sources.names();
   }
 
-  async plan(model: ModelName, overrides: LoadOverrides): Promise<PlannedModel> {
+  async plan(model: ModelName, overrides: LoadOverrides): Promise<LoadPlan> {
     const uploaded = overrides.files.size > 0;
     if (uploaded && overrides.config === undefined) {
       throw new ServingError("INVALID_ARGUMENT", "files are uploaded without a configuration: give 'config' too");
@@ -38,20 +35,30 @@ export class RepositoryFolders implements ModelFolders {
     });
     const [problem] = draft.problems;
     if (problem !== undefined) throw problemError(problem);
+    const isLanguage = draft.config.backend === LANGUAGE_BACKEND;
+    if (isLanguage && uploaded) {
+      throw new ServingError("UNIMPLEMENTED", `language model '${model}' cannot be uploaded: put it into the repository`, {
+        reason: "not_served_yet",
+      });
+    }
     const versions = draft.versions.served.map(String).toSorted((a, b) => Number(a) - Number(b));
     const config = overrides.config ?? "";
-    return { versions, source, config, fingerprint: await fingerprint(files, list, config) };
+    return {
+      versions,
+      source,
+      config,
+      fingerprint: await fingerprint(files, list, config),
+      copies: copiesOf(draft.config),
+      bytes: Math.max(...versions.map((version) => bytesOf(list, version))),
+      ...(isLanguage ? { language: languageSettings(draft.config) } : {}),
+    };
   }
+}
 
-  async #isWhole(name: ModelName): Promise<boolean> {
-    try {
-      const files = await this.#sources.files(name, "");
-      const { draft } = await readModelDraft(files, { model: name });
-      return draft.config.backend !== LANGUAGE_MODEL;
-    } catch {
-      return true; // its load says what is wrong with it
-    }
-  }
+/** Of a version's folder, or of the model's own where the version has none. */
+function bytesOf(list: readonly FileInfo[], version: string): number {
+  const own = list.filter(({ name }) => name.startsWith(`${version}/`));
+  return (own.length === 0 ? list : own).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 async function fingerprint(files: ModelFiles, list: readonly FileInfo[], config: string): Promise<string> {

@@ -1,40 +1,61 @@
 /** Which node hosts which stage of a replica. Pure. */
 import { assert } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
-import type { NodeView, ShardView } from "../control/fleet.ts";
+import type { ShardView } from "../control/fleet.ts";
 import type { DesiredReplica } from "./desired.ts";
+import { bytesNeeded, type NodeRooms } from "./node-rooms.ts";
 
 export type Assignment =
   | { readonly kind: "assigned"; readonly nodes: readonly NodeId[] }
   | { readonly kind: "waiting"; readonly reason: string };
 
+/** One whose stages are counted. */
+export type PlacedReplica = DesiredReplica & { readonly stages: number };
+
+export interface StagesThere {
+  /** All that nodes hold of the model's replicas; of two copies of a stage the first counts. */
+  readonly shards: readonly ShardView[];
+  /** Nodes that were told to load a stage a moment ago, by stage. */
+  readonly told: readonly (NodeId | undefined)[];
+}
+
+/** Stages of one replica are kept apart first, then those of the model's other copies. */
+const SAME_REPLICA = 1_000;
+
 /**
- * Stages stay where they are; the others go to the node with the fewest stages of this replica, then the most free memory,
- * then by name. Two stages share a node only when there are fewer nodes than stages.
+ * Stages stay where they are, unless their node is being left; the others go where they fit, apart from each other, then apart from
+ * other copies of the model. Two stages share a node only when there are fewer nodes than stages.
  */
-export function assignStages(desired: DesiredReplica, nodes: readonly NodeView[], shards: readonly ShardView[]): Assignment {
-  if (nodes.length < Math.max(1, desired.nodesMin)) {
-    return { kind: "waiting", reason: `${nodes.length} of ${desired.nodesMin} nodes are here` };
+export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards, told }: StagesThere): Assignment {
+  if (rooms.count < Math.max(1, desired.nodesMin)) {
+    return { kind: "waiting", reason: `${rooms.count} of ${desired.nodesMin} nodes are here` };
   }
-  const held = new Map(shards.filter((shard) => shard.replica === desired.replica).map((shard) => [shard.stage, shard.node]));
-  const load = new Map<NodeId, number>(nodes.map((view) => [view.node, 0]));
-  for (const node of held.values()) load.set(node, (load.get(node) ?? 0) + 1);
+  const need = bytesNeeded(desired.bytes / desired.stages);
+  const held = new Map<number, NodeId>();
+  const apartFrom = new Map<NodeId, number>();
+  const count = (node: NodeId, weight: number) => apartFrom.set(node, (apartFrom.get(node) ?? 0) + weight);
+  const hold = (stage: number, node: NodeId) => {
+    held.set(stage, node);
+    count(node, SAME_REPLICA);
+  };
+  for (const { replica, stage, node } of shards) {
+    if (replica !== desired.replica) count(node, 1);
+    else if (rooms.has(node) && !held.has(stage)) hold(stage, node);
+  }
+  for (const [stage, node] of told.entries()) {
+    if (node === undefined || held.has(stage) || !rooms.has(node)) continue;
+    hold(stage, node);
+    rooms.take(node, need);
+  }
   const assigned: NodeId[] = [];
   for (let stage = 0; stage < desired.stages; stage++) {
-    const node = held.get(stage) ?? emptiest(nodes, load);
-    if (!held.has(stage)) load.set(node, (load.get(node) ?? 0) + 1);
+    const node = held.get(stage) ?? rooms.choose(need, apartFrom);
+    assert(node !== undefined, "stages are assigned only where there are nodes");
+    if (!held.has(stage)) {
+      hold(stage, node);
+      rooms.take(node, need);
+    }
     assigned.push(node);
   }
   return { kind: "assigned", nodes: assigned };
-}
-
-function emptiest(nodes: readonly NodeView[], load: ReadonlyMap<NodeId, number>): NodeId {
-  const [first] = nodes.toSorted(
-    (a, b) =>
-      (load.get(a.node) ?? 0) - (load.get(b.node) ?? 0) ||
-      b.heartbeat.memoryFreeBytes - a.heartbeat.memoryFreeBytes ||
-      (a.node < b.node ? -1 : 1),
-  );
-  assert(first !== undefined, "stages are assigned only where there are nodes");
-  return first.node;
 }

@@ -2,6 +2,7 @@
  * Which copy of a stage counts where two nodes hold one: a node that was silent for too long comes back when its stages have been
  * given away. Pure.
  */
+import type { NodeId } from "../../core/ids.ts";
 import type { ShardView } from "../control/fleet.ts";
 
 export interface ShardChoice {
@@ -11,8 +12,12 @@ export interface ShardChoice {
   readonly surplus: readonly ShardView[];
 }
 
-/** Of one replica's shards, ordered by node: the copy that was connected last counts, before one that is only open. */
-export function chooseShards(shards: readonly ShardView[]): ShardChoice {
+/**
+ * Of one replica's shards, ordered by node: the copy that was connected last counts, before one that is only open. One on a node that is
+ * being left counts until another one is open.
+ */
+export function chooseShards(shards: readonly ShardView[], isLeft: (node: NodeId) => boolean = () => false): ShardChoice {
+  const rank = ({ node, state }: ShardView): number => (state.kind === "open" ? state.epoch + (isLeft(node) ? 0 : STAYING) : -1);
   const kept = new Map<number, ShardView>();
   for (const shard of shards) {
     const best = kept.get(shard.stage);
@@ -25,4 +30,5 @@ export function chooseShards(shards: readonly ShardView[]): ShardChoice {
   return { kept: [...kept.values()], surplus };
 }
 
-const rank = ({ state }: ShardView): number => (state.kind === "open" ? state.epoch : -1);
+/** Above every epoch. */
+const STAYING = 2 ** 40;

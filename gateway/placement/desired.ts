@@ -6,16 +6,19 @@ export interface DesiredReplica {
   readonly replica: ReplicaId;
   readonly model: ModelName;
   readonly version: string;
-  readonly stages: number;
+  /** `auto`: as few as fit. */
+  readonly stages: number | "auto";
   readonly quantization: Quantization | "auto";
   /** Rows of the KV cache: how many sequences run at once. */
   readonly slots: number;
   /** Positions per sequence; undefined: all that the model has. */
   readonly contextLength: number | undefined;
-  /** Threads of each shard's runner. */
+  /** Threads of each shard's runner; 0: the node's share. */
   readonly threads: number;
   /** Nodes to wait for before stages are assigned, so that a cluster that is starting is not filled from one side. */
   readonly nodesMin: number;
+  /** Of the model's files; 0: unknown. */
+  readonly bytes: number;
 }
 
 /** A version of a whole model that somebody wants. A reload is another replica with a higher number. */
@@ -29,4 +32,6 @@ export interface DesiredModel {
   readonly config: string;
   /** How the models are loaded that an ensemble is composed of, and theirs. */
   readonly members?: readonly Pick<DesiredModel, "model" | "source" | "config">[];
+  /** Of the model's files; 0: unknown. */
+  readonly bytes: number;
 }

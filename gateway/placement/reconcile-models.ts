@@ -1,9 +1,9 @@
 /** Which node hosts which whole model: from what is wanted and what is there to commands, level-triggered. Pure. */
 import type { NodeId, ReplicaId } from "../../core/ids.ts";
-import type { Control } from "../../core/messages/control.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import type { DesiredModel } from "./desired.ts";
-import { COMMAND_REPEAT_MS, type Command } from "./reconcile.ts";
+import { bytesNeeded, NodeRooms } from "./node-rooms.ts";
+import { COMMAND_REPEAT_MS, type Command, type PlacementOptions } from "./reconcile.ts";
 
 /** Where a model was last told to load. */
 export interface ModelPlan {
@@ -17,75 +17,91 @@ export interface ModelReconciliation {
 }
 
 /**
- * A model stays where it is; a new one goes to the node with the fewest models, then the most free memory, then by name. A node
- * that was taken for dead and speaks again may hold what another one was told to load meanwhile: one copy stays.
+ * A model stays where it is; a new one goes to a node where it fits, apart from other copies of it, to the one with the fewest guests,
+ * then the most free memory, then by name. A node that was taken for dead and speaks again may hold what another one was told to load
+ * meanwhile: one copy stays. What is on a node that is being left stays there until another copy is ready.
  */
 export function reconcileModels(
   desired: readonly DesiredModel[],
   fleet: Fleet,
   plans: ReadonlyMap<ReplicaId, ModelPlan>,
   nowMs: number,
+  options: PlacementOptions = { rooms: occupiedRooms(fleet), isKnown: () => true },
 ): ModelReconciliation {
+  const { rooms, isKnown } = options;
   const hosted = fleet.models();
-  const there = copiesThatStay(hosted);
+  const there = copiesThatStay(hosted, rooms);
   const commands: Command[] = [];
   const next = new Map<ReplicaId, ModelPlan>();
-  const load = new Map<NodeId, number>(fleet.nodes().map(({ node }) => [node, 0]));
-  const count = (node: NodeId) => load.set(node, (load.get(node) ?? 0) + 1);
-  for (const { node } of hosted) count(node);
-  for (const { replica, model, version, source, config, members } of desired) {
-    const plan = plans.get(replica);
-    if (there.has(replica)) continue;
-    const kept = plan !== undefined && load.has(plan.node) ? plan : undefined;
-    if (kept !== undefined && nowMs - kept.toldAtMs < COMMAND_REPEAT_MS) {
-      next.set(replica, kept);
-      count(kept.node);
+  const toPlace: DesiredModel[] = [];
+  for (const wanted of desired) {
+    const plan = plans.get(wanted.replica);
+    if (there.get(wanted.replica)?.some(({ node }) => rooms.has(node)) === true) continue;
+    if (plan === undefined || !rooms.has(plan.node)) {
+      toPlace.push(wanted);
       continue;
     }
-    const node = kept?.node ?? emptiest(fleet, load);
+    rooms.take(plan.node, bytesNeeded(wanted.bytes));
+    const isTold = nowMs - plan.toldAtMs < COMMAND_REPEAT_MS;
+    if (!isTold) commands.push({ node: plan.node, control: loadCommand(wanted) });
+    next.set(wanted.replica, isTold ? plan : { node: plan.node, toldAtMs: nowMs });
+  }
+  for (const wanted of toPlace) {
+    const need = bytesNeeded(wanted.bytes);
+    const node = rooms.choose(need, nodesOf(wanted, hosted, next));
     if (node === undefined) continue;
-    const control: Control = {
-      kind: "load-model",
-      replica,
-      model,
-      version,
-      source,
-      config,
-      ...(members !== undefined && { members: [...members] }),
-    };
-    commands.push({ node, control });
-    next.set(replica, { node, toldAtMs: nowMs });
-    count(node);
+    commands.push({ node, control: loadCommand(wanted) });
+    next.set(wanted.replica, { node, toldAtMs: nowMs });
+    rooms.take(node, need);
   }
   const wanted = new Set<string>(desired.map(({ replica }) => replica));
   for (const copy of hosted) {
-    const { node, replica, state } = copy;
-    const stays = wanted.has(replica) && there.get(replica) === copy;
+    const { node, replica, model, state } = copy;
+    const stays = wanted.has(replica) ? there.get(replica)?.includes(copy) === true : !isKnown(model);
     if (!stays && state.kind !== "draining") commands.push({ node, control: { kind: "unload", replica } });
   }
   return { commands, plans: next };
 }
 
+/** With a guest for everything that is there. */
+export function occupiedRooms(fleet: Fleet): NodeRooms {
+  const rooms = new NodeRooms(fleet.nodes());
+  for (const { node } of [...fleet.models(), ...fleet.shards()]) rooms.hosts(node);
+  return rooms;
+}
+
+function loadCommand({ replica, model, version, source, config, members }: DesiredModel): Command["control"] {
+  return { kind: "load-model", replica, model, version, source, config, ...(members !== undefined && { members: [...members] }) };
+}
+
+/** How many copies of the model each node holds or was told to load. */
+function nodesOf(
+  { model }: DesiredModel,
+  hosted: readonly ModelOnNode[],
+  told: ReadonlyMap<ReplicaId, ModelPlan>,
+): ReadonlyMap<NodeId, number> {
+  const counts = new Map<NodeId, number>();
+  const count = (node: NodeId) => counts.set(node, (counts.get(node) ?? 0) + 1);
+  for (const copy of hosted) if (copy.model === model) count(copy.node);
+  for (const [replica, { node }] of told) if (replica.startsWith(`${model}/`)) count(node);
+  return counts;
+}
+
 /** The lowest stays. */
 const STAYS = { ready: 0, loading: 1, failed: 2, draining: 3 } as const satisfies Record<ModelOnNode["state"]["kind"], number>;
 
-function copiesThatStay(hosted: readonly ModelOnNode[]): ReadonlyMap<string, ModelOnNode> {
-  const copies = new Map<string, ModelOnNode>();
-  for (const copy of hosted) {
-    const other = copies.get(copy.replica);
-    if (other === undefined || STAYS[copy.state.kind] < STAYS[other.state.kind]) copies.set(copy.replica, copy);
+/** One of each replica; beside one whose node is being left also the one that is to take its place. */
+function copiesThatStay(hosted: readonly ModelOnNode[], rooms: NodeRooms): ReadonlyMap<string, readonly ModelOnNode[]> {
+  const rank = ({ node, state }: ModelOnNode) => STAYS[state.kind] + (rooms.has(node) ? 0 : 0.5);
+  const copies = new Map<string, readonly ModelOnNode[]>();
+  for (const [replica, same = []] of Object.entries(Object.groupBy(hosted, (copy) => copy.replica))) {
+    const ranked = same.toSorted((a, b) => rank(a) - rank(b));
+    const [best] = ranked;
+    const successor = best !== undefined && rooms.has(best.node) ? undefined : ranked.find(({ node }) => rooms.has(node));
+    copies.set(
+      replica,
+      [best, successor].filter((copy) => copy !== undefined),
+    );
   }
   return copies;
-}
-
-function emptiest(fleet: Fleet, load: ReadonlyMap<NodeId, number>): NodeId | undefined {
-  const [first] = fleet
-    .nodes()
-    .toSorted(
-      (a, b) =>
-        (load.get(a.node) ?? 0) - (load.get(b.node) ?? 0) ||
-        b.heartbeat.memoryFreeBytes - a.heartbeat.memoryFreeBytes ||
-        (a.node < b.node ? -1 : 1),
-    );
-  return first?.node;
 }

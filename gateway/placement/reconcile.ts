@@ -5,12 +5,20 @@
 import type { NodeId, ReplicaId } from "../../core/ids.ts";
 import type { Control } from "../../core/messages/control.ts";
 import type { Fleet, ShardView } from "../control/fleet.ts";
-import { assignStages } from "./assign-stages.ts";
+import { assignStages, type PlacedReplica } from "./assign-stages.ts";
 import { chooseShards } from "./choose-shards.ts";
 import type { DesiredReplica } from "./desired.ts";
+import { NodeRooms } from "./node-rooms.ts";
+import { stageCount } from "./stage-count.ts";
 
 /** A command that has shown no effect is sent again after this long. */
 export const COMMAND_REPEAT_MS = 3_000;
+
+/** Where a stage was last told to load. */
+interface ToldLoad {
+  readonly node: NodeId;
+  readonly atMs: number;
+}
 
 /** What placement remembers of a replica between calls. */
 export interface ReplicaPlan {
@@ -19,8 +27,8 @@ export interface ReplicaPlan {
   /** The runners of that epoch, by stage. */
   readonly runners: readonly string[];
   readonly connectedAtMs: number;
-  /** When each stage was last told to load, by stage. */
-  readonly loadedAtMs: readonly number[];
+  /** By stage. */
+  readonly loads: readonly (ToldLoad | undefined)[];
 }
 
 export interface Command {
@@ -33,42 +41,95 @@ export interface Reconciliation {
   readonly plans: ReadonlyMap<ReplicaId, ReplicaPlan>;
 }
 
-const NEW_PLAN: ReplicaPlan = { epoch: 0, runners: [], connectedAtMs: Number.NEGATIVE_INFINITY, loadedAtMs: [] };
+export interface PlacementOptions {
+  /** How full the nodes are; both kinds of models fill the same. */
+  readonly rooms: NodeRooms;
+  /** What nobody has ever wanted is left alone: the store may have been emptied. */
+  readonly isKnown: (model: string) => boolean;
+}
+
+const NEW_PLAN: ReplicaPlan = { epoch: 0, runners: [], connectedAtMs: Number.NEGATIVE_INFINITY, loads: [] };
 
 export function reconcile(
   desired: readonly DesiredReplica[],
   fleet: Fleet,
   plans: ReadonlyMap<ReplicaId, ReplicaPlan>,
   nowMs: number,
+  options: PlacementOptions = { rooms: new NodeRooms(fleet.nodes()), isKnown: () => true },
 ): Reconciliation {
   const commands: Command[] = [];
   const next = new Map<ReplicaId, ReplicaPlan>();
   for (const replica of desired) {
-    next.set(replica.replica, reconcileReplica(replica, fleet, plans.get(replica.replica) ?? NEW_PLAN, nowMs, commands));
+    const round = { fleet, nowMs, rooms: options.rooms, commands };
+    next.set(replica.replica, reconcileReplica(replica, plans.get(replica.replica) ?? NEW_PLAN, round));
   }
   const wanted = new Set<string>(desired.map((replica) => replica.replica));
-  for (const shard of fleet.shards()) {
-    if (!wanted.has(shard.replica)) commands.push({ node: shard.node, control: { kind: "unload", replica: shard.replica } });
+  for (const { node, replica, model } of fleet.shards()) {
+    if (!wanted.has(replica) && options.isKnown(model)) commands.push({ node, control: { kind: "unload", replica } });
   }
   return { commands, plans: next };
 }
 
-function reconcileReplica(desired: DesiredReplica, fleet: Fleet, plan: ReplicaPlan, nowMs: number, commands: Command[]): ReplicaPlan {
-  const { kept: shards, surplus } = chooseShards(fleet.shards().filter((shard) => shard.replica === desired.replica));
+interface Round {
+  readonly fleet: Fleet;
+  readonly nowMs: number;
+  readonly rooms: NodeRooms;
+  readonly commands: Command[];
+}
+
+function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, { fleet, nowMs, rooms, commands }: Round): ReplicaPlan {
+  const siblings = fleet.shards().filter((shard) => shard.model === desired.model);
+  const all = siblings.filter((shard) => shard.replica === desired.replica);
+  const { kept: shards, surplus } = chooseShards(all, (node) => !rooms.has(node));
   for (const { node, stage } of surplus) commands.push({ node, control: { kind: "unload", replica: desired.replica, stage } });
-  const assignment = assignStages(desired, fleet.nodes(), shards);
+  const recent = plan.loads.map((told) => (told !== undefined && nowMs - told.atMs < COMMAND_REPEAT_MS ? told : undefined));
+  const stages = stagesOf(desired, all, recent.length, rooms);
+  const others = siblings.filter((shard) => shard.replica !== desired.replica);
+  const assignment = assignStages({ ...desired, stages }, rooms, {
+    shards: [...shards, ...all, ...others],
+    told: recent.map((told) => told?.node),
+  });
   if (assignment.kind === "waiting") return plan;
-  const loadedAtMs = loadMissing(desired, assignment.nodes, shards, plan, nowMs, commands);
+  const placed: PlacedReplica = { ...desired, stages };
+  const loads = assignment.nodes.map((node, stage) => {
+    const told = recent[stage];
+    if (told !== undefined || all.some((shard) => shard.stage === stage && rooms.has(shard.node))) return told;
+    commands.push({ node, control: loadCommand(placed, stage) });
+    return { node, atMs: nowMs };
+  });
+  return { ...connectStages(placed, shards, plan, { fleet, nowMs, rooms, commands }), loads };
+}
+
+/** A replica that is there keeps its stages; one that was told to load a moment ago, too. */
+function stagesOf(desired: DesiredReplica, shards: readonly ShardView[], told: number, rooms: NodeRooms): number {
+  if (desired.stages !== "auto") return desired.stages;
+  return shards[0]?.stages ?? (told > 0 ? told : stageCount(desired.bytes, rooms.freeBytes()));
+}
+
+function loadCommand(
+  { replica, model, version, stages, quantization, slots, contextLength = 0, threads }: PlacedReplica,
+  stage: number,
+): Control {
+  return { kind: "load", replica, model, version, stage, stages, quantization, slots, contextLength, threads };
+}
+
+/** Connects the stages once all are open, and again when a runner is another one or the lead has not joined. */
+function connectStages(
+  desired: PlacedReplica,
+  shards: readonly ShardView[],
+  plan: ReplicaPlan,
+  { fleet, nowMs, commands }: Round,
+): ReplicaPlan {
   const stages = openStages(desired, shards);
-  if (stages === undefined) return { ...plan, loadedAtMs };
+  if (stages === undefined) return plan;
   const lead = fleet.replicas().find((report) => report.replica === desired.replica && report.node === stages[0]?.node);
   const runners = stages.map((stage) => stage.runner);
   const sameRunners = plan.runners.length === runners.length && plan.runners.every((runner, stage) => runner === runners[stage]);
   const joined = lead !== undefined && lead.epoch === plan.epoch && sameRunners;
-  if (joined || (sameRunners && nowMs - plan.connectedAtMs < COMMAND_REPEAT_MS)) return { ...plan, loadedAtMs };
+  if (joined || (sameRunners && nowMs - plan.connectedAtMs < COMMAND_REPEAT_MS)) return plan;
   const epoch = Math.max(plan.epoch, lead?.epoch ?? 0, ...stages.map((stage) => stage.epoch)) + 1;
   const leadNode = fleet.nodes().find((view) => view.node === stages[0]?.node);
-  if (leadNode === undefined) return { ...plan, loadedAtMs };
+  if (leadNode === undefined) return plan;
   const control: Control = {
     kind: "connect",
     replica: desired.replica,
@@ -77,25 +138,7 @@ function reconcileReplica(desired: DesiredReplica, fleet: Fleet, plan: ReplicaPl
     lead: leadNode.heartbeat.wire,
   };
   for (const node of new Set(stages.map((stage) => stage.node))) commands.push({ node, control });
-  return { epoch, runners, connectedAtMs: nowMs, loadedAtMs };
-}
-
-function loadMissing(
-  desired: DesiredReplica,
-  nodes: readonly NodeId[],
-  shards: readonly ShardView[],
-  plan: ReplicaPlan,
-  nowMs: number,
-  commands: Command[],
-): readonly number[] {
-  return nodes.map((node, stage) => {
-    const before = plan.loadedAtMs[stage] ?? Number.NEGATIVE_INFINITY;
-    if (shards.some((shard) => shard.stage === stage) || nowMs - before < COMMAND_REPEAT_MS) return before;
-    const { replica, model, version, stages, quantization, slots, threads } = desired;
-    const contextLength = desired.contextLength ?? 0;
-    commands.push({ node, control: { kind: "load", replica, model, version, stage, stages, quantization, slots, contextLength, threads } });
-    return nowMs;
-  });
+  return { ...plan, epoch, runners, connectedAtMs: nowMs };
 }
 
 interface OpenStage {
@@ -106,7 +149,7 @@ interface OpenStage {
 }
 
 /** All stages, when every one is open. */
-function openStages(desired: DesiredReplica, shards: readonly ShardView[]): readonly OpenStage[] | undefined {
+function openStages(desired: PlacedReplica, shards: readonly ShardView[]): readonly OpenStage[] | undefined {
   const open: OpenStage[] = [];
   for (let stage = 0; stage < desired.stages; stage++) {
     const shard = shards.find((view) => view.stage === stage);

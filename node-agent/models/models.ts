@@ -24,6 +24,8 @@ export interface ModelsDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly memory: () => { readonly freeBytes: number };
+  /** Of a shard's runner, where placement leaves it to the node; 1 unless said. */
+  readonly threads?: number;
 }
 
 export class Models implements AsyncDisposable {
@@ -46,8 +48,8 @@ export class Models implements AsyncDisposable {
   load(command: LoadShard): void {
     const key = `${command.replica}#${command.stage}`;
     if (this.#hosts.has(key)) return;
-    const { runners, cutter, clock, logger, memory, metrics } = this.#deps;
-    const host = new ShardHost(command, {
+    const { runners, cutter, clock, logger, memory, metrics, threads = 1 } = this.#deps;
+    const host = new ShardHost(command.threads === 0 ? { ...command, threads } : command, {
       runners,
       cutter,
       clock,

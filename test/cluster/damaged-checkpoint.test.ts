@@ -56,7 +56,7 @@ describe("nereid up ends with one line", () => {
     ["its tensors", 40 * MEBIBYTE],
   ])("when a checkpoint ends in the middle of %s", async (_, byteLength) => {
     const said = await failureOf(await beginning(byteLength));
-    expect(said).toContain("model damaged cannot be loaded: ");
+    expect(said).toContain("load failed for model 'damaged': ");
     expect(said).toMatch(/truncated|damaged|ends|incomplete|short/);
     expect(said).not.toContain("unexpected error");
   });

@@ -1,6 +1,7 @@
 /** Fills in name, backend, platform and model file of a configuration from what lies in the model's folder. Pure. */
 import { clone } from "@bufbuild/protobuf";
 import { type ModelConfig, ModelConfigSchema } from "../../../protos/gen/model_config_pb.ts";
+import { LANGUAGE_BACKEND } from "./language-settings.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { versionsOf } from "./version-policy.ts";
 
@@ -27,7 +28,7 @@ const BACKENDS: readonly Backend[] = [
   { name: "pytorch", platform: "pytorch_libtorch", file: "model.pt" },
   { name: "torch_aoti", platform: "torch_aoti", file: "model.pt2" },
   { name: "python", platform: undefined, file: "model.py" },
-  { name: "llm", platform: undefined, file: "model.gguf" },
+  { name: LANGUAGE_BACKEND, platform: undefined, file: "model.gguf" },
 ];
 
 export const ENSEMBLE_PLATFORM = "ensemble";
@@ -51,11 +52,15 @@ export function completeBackend(
   return namedBackend(config, folder.name);
 }
 
-function fits({ platform, file }: Backend, config: ModelConfig, files: ReadonlySet<string>): boolean {
+function fits({ name, platform, file }: Backend, config: ModelConfig, files: ReadonlySet<string>): boolean {
   if (platform !== undefined && config.platform === platform) return true;
   if (config.defaultModelFilename !== "") return config.defaultModelFilename === file;
-  return config.platform === "" && files.has(file);
+  return config.platform === "" && (files.has(file) || (name === LANGUAGE_BACKEND && hasCheckpoint(files)));
 }
+
+/** A GGUF file of any name, or a Hugging Face folder. */
+const hasCheckpoint = (files: ReadonlySet<string>): boolean =>
+  files.has("config.json") || [...files].some((file) => file.endsWith(".gguf"));
 
 /** `model.identity` names the backend `identity`: all that is left when nothing else does. */
 function namedBackend(config: ModelConfig, name: string): ReturnType<typeof completeBackend> {

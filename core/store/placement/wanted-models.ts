@@ -18,8 +18,8 @@ const LanguageSettings = Type.Object({
   slots: Type.Integer({ minimum: 1 }),
   /** 0: all that the model has. */
   contextLength: Type.Integer({ minimum: 0 }),
-  /** Of each shard's runner. */
-  threads: Type.Integer({ minimum: 1 }),
+  /** Of each shard's runner; 0: the node's share. */
+  threads: Type.Integer({ minimum: 0 }),
 });
 
 /** One load of a model: what of it is to be served, and from what. */
@@ -37,6 +37,8 @@ const WantedLoad = Type.Object({
   copies: Type.Integer({ minimum: 1 }),
   /** Bytes of the model's files: what placement knows before anybody has opened them; 0: unknown. */
   bytes: Type.Number({ minimum: 0 }),
+  /** Only of ensembles: how the models are loaded that it is composed of, and theirs. */
+  members: Type.Optional(Type.Array(Type.Object({ model: Type.String(), source: Type.String(), config: Type.String() }))),
   /** Only of models that are cut over nodes. */
   language: Type.Optional(LanguageSettings),
 });

@@ -84,6 +84,8 @@ export class SimulatedCluster {
   /** Starts and stops that wait for the clock. */
   readonly #moving = new Set<Promise<void>>();
   #placing = 0;
+  /** Counts up with every placement, as the store's lease would. */
+  #fence = 0;
   /** Agents that do not come back. */
   #lost = 0;
 
@@ -107,7 +109,7 @@ export class SimulatedCluster {
     this.#desired = Array.from({ length: shape.replicas }, (_, number) => desiredReplica(shape, number));
     this.gateways = Array.from({ length: shape.gateways }, () => this.#gateway());
     for (const agent of this.agents) this.#move(agent.start());
-    this.gateways[0]?.place();
+    this.#place(0);
   }
 
   /** Whether all starts and stops are done. */
@@ -150,14 +152,14 @@ export class SimulatedCluster {
     if (old === undefined) return;
     this.#move(old.stop());
     this.gateways[index] = this.#gateway();
-    if (this.#placing === index) this.gateways[index]?.place();
+    if (this.#placing === index) this.#place(index);
   }
 
   /** The next gateway places from now on, and knows nothing of what the one before it did. */
   movePlacement(): void {
     this.gateways[this.#placing]?.stopPlacing();
     this.#placing = (this.#placing + 1) % this.gateways.length;
-    this.gateways[this.#placing]?.place();
+    this.#place(this.#placing);
   }
 
   /** @returns whether everything ended in time. */
@@ -167,6 +169,11 @@ export class SimulatedCluster {
     const stopped = await this.time.until(() => this.still, 10_000);
     this.metrics[Symbol.dispose]();
     return stopped;
+  }
+
+  #place(index: number): void {
+    this.#fence += 1;
+    this.gateways[index]?.place(this.#fence);
   }
 
   #gateway(): SimulatedGateway {
@@ -200,5 +207,6 @@ function desiredReplica(shape: ClusterShape, number: number): DesiredReplica {
     contextLength,
     threads: 1,
     nodesMin,
+    bytes: 0,
   };
 }

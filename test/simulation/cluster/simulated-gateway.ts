@@ -52,7 +52,7 @@ export class SimulatedGateway {
     return this.#deps.desired.every(({ replica }) => replicas.some((one) => one.replica === replica && one.ready));
   }
 
-  place(): void {
+  place(fence: number): void {
     const { clock, desired } = this.#deps;
     this.#placement = new PlacementLoop({
       bus: this.#bus,
@@ -60,6 +60,9 @@ export class SimulatedGateway {
       watch: this.watch,
       desired: () => desired,
       desiredModels: () => [],
+      isKnown: () => true,
+      fence: () => fence,
+      nodesMin: 1,
     });
   }
 

@@ -60,8 +60,8 @@ async function start(random: Random = seededRandom(5n)) {
     links,
     heard,
     last,
-    control: async (command: Control) => {
-      bus.publish(SUBJECTS.control(NODE), encodeJson(command));
+    control: async (control: Control, fence = 1) => {
+      bus.publish(SUBJECTS.control(NODE), encodeJson({ fence, control }));
       await clock.pass(0);
     },
     stop: async () => {
@@ -140,9 +140,19 @@ describe("an agent", () => {
     expect(last().shards.length).toBe(1);
   });
 
+  test("obeys the placement with the highest fence that it has heard, and says which: what an older one still sends is dropped", async () => {
+    const { rig, control, last } = await start();
+    await control(loadShard({ stage: 0, stages: 2 }), 4);
+    await control(loadShard({ stage: 1, stages: 2 }), 3);
+    expect(last().shards.map(({ stage }) => stage)).toEqual([0]);
+    expect(rig.log.lines).toContain("warn a command of a placement that was replaced was dropped");
+    await control(loadShard({ stage: 1, stages: 2 }), 4);
+    expect(last()).toMatchObject({ fence: 4, shards: [{ stage: 0 }, { stage: 1 }] });
+  });
+
   test("does not hear what is said to others", async () => {
     const { rig, bus, last } = await start();
-    bus.publish(SUBJECTS.control(nodeId("node-2")), encodeJson(loadShard()));
+    bus.publish(SUBJECTS.control(nodeId("node-2")), encodeJson({ fence: 1, control: loadShard() }));
     await rig.clock.pass(600);
     expect(last().shards).toEqual([]);
   });

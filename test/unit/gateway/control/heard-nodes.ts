@@ -1,7 +1,7 @@
 /** Nodes that say on a bus what they have, when a test lets them, and what they are told. */
 import type { Bus } from "../../../../core/bus/bus.ts";
 import { nodeId } from "../../../../core/ids.ts";
-import { Control } from "../../../../core/messages/control.ts";
+import { type Control, ControlMessage } from "../../../../core/messages/control.ts";
 import type { Heartbeat, ShardReport } from "../../../../core/messages/heartbeat.ts";
 import { decodeJson, encodeJson } from "../../../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../../../core/messages/subjects.ts";
@@ -10,13 +10,19 @@ export class HeardNode {
   readonly node;
   /** Commands that came, in order. */
   readonly told: Control[] = [];
+  /** With which they came. */
+  readonly fences: number[] = [];
   readonly #bus: Bus;
   #sequence = 0;
 
   constructor(name: string, bus: Bus) {
     this.node = nodeId(name);
     this.#bus = bus;
-    bus.subscribe(SUBJECTS.control(this.node), (payload) => this.told.push(decodeJson(Control, payload)));
+    bus.subscribe(SUBJECTS.control(this.node), (payload) => {
+      const { control, fence } = decodeJson(ControlMessage, payload);
+      this.told.push(control);
+      this.fences.push(fence);
+    });
   }
 
   beat(changes: Partial<Heartbeat> = {}): void {

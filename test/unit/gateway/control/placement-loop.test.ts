@@ -13,11 +13,18 @@ const TINY = modelName("tiny");
 const REPLICA = replicaId(TINY, "1", 0);
 
 function wanted(stages: number): DesiredReplica {
-  const shape = { stages, quantization: "auto", slots: 4, contextLength: undefined, threads: 1, nodesMin: stages } as const;
+  const shape = { stages, quantization: "auto", slots: 4, contextLength: undefined, threads: 1, nodesMin: stages, bytes: 0 } as const;
   return { replica: REPLICA, model: TINY, version: "1", ...shape };
 }
 
-const ADD: DesiredModel = { replica: replicaId(modelName("add"), "1", 0), model: modelName("add"), version: "1", source: "", config: "" };
+const ADD: DesiredModel = {
+  replica: replicaId(modelName("add"), "1", 0),
+  model: modelName("add"),
+  version: "1",
+  source: "",
+  config: "",
+  bytes: 0,
+};
 
 const led = (epoch: number): ReplicaReport => ({
   replica: REPLICA,
@@ -32,14 +39,30 @@ const led = (epoch: number): ReplicaReport => ({
   textDigest: "",
 });
 
-function place(desired: readonly DesiredReplica[], desiredModels: readonly DesiredModel[] = []) {
+interface Want {
+  replicas: readonly DesiredReplica[];
+  models: readonly DesiredModel[];
+  fence: number | undefined;
+  known: boolean;
+}
+
+function place(desired: readonly DesiredReplica[], desiredModels: readonly DesiredModel[] = [], nodesMin = 1) {
   const clock = new FakeClock();
   const broker = new MemoryBroker({ clock });
   const bus = broker.connect();
   const watch = new FleetWatch(bus, clock, new LogBook().logger);
   const nodes = ["node-1", "node-2"].map((name) => new HeardNode(name, broker.connect()));
-  const want = { replicas: desired, models: desiredModels };
-  const loop = new PlacementLoop({ bus, clock, watch, desired: () => want.replicas, desiredModels: () => want.models });
+  const want: Want = { replicas: desired, models: desiredModels, fence: 1, known: true };
+  const loop = new PlacementLoop({
+    bus,
+    clock,
+    watch,
+    desired: () => want.replicas,
+    desiredModels: () => want.models,
+    isKnown: () => want.known,
+    fence: () => want.fence,
+    nodesMin,
+  });
   const [one, two] = nodes;
   if (one === undefined || two === undefined) throw new Error("there are two nodes");
   const told = () => nodes.map((node) => node.told.map(({ kind }) => kind).join(" "));

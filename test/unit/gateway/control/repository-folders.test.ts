@@ -31,7 +31,7 @@ function put(name: string, content = "x"): void {
 const plan = (name: string) => folders.plan(modelName(name), NONE);
 
 describe("the repository's models", () => {
-  test("are its folders, without language models, files and names that no model can have", async () => {
+  test("are its folders, language models among them, without files and names that no model can have", async () => {
     put("b/1/model.onnx");
     put("a/1/model.onnx");
     put("llama/1/model.gguf");
@@ -40,7 +40,7 @@ describe("the repository's models", () => {
     put("notes.txt");
     put(".git/config");
     put("a..b/1/model.onnx");
-    expect(await folders.names()).toEqual(["a", "b"]);
+    expect(await folders.names()).toEqual(["a", "b", "llama", "told"]);
   });
 
   test("include one whose configuration cannot be read: its load says what is wrong", async () => {
@@ -79,6 +79,43 @@ describe("a plan", () => {
     rmSync(path.join(folder, "repository", "m", "labels.txt"));
     expect(new Set([first, second, third].map(({ fingerprint }) => fingerprint)).size).toBe(3);
     expect((await plan("m")).fingerprint).toBe(first.fingerprint);
+  });
+
+  test("of a language model has how it is to be run, by its configuration or by itself", async () => {
+    put("bare/1/anything.gguf", "12345");
+    expect(await plan("bare")).toMatchObject({
+      versions: ["1"],
+      copies: 1,
+      bytes: 5,
+      language: { stages: 0, quantization: "auto", slots: 8, contextLength: 0, threads: 0 },
+    });
+    put("hub/1/config.json", "{}");
+    expect((await plan("hub")).language).toBeDefined();
+    put("told/1/model.gguf");
+    const parameters = { quantization: "int8", pipeline_stages: "3", context_length: "512", slots: "2", threads: "4" };
+    const texts = Object.entries(parameters).map(([key, value]) => `parameters { key: "${key}" value { string_value: "${value}" } }`);
+    put("told/config.pbtxt", `backend: "llm"\ninstance_group [ { count: 2 } ]\n${texts.join("\n")}`);
+    expect(await plan("told")).toMatchObject({
+      copies: 2,
+      language: { stages: 3, quantization: "int8", slots: 2, contextLength: 512, threads: 4 },
+    });
+  });
+
+  test.each([
+    ["pipeline_stages", "65", "1 to 64, or auto"],
+    ["slots", "many", "1 to 4096"],
+    ["quantization", "int2", "auto, native, int8, int4, fp32"],
+  ])("refuses the parameter %s of a language model when it is %s, with what is allowed", async (key, value, allowed) => {
+    put("told/1/model.gguf");
+    put("told/config.pbtxt", `backend: "llm"\nparameters { key: "${key}" value { string_value: "${value}" } }`);
+    await expect(plan("told")).rejects.toThrow(allowed);
+  });
+
+  test("of a whole model has as many copies as its configuration says", async () => {
+    put("m/1/model.onnx");
+    expect((await plan("m")).copies).toBe(1);
+    put("m/config.pbtxt", 'parameters { key: "replicas" value { string_value: "3" } }');
+    expect((await plan("m")).copies).toBe(3);
   });
 
   test("takes a configuration that comes with the call instead of the file's", async () => {

@@ -8,12 +8,13 @@ import type { DesiredModel } from "../../../../gateway/placement/desired.ts";
 import { COMMAND_REPEAT_MS } from "../../../../gateway/placement/reconcile.ts";
 import { type ModelPlan, reconcileModels } from "../../../../gateway/placement/reconcile-models.ts";
 
-const wants = (model: string, number = 1): DesiredModel => ({
+const wants = (model: string, number = 1, bytes = 0): DesiredModel => ({
   replica: replicaId(modelName(model), "1", number),
   model: modelName(model),
   version: "1",
   source: "",
   config: "",
+  bytes,
 });
 
 interface Copy {

@@ -22,6 +22,7 @@ function desire(stages: number, nodesMin = 1): DesiredReplica {
     contextLength: undefined,
     threads: 1,
     nodesMin,
+    bytes: 0,
   };
 }
 

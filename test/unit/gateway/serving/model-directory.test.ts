@@ -16,6 +16,7 @@ const DESIRED: DesiredReplica = {
   contextLength: undefined,
   threads: 1,
   nodesMin: 2,
+  bytes: 0,
 };
 const shard = (stage: number, state: ShardView["state"]): ShardView => ({
   replica: DESIRED.replica,

@@ -1,0 +1,67 @@
+/** From what the store says is wanted to the replicas that placement keeps running. Pure. */
+import { type ModelName, modelName, replicaId } from "../../core/ids.ts";
+import type { WantedEntry, WantedLoad } from "../../core/store/placement/wanted-models.ts";
+import type { DesiredModel, DesiredReplica } from "./desired.ts";
+
+export interface Desired {
+  /** Of models that are cut over nodes. */
+  readonly replicas: readonly DesiredReplica[];
+  /** Of whole models. */
+  readonly models: readonly DesiredModel[];
+}
+
+/** What serves, and what is to replace it. */
+export function desiredOf(entries: ReadonlyMap<string, WantedEntry>): Desired {
+  const replicas: DesiredReplica[] = [];
+  const models: DesiredModel[] = [];
+  for (const [name, { wanted }] of entries) {
+    for (const load of [wanted.current, wanted.next]) {
+      if (load === undefined) continue;
+      const model = modelName(name);
+      if (load.language === undefined) models.push(...wholeModels(model, load));
+      else replicas.push(...languageReplicas(model, load, load.language));
+    }
+  }
+  return { replicas, models };
+}
+
+/** The ids of a version's replicas. */
+export function replicasOf(model: ModelName, version: string, { number, copies }: Pick<WantedLoad, "number" | "copies">) {
+  return Array.from({ length: copies }, (_, copy) => replicaId(model, version, number, copy));
+}
+
+function wholeModels(model: ModelName, load: WantedLoad): readonly DesiredModel[] {
+  const { source, config, bytes } = load;
+  const members = load.members?.map((member) => ({ ...member, model: modelName(member.model) }));
+  return load.versions.flatMap((version) =>
+    replicasOf(model, version, load).map((replica) => ({
+      replica,
+      model,
+      version,
+      source,
+      config,
+      bytes,
+      ...(members !== undefined && { members }),
+    })),
+  );
+}
+
+function languageReplicas(model: ModelName, load: WantedLoad, language: NonNullable<WantedLoad["language"]>): readonly DesiredReplica[] {
+  const { stages, quantization, slots, threads } = language;
+  const contextLength = language.contextLength === 0 ? undefined : language.contextLength;
+  const { bytes } = load;
+  return load.versions.flatMap((version) =>
+    replicasOf(model, version, load).map((replica) => ({
+      replica,
+      model,
+      version,
+      stages: stages === 0 ? "auto" : stages,
+      quantization,
+      slots,
+      contextLength,
+      threads,
+      nodesMin: 1,
+      bytes,
+    })),
+  );
+}

@@ -1,0 +1,74 @@
+/** How much each node can still take, as one round of placement fills them. Pure. */
+import type { NodeId } from "../../core/ids.ts";
+import type { NodeView } from "../control/fleet.ts";
+
+/** A runner's own, before any weight. */
+const RUNNER_BYTES = 120 * 2 ** 20;
+/** Weights packed for the runtime, beside activations and caches that nobody has computed yet. */
+const HEADROOM = 1.25;
+
+/** What hosting `bytes` of a model's files is likely to take; 0 where nothing is known. */
+export const bytesNeeded = (bytes: number): number => (bytes === 0 ? 0 : RUNNER_BYTES + Math.ceil(bytes * HEADROOM));
+
+interface Room {
+  readonly node: NodeId;
+  freeBytes: number;
+  guests: number;
+}
+
+export class NodeRooms {
+  readonly #rooms: ReadonlyMap<NodeId, Room>;
+
+  /** Nodes that are being left take nothing, unless there are no others. */
+  constructor(nodes: readonly NodeView[]) {
+    const staying = nodes.filter(({ heartbeat }) => heartbeat.draining !== true);
+    const rooms = (staying.length > 0 ? staying : nodes).map(
+      ({ node, heartbeat }): Room => ({ node, freeBytes: heartbeat.memoryFreeBytes, guests: 0 }),
+    );
+    this.#rooms = new Map(rooms.map((room) => [room.node, room]));
+  }
+
+  get count(): number {
+    return this.#rooms.size;
+  }
+
+  has(node: NodeId): boolean {
+    return this.#rooms.has(node);
+  }
+
+  /** Most free memory first. */
+  freeBytes(): readonly number[] {
+    return [...this.#rooms.values()].map(({ freeBytes }) => freeBytes).toSorted((a, b) => b - a);
+  }
+
+  /** What is there counts against a node; what is open already is missing from its free memory. */
+  hosts(node: NodeId): void {
+    const room = this.#rooms.get(node);
+    if (room !== undefined) room.guests += 1;
+  }
+
+  /** What has been promised and is not open yet. */
+  take(node: NodeId, bytes: number): void {
+    this.hosts(node);
+    const room = this.#rooms.get(node);
+    if (room !== undefined) room.freeBytes -= bytes;
+  }
+
+  /**
+   * The best node for a guest: one where it fits; then the one with the least that it should be apart from; then the fewest guests; then
+   * the most free memory; then by name. Where it fits nowhere the node itself says so, with figures.
+   */
+  choose(bytes: number, apartFrom: ReadonlyMap<NodeId, number>): NodeId | undefined {
+    const misfit = (room: Room) => (room.freeBytes >= bytes ? 0 : 1);
+    const together = (room: Room) => apartFrom.get(room.node) ?? 0;
+    const [best] = [...this.#rooms.values()].toSorted(
+      (a, b) =>
+        misfit(a) - misfit(b) ||
+        together(a) - together(b) ||
+        a.guests - b.guests ||
+        b.freeBytes - a.freeBytes ||
+        (a.node < b.node ? -1 : 1),
+    );
+    return best?.node;
+  }
+}

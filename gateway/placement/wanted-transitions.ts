@@ -1,0 +1,80 @@
+/** How loads and unloads change what is wanted of one model, whoever asks and at whichever gateway. Pure. */
+import type { WantedEntry, WantedLoad, WantedModel } from "../../core/store/placement/wanted-models.ts";
+
+/** A load that has no number yet. */
+export type LoadPlan = Omit<WantedLoad, "number">;
+
+export interface VersionFailure {
+  readonly version: string;
+  readonly reason: string;
+}
+
+export interface StartedLoad {
+  /** undefined: nothing changes. */
+  readonly wanted: WantedModel | undefined;
+  /** Of the load to wait for. */
+  readonly number: number;
+}
+
+/**
+ * What is wanted or on its way already is not loaded again, unless it has failed on its nodes.
+ * @param options.numberMin above every number of this model's replicas that any node holds: a store that was emptied may have forgotten them
+ */
+export function startLoad(
+  entry: WantedEntry | undefined,
+  plan: LoadPlan,
+  options: { readonly numberMin: number; readonly currentFailed: boolean },
+): StartedLoad {
+  const { current, next, failed, gone = [] } = entry?.wanted ?? {};
+  if (next !== undefined && next.fingerprint === plan.fingerprint) return { wanted: undefined, number: next.number };
+  const rest = { ...(current === undefined ? {} : { current }), ...(failed === undefined ? {} : { failed }), gone };
+  if (current !== undefined && current.fingerprint === plan.fingerprint && !options.currentFailed) {
+    return { wanted: next === undefined ? undefined : rest, number: current.number };
+  }
+  const number = Math.max((entry?.version ?? 0) + 1, options.numberMin);
+  return { wanted: { ...rest, next: { ...plan, number } }, number };
+}
+
+/** The load is ready and takes over. */
+export function finishLoad({ current, next, gone }: WantedModel, number: number): WantedModel | undefined {
+  if (next === undefined || next.number !== number) return undefined;
+  const left = [...gone, ...unloaded(current)].filter(({ version }) => !next.versions.includes(version));
+  return { current: next, gone: latestOf(left) };
+}
+
+/** What served goes on serving. */
+export function failLoad(wanted: WantedModel, number: number, failures: readonly VersionFailure[]): WantedModel | undefined {
+  const { current, next, gone } = wanted;
+  if (next === undefined || next.number !== number) return undefined;
+  const failed = { number, versions: [...failures] };
+  if (current !== undefined) return { current, failed, gone };
+  return { failed, gone: latestOf([...gone, ...failures]) };
+}
+
+export function unload({ current, next, gone }: WantedModel): WantedModel | undefined {
+  if (current === undefined && next === undefined) return undefined;
+  return { gone: latestOf([...gone, ...unloaded(current ?? next)]) };
+}
+
+export type LoadOutcome =
+  | { readonly kind: "wanted" }
+  | { readonly kind: "pending" }
+  | { readonly kind: "failed"; readonly versions: readonly VersionFailure[] }
+  /** A newer load or unload has been made. */
+  | { readonly kind: "superseded" };
+
+/** What has become of a load. */
+export function outcomeOf(wanted: WantedModel | undefined, number: number): LoadOutcome {
+  if (wanted?.current?.number === number) return { kind: "wanted" };
+  if (wanted?.next?.number === number) return { kind: "pending" };
+  if (wanted?.failed?.number === number) return { kind: "failed", versions: wanted.failed.versions };
+  return { kind: "superseded" };
+}
+
+const unloaded = (load: WantedLoad | undefined): readonly VersionFailure[] =>
+  (load?.versions ?? []).map((version) => ({ version, reason: "unloaded" }));
+
+/** The last word on each version. */
+function latestOf(failures: readonly VersionFailure[]): VersionFailure[] {
+  return [...new Map(failures.map((failure) => [failure.version, failure])).values()];
+}

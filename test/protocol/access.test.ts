@@ -89,7 +89,7 @@ describe("with API keys", () => {
     }
   });
 
-  test.each(GRPC)("$name asks for the right key", async (method) => {
+  test.each(GRPC)("$name over gRPC asks for the right key", async (method) => {
     using client = new GrpcClient(doors.grpcPort);
     for (const [what, authorization, allowed] of SHOWN) {
       const metadata = authorization === undefined ? {} : { authorization };

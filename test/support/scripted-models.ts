@@ -4,8 +4,8 @@
  */
 import { type ErrorCode, ServingError } from "../../core/errors.ts";
 import type { ParameterValue } from "../../core/messages/infer.ts";
-import type { Tensor } from "../../core/tensor/tensor.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Inference, InferRequest, InferResponse } from "../../gateway/serving/inference.ts";
 import type {
   LoadOverrides,

@@ -12,7 +12,8 @@ import { systemRandom } from "../core/random.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { RunnerHandle } from "../core/wire/runner-handle.ts";
 import { socketWire } from "../core/wire/socket.ts";
-import { GenerationEngine, type GenerationSink } from "../node-agent/engines/generation-engine.ts";
+import { GenerationEngine } from "../node-agent/engines/generation-engine.ts";
+import type { GenerationSink } from "../node-agent/engines/generation-sink.ts";
 import { partitionerCutter } from "../node-agent/models/partitioner-cutter.ts";
 import { processRunners } from "../node-agent/runners/process.ts";
 
@@ -37,6 +38,8 @@ export interface GenerateOptions {
   readonly choices?: number;
   /** None by default: runs to tokensMax. */
   readonly stopIds?: readonly number[];
+  /** Where each choice goes on; only tokens that come after are given. */
+  readonly begun?: GenerationSubmit["begun"];
   readonly onToken?: (token: ChoiceToken) => void;
 }
 
@@ -113,10 +116,11 @@ function generate(
     tokensMax: options.tokensMax,
     stopIds: options.stopIds ?? [],
     sampling: options.sampling ?? GREEDY,
+    begun: options.begun ?? [],
   };
   return new Promise((resolve, reject) => {
     const tokens: ChoiceToken[] = [];
-    let left = choices;
+    let left = choices - request.begun.filter(({ over }) => over).length;
     const sink: GenerationSink = {
       tokens(more) {
         tokens.push(...more);

@@ -8,7 +8,7 @@ import type { LinkStream, StreamEnd } from "../core/link/link.ts";
 import type { AnswerFrame, CancelChoice, ChoiceToken, FinishReason } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import { decodeCancelChoice } from "../core/messages/submit-codec.ts";
-import type { GenerationHandle, GenerationSink } from "./engines/generation-engine.ts";
+import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
 
 /** A reader that has not read for this long is cut off. */
 const UNREAD_MS_MAX = 30_000;

@@ -24,6 +24,15 @@ export interface GenerationSubmit {
   /** Ids that end a choice. The id itself is emitted as its last token. */
   readonly stopIds: readonly number[];
   readonly sampling: SamplingParameters;
+  /** By choice, for a generation that goes on where another lead had to stop; choices beyond the list begin at their beginning. */
+  readonly begun: readonly BegunChoice[];
+}
+
+/** What there is of a choice already. Its tokens are given again to no one: the next one comes at position `outputIds.length`. */
+export interface BegunChoice {
+  readonly outputIds: Int32Array;
+  /** Nothing more is wanted of it. */
+  readonly over: boolean;
 }
 
 /** Asks the agent for a model's text bundle; answered by `part` frames and the stream's end. */

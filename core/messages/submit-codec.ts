@@ -151,8 +151,16 @@ function writeGeneration(writer: ByteWriter, submit: GenerationSubmit): void {
   for (const id of submit.stopIds) writer.i32(id);
   writeSampling(writer, submit.sampling);
   writer.u32(submit.promptIds.length);
-  writer.bytes(new Uint8Array(submit.promptIds.buffer, submit.promptIds.byteOffset, submit.promptIds.byteLength));
+  writer.bytes(bytesOf(submit.promptIds));
+  writer.u8(submit.begun.length);
+  for (const { outputIds, over } of submit.begun) {
+    writer.u8(over ? 1 : 0);
+    writer.u32(outputIds.length);
+    writer.bytes(bytesOf(outputIds));
+  }
 }
+
+const bytesOf = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
 
 function writeSampling(writer: ByteWriter, sampling: SamplingParameters): void {
   writer.f64(sampling.temperature);
@@ -174,7 +182,7 @@ function writeSampling(writer: ByteWriter, sampling: SamplingParameters): void {
 function expectedBytes(body: SubmitBody): number {
   switch (body.kind) {
     case "generate":
-      return 384 + body.promptIds.byteLength;
+      return 384 + body.promptIds.byteLength + body.begun.reduce((sum, { outputIds }) => sum + 5 + outputIds.byteLength, 0);
     case "infer":
       return 384 + inferBytes(body);
     case "text-bundle":
@@ -203,7 +211,8 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
   if (choices === 0 || tokensMax === 0) reader.fail("asks for nothing");
   const stopIds = Array.from({ length: reader.count(reader.u32(), 4) }, () => reader.i32());
   const sampling = readSampling(reader);
-  const ids = reader.bytes(reader.count(reader.u32(), 4) * 4).slice();
+  const promptIds = readIds(reader);
+  const begun = Array.from({ length: reader.u8() }, () => ({ over: readFlag(reader), outputIds: readIds(reader) }));
   return {
     kind: "generate",
     generation,
@@ -211,12 +220,24 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
     tenant,
     remainingMs: remainingMs === NONE ? undefined : remainingMs,
     traceparent,
-    promptIds: new Int32Array(ids.buffer, ids.byteOffset, ids.byteLength / 4),
+    promptIds,
     choices,
     tokensMax,
     stopIds,
     sampling,
+    begun,
   };
+}
+
+function readIds(reader: ByteReader): Int32Array {
+  const bytes = reader.bytes(reader.count(reader.u32(), 4) * 4).slice();
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) reader.fail(`has the flag ${flag} where 0 or 1 belongs`);
+  return flag === 1;
 }
 
 function readSampling(reader: ByteReader): SamplingParameters {

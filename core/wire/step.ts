@@ -41,7 +41,7 @@ export interface DecodeRow {
   readonly token: number;
   /** Tokens in the slot's cache before this run. */
   readonly past: number;
-  /** Output position that is sampled; undefined for an idle row, whose result nobody wants. */
+  /** Output position that is sampled; undefined for a row that only fills the cache, or is idle. */
   readonly position: number | undefined;
 }
 

@@ -99,6 +99,7 @@ async function prepare(request: TextRequest, replica: ReplicaView, deps: Placeme
     tokensMax,
     stopIds: model.bundle.stopIds,
     sampling: request.sampling,
+    begun: [],
   };
   return { model, replica, submit };
 }

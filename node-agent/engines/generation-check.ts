@@ -1,6 +1,6 @@
 /** Is this submit one that the engine can carry out? Gateways check too; this is the last line of defense. Pure. */
 import { ServingError } from "../../core/errors.ts";
-import type { GenerationSubmit } from "../../core/messages/generation.ts";
+import type { BegunChoice, GenerationSubmit } from "../../core/messages/generation.ts";
 
 export interface GenerationLimits {
   readonly model: string;
@@ -12,7 +12,7 @@ export interface GenerationLimits {
 /** @throws ServingError INVALID_ARGUMENT naming what is wrong, and what is possible. */
 export function checkGeneration(submit: GenerationSubmit, limits: GenerationLimits): void {
   const { model, slots, contextLength, vocabSize } = limits;
-  const { promptIds, choices, tokensMax, stopIds } = submit;
+  const { promptIds, choices, tokensMax, stopIds, begun } = submit;
   if (!Number.isSafeInteger(choices) || choices < 1 || choices > slots)
     refuse(`n is ${choices}, model ${model} gives 1 to ${slots} choices at a time`, { param: "n" });
   if (!Number.isSafeInteger(tokensMax) || tokensMax < 1) refuse(`max_tokens is ${tokensMax}, must be at least 1`, { param: "max_tokens" });
@@ -24,9 +24,19 @@ export function checkGeneration(submit: GenerationSubmit, limits: GenerationLimi
     );
   for (const id of promptIds) checkId(id, "prompt", limits);
   for (const id of stopIds) checkId(id, "stop_token_ids", limits);
+  if (begun.length > choices) refuse(`${begun.length} choices have begun, of ${choices}`, { param: "begun" });
+  if (begun.length === choices && begun.every(({ over }) => over)) refuse("every choice is over", { param: "begun" });
+  for (const one of begun) checkBegun(one, submit, limits);
   for (const [id] of submit.sampling.logitBias) {
     if (!isId(id, vocabSize)) refuse(`logit_bias names token ${id}, model ${model} has 0 to ${vocabSize - 1}`, { param: "logit_bias" });
   }
+}
+
+/** Whoever asks knows that such a choice has ended: there is nothing to generate, and no event would say so. */
+function checkBegun({ outputIds, over }: BegunChoice, { promptIds, tokensMax, stopIds }: GenerationSubmit, limits: GenerationLimits): void {
+  for (const id of outputIds) checkId(id, "begun", limits);
+  const full = outputIds.length >= tokensMax || promptIds.length + outputIds.length >= limits.contextLength;
+  if (!over && (full || stopIds.includes(outputIds.at(-1) ?? -1))) refuse("a choice that has begun is at its end", { param: "begun" });
 }
 
 const isId = (id: number, vocabSize: number): boolean => Number.isSafeInteger(id) && id >= 0 && id < vocabSize;

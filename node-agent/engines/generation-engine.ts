@@ -1,48 +1,22 @@
-/** The lead of a replica at work: takes generations in, submits the scheduler's steps to the stages, hands tokens out. */
+/**
+ * The lead of a replica at work: takes generations in, submits the scheduler's steps to the stages, hands tokens out. When the
+ * stages are lost its generations wait for new ones, which build the caches again from the ids that the scheduler keeps.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { ChoiceToken, FinishReason, GenerationSubmit } from "../../core/messages/generation.ts";
+import type { GenerationSubmit } from "../../core/messages/generation.ts";
 import type { StepResult } from "../../core/wire/step.ts";
 import type { Pipeline } from "../../core/wire/wire.ts";
 import { createCounters, type GenerationCounters } from "../generation/generation-counters.ts";
 import type { GenerationEvent } from "../generation/generation-event.ts";
-import { GenerationScheduler, type SchedulerOptions } from "../generation/generation-scheduler.ts";
-import { CANARY } from "./canary.ts";
+import { GenerationScheduler } from "../generation/generation-scheduler.ts";
+import { Strikes } from "../generation/strikes.ts";
+import { CANARY, canaryPassed } from "./canary.ts";
+import { DeadlineTimer } from "./deadline-timer.ts";
+import { type EngineOptions, schedulerOptions } from "./engine-options.ts";
 import { checkGeneration } from "./generation-check.ts";
+import type { GenerationHandle, GenerationSink } from "./generation-sink.ts";
 import { StepWatchdog } from "./step-watchdog.ts";
-
-/** Where a generation's events go, in order. Called from the loop: must neither block nor throw. */
-export interface GenerationSink {
-  /** Of one step; each position of each choice exactly once, ascending. */
-  tokens(tokens: readonly ChoiceToken[]): void;
-  /** The choice has all its tokens. */
-  finished(choice: number, reason: FinishReason): void;
-  /** The generation as a whole has failed; nothing follows. */
-  failed(error: ServingError): void;
-}
-
-/** Everything here may be called at any time, after the end too. After a cancel the sink is not called any more. */
-export interface GenerationHandle {
-  cancel(): void;
-  cancelChoice(choice: number): void;
-  /** No further tokens are computed until `resume`; those under way still come. */
-  pause(): void;
-  resume(): void;
-}
-
-export interface EngineOptions {
-  /** For messages. */
-  readonly model: string;
-  readonly stages: number;
-  readonly slots: number;
-  readonly contextLength: number;
-  readonly vocabSize: number;
-  readonly decodeRowsMin: number;
-  /** Choices that may wait for a slot; 4 per slot unless said. */
-  readonly queueMax?: number;
-  /** See SchedulerOptions; 50 ms and 100 ms unless said. */
-  readonly prefillBudgetMs?: SchedulerOptions["prefillBudgetMs"];
-}
 
 export interface EngineDeps {
   readonly clock: Clock;
@@ -60,17 +34,18 @@ export interface EngineLoad {
 interface Running {
   readonly epoch: number;
   readonly pipeline: Pipeline;
-  readonly scheduler: GenerationScheduler;
   readonly watchdog: StepWatchdog;
 }
 
 interface Entry {
   readonly sink: GenerationSink;
+  /** Whether it waits for new stages when these are lost; a canary says something of these alone. */
+  readonly survives: boolean;
   choicesLeft: number;
 }
 
-const QUEUED_PER_SLOT = 4;
-const PREFILL_BUDGET_MS = { besideDecode: 50, alone: 100 };
+/** Generations whose stages do not come back for so long are given up: others may have stages for them. */
+const REPAIR_MS_MAX = 20_000;
 
 export class GenerationEngine {
   readonly #options: EngineOptions;
@@ -78,9 +53,13 @@ export class GenerationEngine {
   readonly #onStuck: (why: ServingError) => void;
   readonly #counters = createCounters();
   readonly #entries = new Map<number, Entry>();
+  readonly #strikes = new Strikes();
+  readonly #deadlines: DeadlineTimer;
+  #scheduler: GenerationScheduler;
   #running: Running | undefined;
   #lastKey = 0;
-  #deadline: { readonly dueMs: number; readonly takeBack: () => void } | undefined;
+  /** Runs from a loss of stages until there is a token again. */
+  #takeBackGivingUp: (() => void) | undefined;
 
   /** @throws ServingError INVALID_ARGUMENT when there are fewer slots than a decode run needs rows. */
   constructor(options: EngineOptions, deps: EngineDeps) {
@@ -93,6 +72,8 @@ export class GenerationEngine {
     this.#options = options;
     this.#clock = deps.clock;
     this.#onStuck = deps.onStuck ?? (() => {});
+    this.#deadlines = new DeadlineTimer(deps.clock, () => this.#expire());
+    this.#scheduler = new GenerationScheduler(schedulerOptions(options), this.#counters);
   }
 
   get counters(): GenerationCounters {
@@ -100,35 +81,47 @@ export class GenerationEngine {
   }
 
   load(): EngineLoad {
-    const scheduler = this.#running?.scheduler;
-    return { slots: this.#options.slots, busySlots: scheduler?.busySlots ?? 0, queued: scheduler?.queued ?? 0 };
+    return { slots: this.#options.slots, busySlots: this.#scheduler.busySlots, queued: this.#scheduler.queued };
   }
 
-  /** From now on steps go to this pipeline, whose slots are empty; its listener's results come to `onResult`. */
+  /**
+   * From now on steps go to this pipeline, whose slots are empty; its listener's results come to `onResult`. What has waited for
+   * it begins with the canary, or with the next submit.
+   */
   attach(pipeline: Pipeline, epoch: number): void {
-    if (this.#running !== undefined)
-      this.broken(this.#unavailable(`the stages of model ${this.#options.model} were connected anew; try again`));
-    const { stages, slots, contextLength, decodeRowsMin } = this.#options;
-    const queueMax = this.#options.queueMax ?? QUEUED_PER_SLOT * slots;
-    const prefillBudgetMs = this.#options.prefillBudgetMs ?? PREFILL_BUDGET_MS;
-    const scheduler = new GenerationScheduler(
-      { epoch, stages, slots, contextLength, decodeRowsMin, queueMax, prefillBudgetMs },
-      this.#counters,
-    );
+    this.lost(this.#unavailable(`the stages of model ${this.#options.model} were connected anew; try again`), { died: false });
     const watchdog = new StepWatchdog(this.#clock, (limitMs) =>
       this.#fault(`a step of model ${this.#options.model} took over ${Math.round(limitMs)} ms`),
     );
-    this.#running = { epoch, pipeline, scheduler, watchdog };
+    this.#scheduler.restart(epoch);
+    this.#running = { epoch, pipeline, watchdog };
   }
 
-  /** The stages are gone: closes the pipeline and fails all that runs or waits with this error. Submits are refused until the next `attach`. */
-  broken(error: ServingError): void {
+  /**
+   * The stages are gone: closes the pipeline. Submits are refused until the next `attach`; what runs waits for it, and fails with
+   * this error when it is not there in time.
+   */
+  lost(error: ServingError, { died }: { readonly died: boolean }): void {
     const running = this.#running;
+    if (running === undefined) return;
     this.#running = undefined;
-    this.#deadline?.takeBack();
-    this.#deadline = undefined;
-    running?.watchdog.stop();
-    running?.pipeline.close();
+    running.watchdog.stop();
+    running.pipeline.close();
+    const runs = this.#scheduler.restart(running.epoch);
+    const poison = died ? this.#strikes.strike(runs) : new Set<number>();
+    for (const [key, { survives }] of [...this.#entries]) {
+      if (poison.has(key)) this.#fail(key, this.#poisonous());
+      else if (!survives) this.#fail(key, error);
+    }
+    if (this.#entries.size > 0) this.#takeBackGivingUp ??= this.#clock.after(REPAIR_MS_MAX, () => this.broken(error));
+  }
+
+  /** There is no more to wait for: closes the pipeline and fails all that runs or waits with this error. */
+  broken(error: ServingError): void {
+    this.lost(error, { died: false });
+    this.#deadlines.stop();
+    this.#stagesAreBack();
+    this.#scheduler = new GenerationScheduler(schedulerOptions(this.#options), this.#counters);
     const entries = [...this.#entries.values()];
     this.#entries.clear();
     for (const { sink } of entries) sink.failed(error);
@@ -140,13 +133,14 @@ export class GenerationEngine {
     if (running === undefined || result.epoch !== running.epoch) return;
     let events: readonly GenerationEvent[];
     try {
-      events = running.scheduler.completed(result);
+      events = this.#scheduler.completed(result);
     } catch (thrown) {
       this.#fault(`the stages of model ${this.#options.model} answered what no step asked for`, thrown);
       return;
     }
-    running.watchdog.watch(running.scheduler.oldestStepMs());
-    this.#submitSteps(running); // first, so that the stages have work while tokens go out
+    if (events.length > 0) this.#stagesAreBack();
+    running.watchdog.watch(this.#scheduler.oldestStepMs());
+    this.#submitSteps(); // first, so that the stages have work while tokens go out
     this.#deliver(events);
   };
 
@@ -156,14 +150,13 @@ export class GenerationEngine {
    */
   submit(submit: GenerationSubmit, sink: GenerationSink): GenerationHandle {
     checkGeneration(submit, this.#options);
-    const running = this.#running;
-    if (running === undefined) throw this.#unavailable(`model ${this.#options.model} has no stages at the moment; try again`);
-    if (!running.scheduler.hasRoomFor(submit.choices)) {
+    if (this.#running === undefined) throw this.#noStages();
+    if (!this.#scheduler.hasRoomFor(submit.choices)) {
       const { slots, queued } = this.load();
       const message = `model ${this.#options.model} is full: ${slots} slots are taken and ${queued} choices wait; try again later`;
       throw new ServingError("RESOURCE_EXHAUSTED", message, { reason: "queue_full" });
     }
-    return this.#start(running, submit, sink);
+    return this.#start(submit, sink, { survives: true });
   }
 
   /**
@@ -171,42 +164,27 @@ export class GenerationEngine {
    * @returns when both have come back. @throws ServingError UNAVAILABLE when the stages are lost; the signal's reason when that aborts.
    */
   canary(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const running = this.#running;
-      if (signal.aborted) return reject(signal.reason);
-      if (running === undefined) return reject(this.#unavailable(`model ${this.#options.model} has no stages at the moment; try again`));
-      const onAbort = () => {
-        handle.cancel();
-        reject(signal.reason);
-      };
-      const settle = (act: () => void) => {
-        signal.removeEventListener("abort", onAbort);
-        act();
-      };
-      const sink = { tokens: () => {}, finished: () => settle(resolve), failed: (error: ServingError) => settle(() => reject(error)) };
-      const handle = this.#start(running, CANARY, sink);
-      signal.addEventListener("abort", onAbort, { once: true });
-    });
+    if (this.#running === undefined) return Promise.reject(this.#noStages());
+    return canaryPassed((sink) => this.#start(CANARY, sink, { survives: false }), signal);
   }
 
-  #start(running: Running, submit: GenerationSubmit, sink: GenerationSink): GenerationHandle {
+  #start(submit: GenerationSubmit, sink: GenerationSink, { survives }: Pick<Entry, "survives">): GenerationHandle {
     const key = ++this.#lastKey;
     const nowMs = this.#clock.now();
-    const { tenant, promptIds, choices, tokensMax, stopIds, sampling, remainingMs } = submit;
+    const { choices, begun, remainingMs } = submit;
     const deadlineMs = remainingMs === undefined ? undefined : nowMs + remainingMs;
-    this.#entries.set(key, { sink, choicesLeft: choices });
-    running.scheduler.offer({ key, tenant, promptIds, choices, tokensMax, stopIds, sampling, deadlineMs }, nowMs);
-    this.#submitSteps(running);
-    this.#awaitDeadline(deadlineMs);
+    this.#entries.set(key, { sink, survives, choicesLeft: choices - begun.filter(({ over }) => over).length });
+    this.#scheduler.offer({ ...submit, key, deadlineMs }, nowMs);
+    this.#submitSteps();
+    this.#deadlines.await(deadlineMs);
     return this.#handle(key);
   }
 
   #handle(key: number): GenerationHandle {
     const change = (act: (scheduler: GenerationScheduler) => void) => {
-      const running = this.#running;
-      if (running === undefined || !this.#entries.has(key)) return;
-      act(running.scheduler);
-      this.#submitSteps(running);
+      if (!this.#entries.has(key)) return;
+      act(this.#scheduler);
+      this.#submitSteps();
     };
     return {
       cancel: () =>
@@ -220,18 +198,23 @@ export class GenerationEngine {
         }),
       pause: () => change((scheduler) => scheduler.pause(key)),
       resume: () => change((scheduler) => scheduler.resume(key)),
+      park: () => change((scheduler) => scheduler.park(key)),
     };
   }
 
-  #submitSteps(running: Running): void {
+  #submitSteps(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    const scheduler = this.#scheduler;
     try {
-      const wasIdle = running.scheduler.oldestStepMs() === undefined;
+      const wasIdle = scheduler.oldestStepMs() === undefined;
       const nowMs = this.#clock.now();
-      for (let step = running.scheduler.next(nowMs); step !== undefined; step = running.scheduler.next(nowMs))
-        running.pipeline.submit(step);
-      if (wasIdle) running.watchdog.watch(running.scheduler.oldestStepMs());
-    } catch (thrown) {
-      this.#fault(`planning a step of model ${this.#options.model} failed`, thrown);
+      for (let step = scheduler.next(nowMs); step !== undefined; step = scheduler.next(nowMs)) running.pipeline.submit(step);
+      if (wasIdle) running.watchdog.watch(scheduler.oldestStepMs());
+    } catch (cause) {
+      const why = new ServingError("UNAVAILABLE", `planning a step of model ${this.#options.model} failed; try again`, { cause });
+      this.broken(why); // a scheduler that errs errs again
+      this.#onStuck(why);
     }
   }
 
@@ -271,29 +254,41 @@ export class GenerationEngine {
     if (entry.choicesLeft === 0) this.#entries.delete(key);
   }
 
-  /** One timer, for the earliest deadline. */
-  #awaitDeadline(dueMs: number | undefined): void {
-    if (dueMs === undefined || (this.#deadline !== undefined && this.#deadline.dueMs <= dueMs)) return;
-    this.#deadline?.takeBack();
-    const takeBack = this.#clock.after(dueMs - this.#clock.now(), () => {
-      this.#deadline = undefined;
-      const running = this.#running;
-      if (running === undefined) return;
-      const events = running.scheduler.expire(this.#clock.now());
-      this.#submitSteps(running);
-      this.#deliver(events);
-      this.#awaitDeadline(running.scheduler.nextDeadlineMs());
-    });
-    this.#deadline = { dueMs, takeBack };
+  #expire(): void {
+    const events = this.#scheduler.expire(this.#clock.now());
+    this.#submitSteps();
+    this.#deliver(events);
+    this.#deadlines.await(this.#scheduler.nextDeadlineMs());
+  }
+
+  #fail(key: number, error: ServingError): void {
+    const entry = this.#entries.get(key);
+    this.#entries.delete(key);
+    this.#scheduler.cancel(key);
+    entry?.sink.failed(error);
+  }
+
+  #stagesAreBack(): void {
+    this.#takeBackGivingUp?.();
+    this.#takeBackGivingUp = undefined;
   }
 
   #fault(message: string, cause?: unknown): void {
     const why = new ServingError("UNAVAILABLE", `${message}; try again`, { cause });
-    this.broken(why);
+    this.lost(why, { died: true });
     this.#onStuck(why);
+  }
+
+  #noStages(): ServingError {
+    return this.#unavailable(`model ${this.#options.model} has no stages at the moment; try again`);
   }
 
   #unavailable(message: string): ServingError {
     return new ServingError("UNAVAILABLE", message, { reason: "no_stages" });
+  }
+
+  #poisonous(): ServingError {
+    const message = `model ${this.#options.model} died twice at the same token of this request: it is not tried again`;
+    return new ServingError("INTERNAL", message, { reason: "poison_request" });
   }
 }

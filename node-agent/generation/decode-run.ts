@@ -16,6 +16,8 @@ export interface PlannedDecode {
   /** Whose row is at the same index; undefined: an idle row. */
   readonly sequences: readonly (Sequence | undefined)[];
   readonly rowsIdle: number;
+  /** Rows that are sampled; the others that are not idle feed tokens that are known. */
+  readonly rowsWanted: number;
 }
 
 export const DUMMY_TOKEN = 0;
@@ -33,10 +35,13 @@ export function planDecode(table: SlotTable, batch: MicroBatch, rowsMin: number)
   const rows: DecodeRow[] = [];
   const sequences: (Sequence | undefined)[] = [];
   let rowsIdle = 0;
+  let rowsWanted = 0;
   for (let slot = first; slot <= last; slot++) {
     const owner = table.owner(slot);
     if (owner !== undefined && decoding.includes(owner)) {
-      rows.push({ token: owner.newestToken, past: owner.cached, position: owner.emitted });
+      const row = nextRow(owner);
+      if (row.position !== undefined) rowsWanted += 1;
+      rows.push(row);
       sequences.push(owner);
       owner.cached += 1;
     } else {
@@ -46,7 +51,15 @@ export function planDecode(table: SlotTable, batch: MicroBatch, rowsMin: number)
       rowsIdle += 1;
     }
   }
-  return { run: { kind: "decode", firstSlot: first, rows }, sequences, rowsIdle };
+  return { run: { kind: "decode", firstSlot: first, rows }, sequences, rowsIdle, rowsWanted };
+}
+
+/** Feeds the first output token that is not cached; what follows the newest one is sampled. */
+function nextRow({ generation, cached, outputIds }: Sequence): DecodeRow {
+  const fed = cached - generation.offer.promptIds.length;
+  const token = outputIds[fed];
+  assert(token !== undefined, "a sequence that decodes has a token that is not cached");
+  return { token, past: cached, position: fed + 1 === outputIds.length ? outputIds.length : undefined };
 }
 
 /** Whether the slot below costs an added idle row less than the one above: attention reads what a slot holds. */

@@ -8,6 +8,8 @@ export interface GenerationCounters {
   readonly tokensPrefilled: number;
   /** Rows of decode runs that belong to a sequence. */
   readonly tokensDecoded: number;
+  /** Of those, tokens that were known: a cache was built again. */
+  readonly tokensReplayed: number;
   /** Rows of decode runs that belong to nobody. */
   readonly rowsIdle: number;
   /** Slots copied, to close holes, to even out micro-batches and to share prompts. */
@@ -29,6 +31,7 @@ export function createCounters(): MutableCounters {
     decodeRuns: 0,
     tokensPrefilled: 0,
     tokensDecoded: 0,
+    tokensReplayed: 0,
     rowsIdle: 0,
     copies: 0,
     tokensCopied: 0,

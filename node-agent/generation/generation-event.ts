@@ -12,8 +12,9 @@ export type GenerationEvent =
 /** Why a sequence ends with its newest token; undefined: it goes on. */
 export function finishReason(sequence: Sequence, contextLength: number): FinishReason | undefined {
   const { offer } = sequence.generation;
-  if (offer.stopIds.includes(sequence.newestToken)) return "stop";
-  if (sequence.emitted >= offer.tokensMax) return "length";
-  if (offer.promptIds.length + sequence.emitted >= contextLength) return "length";
+  const { outputIds } = sequence;
+  if (offer.stopIds.includes(outputIds.at(-1) ?? -1)) return "stop";
+  if (outputIds.length >= offer.tokensMax) return "length";
+  if (offer.promptIds.length + outputIds.length >= contextLength) return "length";
   return undefined;
 }

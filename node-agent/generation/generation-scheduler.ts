@@ -1,6 +1,6 @@
 /**
- * Decides what the stages of a replica do next: which prompts get slots, which prefill chunk runs, which rows decode. One
- * scheduler serves one epoch; the engine submits its steps and brings back their results. Pure.
+ * Decides what the stages of a replica do next: which prompts get slots, which prefill chunk runs, which rows decode. The engine
+ * submits its steps and brings back their results. It outlives the stages: with new ones, what held a slot goes on where it was. Pure.
  *
  * What holds between calls (`check` asserts it):
  * - All bookkeeping is as after every submitted step. Stages run steps in the order of submission, so a slot may be copied,
@@ -12,46 +12,40 @@
  */
 import { assert } from "../../core/errors.ts";
 import type { Admission, SlotCopy, Step, StepResult, StepToken } from "../../core/wire/step.ts";
+import { admissionOf, enterSlot } from "./admission.ts";
 import { planDecode } from "./decode-run.ts";
 import type { MutableCounters } from "./generation-counters.ts";
 import { finishReason, type GenerationEvent } from "./generation-event.ts";
-import { chooseSlot, createMicroBatches, hasDecoding, type MicroBatch } from "./micro-batch.ts";
-import { planPrefill, sharedPrompt, sharedTokens } from "./prefill-run.ts";
+import { createMicroBatches, hasDecoding, type MicroBatch, nextToDecode } from "./micro-batch.ts";
+import { planPrefill } from "./prefill-run.ts";
 import { choosePrompt } from "./prompt-order.ts";
 import { RunCosts } from "./run-costs.ts";
-import { checkGenerations, createGeneration, type Generation, type GenerationOffer, type Sequence } from "./sequence.ts";
+import type { SchedulerOptions } from "./scheduler-options.ts";
+import {
+  checkGenerations,
+  createGeneration,
+  earliestDeadlineMs,
+  type Generation,
+  type GenerationOffer,
+  promptLeft,
+  type Sequence,
+} from "./sequence.ts";
 import { moveThatPays } from "./slot-moves.ts";
 import { SlotTable } from "./slot-table.ts";
 import { type StepInFlight, StepsInFlight } from "./steps-in-flight.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
-export interface SchedulerOptions {
-  readonly epoch: number;
-  readonly stages: number;
-  readonly slots: number;
-  /** Positions of a slot: prompt and output tokens together. */
-  readonly contextLength: number;
-  /** Fewest rows of a decode run, at most as many as slots. */
-  readonly decodeRowsMin: number;
-  /** Sequences that may wait beyond those for which a slot is free. */
-  readonly queueMax: number;
-  /** Longest time of a prefill chunk on its slowest stage, beside decoding sequences and when nothing decodes. */
-  readonly prefillBudgetMs: { readonly besideDecode: number; readonly alone: number };
-}
-
-const NO_IDS = new Int32Array(0);
-
 export class GenerationScheduler {
   readonly #options: SchedulerOptions;
   readonly #counters: MutableCounters;
-  readonly #table: SlotTable;
-  readonly #batches: readonly MicroBatch[];
-  readonly #waiting = new WaitingLine();
-  readonly #inFlight: StepsInFlight;
+  #table: SlotTable;
+  #batches: readonly MicroBatch[];
+  #waiting = new WaitingLine();
+  #inFlight: StepsInFlight;
   readonly #costs = new RunCosts();
   readonly #generations = new Map<number, Generation>();
-  /** Whose turn to decode is next, among micro-batches that are ready. */
-  #turn = 0;
+  /** Who decoded last. */
+  #turn: MicroBatch | undefined;
   #chunkSinceDecode = false;
 
   constructor(options: SchedulerOptions, counters: MutableCounters) {
@@ -82,7 +76,23 @@ export class GenerationScheduler {
     assert(!this.#generations.has(offer.key), `generation ${offer.key} is offered once`);
     const generation = createGeneration(offer, nowMs);
     this.#generations.set(offer.key, generation);
-    for (const sequence of generation.sequences) this.#waiting.add(sequence);
+    for (const sequence of generation.sequences) if (sequence.phase === "queued") this.#waiting.add(sequence);
+  }
+
+  /**
+   * The stages are new and empty: steps under way never come back, and what held a slot waits for one again, in the old order.
+   * @returns what was under way, see StepsInFlight
+   */
+  restart(epoch: number): ReadonlyMap<Sequence, number> {
+    const { slots, stages } = this.#options;
+    const runs = this.#inFlight.runs();
+    this.#table = new SlotTable(slots);
+    this.#batches = createMicroBatches(slots, stages);
+    this.#inFlight = new StepsInFlight(epoch);
+    this.#waiting = new WaitingLine();
+    this.#chunkSinceDecode = false;
+    for (const { sequences } of this.#generations.values()) for (const sequence of sequences) this.#queueAgain(sequence);
+    return runs;
   }
 
   /** Ends all choices that have not ended: no event of theirs follows. */
@@ -105,16 +115,26 @@ export class GenerationScheduler {
 
   resume(key: number): void {
     const generation = this.#generations.get(key);
-    if (generation !== undefined) generation.paused = false;
+    if (generation === undefined) return;
+    generation.paused = false;
+    for (const sequence of generation.sequences) if (sequence.phase === "parked") this.#queueAgain(sequence);
+  }
+
+  /** Gives the slots of a paused generation away unless it has runs under way; resumed, it waits for others and builds its cache again. */
+  park(key: number): void {
+    const generation = this.#generations.get(key);
+    const underWay = this.#inFlight.runs();
+    if (generation?.paused !== true || generation.sequences.some((sequence) => underWay.has(sequence))) return;
+    for (const sequence of generation.sequences) {
+      if (sequence.phase === "queued") this.#waiting.remove(sequence);
+      else if (sequence.slot !== undefined) this.#table.leave(sequence);
+      if (sequence.phase !== "ended") sequence.phase = "parked";
+    }
   }
 
   /** When the earliest deadline is; undefined: there is none. */
   nextDeadlineMs(): number | undefined {
-    let earliest: number | undefined;
-    for (const { offer } of this.#generations.values()) {
-      if (offer.deadlineMs !== undefined && (earliest === undefined || offer.deadlineMs < earliest)) earliest = offer.deadlineMs;
-    }
-    return earliest;
+    return earliestDeadlineMs(this.#generations.values());
   }
 
   /** Ends generations whose deadline has come. */
@@ -144,7 +164,7 @@ export class GenerationScheduler {
       const chunk = this.#prefillStep(nowMs, decoding);
       if (chunk !== undefined) return chunk;
     }
-    const batch = this.#nextBatch();
+    const batch = nextToDecode(this.#batches, this.#turn, this.#table);
     if (batch !== undefined) return this.#decodeStep(batch);
     if (this.#inFlight.count === 0 && this.#table.hasReleases()) return this.#submit({ kind: "none" }, { kind: "none" }, [], []);
     return undefined;
@@ -195,24 +215,27 @@ export class GenerationScheduler {
     const admissions: Admission[] = [];
     if (sequence.phase === "queued") this.#admit(sequence, nowMs, { copies, admissions });
     const { besideDecode, alone } = this.#options.prefillBudgetMs;
+    const past = sequence.cached;
     const run = planPrefill(sequence, this.#costs.chunkTokens(decoding ? besideDecode : alone));
+    if (promptLeft(sequence) === 0 && sequence.outputIds.length > 0) sequence.phase = "decoding";
     const tokens = run.tokens.length;
     this.#chunkSinceDecode = true;
     this.#counters.prefillRuns += 1;
     this.#counters.tokensPrefilled += tokens;
-    return this.#submit(run, { kind: "prefill", sequence, tokens, samples: run.sample !== undefined }, copies, admissions, releases);
+    return this.#submit(run, { kind: "prefill", sequence, past, tokens, samples: run.sample !== undefined }, copies, admissions, releases);
   }
 
   #decodeStep(batch: MicroBatch): Step {
     const releases = this.#table.takeReleases(); // before the move: its copy still reads the slot that it leaves
     const copy = moveThatPays(this.#table, batch, this.#batches);
-    const { run, sequences, rowsIdle } = planDecode(this.#table, batch, this.#options.decodeRowsMin);
-    const rowsWanted = sequences.length - rowsIdle;
+    const { run, sequences, rowsIdle, rowsWanted } = planDecode(this.#table, batch, this.#options.decodeRowsMin);
     batch.inFlight = true;
+    this.#turn = batch;
     this.#chunkSinceDecode = false;
     this.#counters.decodeRuns += 1;
-    this.#counters.tokensDecoded += rowsWanted;
+    this.#counters.tokensDecoded += sequences.length - rowsIdle;
     this.#counters.rowsIdle += rowsIdle;
+    this.#counters.tokensReplayed += sequences.length - rowsIdle - rowsWanted;
     const record = { kind: "decode", batch, firstSlot: run.firstSlot, sequences, rowsWanted } as const;
     return this.#submit(run, record, copy === undefined ? [] : [copy], [], releases);
   }
@@ -227,49 +250,34 @@ export class GenerationScheduler {
     this.#counters.steps += 1;
     this.#counters.copies += copies.length;
     for (const copy of copies) this.#counters.tokensCopied += copy.tokens;
-    return { epoch: this.#options.epoch, step: this.#inFlight.add(record), releases, copies, admissions, run };
-  }
-
-  /** The micro-batch after the one that ran last, or the next behind it that can run. */
-  #nextBatch(): MicroBatch | undefined {
-    const count = this.#batches.length;
-    for (let ahead = 0; ahead < count; ahead++) {
-      const index = (this.#turn + ahead) % count;
-      const batch = this.#batches[index];
-      if (batch === undefined || batch.inFlight || !hasDecoding(batch, this.#table)) continue;
-      this.#turn = (index + 1) % count;
-      return batch;
-    }
-    return undefined;
+    return { ...this.#inFlight.add(record), releases, copies, admissions, run };
   }
 
   #admit(sequence: Sequence, nowMs: number, step: { readonly copies: SlotCopy[]; readonly admissions: Admission[] }): void {
-    const slot = chooseSlot(this.#table, this.#batches);
-    assert(slot !== undefined, "a sequence is admitted when a slot is free");
-    const { offer, arrivedMs } = sequence.generation;
-    const shared = sharedPrompt(sequence);
-    if (shared.kind === "copy" && shared.sibling.slot !== undefined) {
-      sequence.cached = sharedTokens(offer.promptIds.length);
-      step.copies.push({ from: shared.sibling.slot, to: slot, tokens: sequence.cached });
-    }
     this.#waiting.enter(sequence);
-    this.#table.take(slot, sequence);
-    sequence.phase = "prefilling";
-    const { sampling } = offer;
-    const promptIds = sampling.repetitionPenalty === 1 ? NO_IDS : offer.promptIds;
-    step.admissions.push({ slot, choice: sequence.choice, sampling, promptIds, outputIds: NO_IDS });
+    const copy = enterSlot(sequence, this.#table, this.#batches);
+    if (copy !== undefined) step.copies.push(copy);
+    step.admissions.push(admissionOf(sequence));
     this.#counters.admitted += 1;
-    this.#counters.queueWaitMs += nowMs - arrivedMs;
+    this.#counters.queueWaitMs += nowMs - sequence.generation.arrivedMs;
+  }
+
+  #queueAgain(sequence: Sequence): void {
+    if (sequence.phase === "ended" || (sequence.phase === "parked" && sequence.generation.paused)) return;
+    sequence.slot = undefined;
+    sequence.cached = 0;
+    sequence.phase = "queued";
+    this.#waiting.add(sequence);
   }
 
   #takeToken(sequence: Sequence | undefined, token: StepToken, events: GenerationEvent[]): void {
     assert(sequence !== undefined, `slot ${token.slot} was asked for a token`);
     if (sequence.phase === "ended") return;
-    assert(token.position === sequence.emitted, `position ${sequence.emitted} comes next, not ${token.position}`);
+    const { outputIds } = sequence;
+    assert(token.position === outputIds.length, `position ${outputIds.length} comes next, not ${token.position}`);
     const { offer } = sequence.generation;
     sequence.phase = "decoding";
-    sequence.emitted += 1;
-    sequence.newestToken = token.id;
+    outputIds.push(token.id);
     this.#counters.tokensEmitted += 1;
     const { position, id, logprob, topLogprobs } = token;
     events.push({ kind: "token", key: offer.key, token: { choice: sequence.choice, position, id, logprob, topLogprobs } });
@@ -282,7 +290,7 @@ export class GenerationScheduler {
   #end(sequence: Sequence): boolean {
     if (sequence.phase === "ended") return false;
     if (sequence.phase === "queued") this.#waiting.remove(sequence);
-    else this.#table.leave(sequence);
+    else if (sequence.slot !== undefined) this.#table.leave(sequence);
     sequence.phase = "ended";
     const { generation } = sequence;
     generation.live -= 1;

@@ -54,6 +54,16 @@ export function hasDecoding(batch: MicroBatch, table: SlotTable): boolean {
   return false;
 }
 
+/** The micro-batch after `last`, or the next behind it that can run. */
+export function nextToDecode(batches: readonly MicroBatch[], last: MicroBatch | undefined, table: SlotTable): MicroBatch | undefined {
+  const from = last === undefined ? 0 : batches.indexOf(last) + 1;
+  for (let ahead = 0; ahead < batches.length; ahead++) {
+    const batch = batches[(from + ahead) % batches.length];
+    if (batch !== undefined && !batch.inFlight && hasDecoding(batch, table)) return batch;
+  }
+  return undefined;
+}
+
 /**
  * A free slot for a new sequence: in the micro-batch with the fewest sequences, inside the range that those occupy where it has
  * a hole, else next to it, so that runs stay dense. `among` narrows the choice of micro-batches.

@@ -18,15 +18,19 @@ export function planPrefill(sequence: Sequence, chunkTokens: number): PrefillRun
   if (prompt.length === 1) {
     sequence.cached = 1;
     const tokens = Int32Array.of(prompt[0] ?? DUMMY_TOKEN, DUMMY_TOKEN);
-    return { kind: "prefill", slot, past, tokens, sample: { row: 0, position: 0 } };
+    return { kind: "prefill", slot, past, tokens, sample: sampleOf(sequence, 0) };
   }
   const left = promptLeft(sequence);
   assert(left >= RUN_TOKENS_MIN, `a prompt never has a lone token left, but ${left}`);
   const count = left <= chunkTokens + 1 ? left : chunkTokens;
   sequence.cached = past + count;
-  const sample = count === left ? { row: count - 1, position: 0 } : undefined;
+  const sample = count === left ? sampleOf(sequence, count - 1) : undefined;
   return { kind: "prefill", slot, past, tokens: prompt.subarray(past, past + count), sample };
 }
+
+/** A prompt whose first output token is known has nothing to sample. */
+const sampleOf = ({ outputIds }: Sequence, row: number): PrefillRun["sample"] =>
+  outputIds.length === 0 ? { row, position: 0 } : undefined;
 
 /**
  * Choices of one generation share their prompt: a slot gets it by copying a sibling's first `sharedTokens` positions, which hold

@@ -1,5 +1,6 @@
 /** A generation as its lead knows it, and its choices: what the scheduler moves between the waiting line, slots and steps. Pure. */
 import { assert } from "../../core/errors.ts";
+import type { BegunChoice } from "../../core/messages/generation.ts";
 import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
 
 export interface GenerationOffer {
@@ -13,6 +14,8 @@ export interface GenerationOffer {
   readonly tokensMax: number;
   readonly stopIds: readonly number[];
   readonly sampling: SamplingParameters;
+  /** By choice; see GenerationSubmit. */
+  readonly begun: readonly BegunChoice[];
   /** On the clock of `nowMs`; undefined: none. */
   readonly deadlineMs: number | undefined;
 }
@@ -26,7 +29,8 @@ export interface Generation {
   paused: boolean;
 }
 
-export type SequencePhase = "queued" | "prefilling" | "decoding" | "ended";
+/** `parked`: paused for so long that its slot was given to others. */
+export type SequencePhase = "queued" | "parked" | "prefilling" | "decoding" | "ended";
 
 /** One choice of a generation. */
 export interface Sequence {
@@ -38,25 +42,21 @@ export interface Sequence {
   slot: number | undefined;
   /** Its tokens in the slot once every submitted step has run: the `past` of its next run. */
   cached: number;
-  /** Output tokens that came back: the position of the next one. */
-  emitted: number;
-  /** The newest output token, to be fed next. */
-  newestToken: number;
+  /**
+   * Output tokens that are known: the next one has position `outputIds.length`. Those that are not cached yet are fed by decode
+   * runs, one after another, and only the newest one's row is sampled: a cache that is built again gets the bits that it had.
+   */
+  readonly outputIds: number[];
 }
 
 export function createGeneration(offer: GenerationOffer, nowMs: number): Generation {
   const sequences: Sequence[] = [];
-  const generation: Generation = { offer, arrivedMs: nowMs, sequences, live: offer.choices, paused: false };
+  const generation: Generation = { offer, arrivedMs: nowMs, sequences, live: 0, paused: false };
   for (let choice = 0; choice < offer.choices; choice++) {
-    sequences.push({
-      generation,
-      choice,
-      phase: "queued",
-      slot: undefined,
-      cached: 0,
-      emitted: 0,
-      newestToken: 0,
-    });
+    const begun = offer.begun[choice];
+    const phase = begun?.over === true ? "ended" : "queued";
+    if (phase !== "ended") generation.live += 1;
+    sequences.push({ generation, choice, phase, slot: undefined, cached: 0, outputIds: [...(begun?.outputIds ?? [])] });
   }
   return generation;
 }
@@ -71,6 +71,14 @@ export function decodes(sequence: Sequence): boolean {
   return sequence.phase === "decoding" && !sequence.generation.paused;
 }
 
+export function earliestDeadlineMs(generations: Iterable<Generation>): number | undefined {
+  let earliest: number | undefined;
+  for (const { offer } of generations) {
+    if (offer.deadlineMs !== undefined && (earliest === undefined || offer.deadlineMs < earliest)) earliest = offer.deadlineMs;
+  }
+  return earliest;
+}
+
 /** @throws Error when an invariant is broken. */
 export function checkGenerations(
   generations: Iterable<Generation>,
@@ -82,10 +90,11 @@ export function checkGenerations(
     const live = generation.sequences.filter((sequence) => sequence.phase !== "ended");
     assert(live.length === generation.live && live.length > 0, "a generation lives as long as one of its choices");
     for (const sequence of live) {
-      assert((sequence.slot === undefined) === (sequence.phase === "queued"), "a sequence is queued or holds a slot");
+      const waits = sequence.phase === "queued" || sequence.phase === "parked";
+      assert((sequence.slot === undefined) === waits, "a sequence waits or holds a slot");
       assert(sequence.cached < contextLength, "a slot has a position left for the next token, or an idle row's");
-      if (sequence.slot === undefined) queued += 1;
-      else holding += 1;
+      if (sequence.phase === "queued") queued += 1;
+      if (sequence.slot !== undefined) holding += 1;
     }
   }
   return { queued, holding };

@@ -5,7 +5,7 @@ import type { MicroBatch } from "./micro-batch.ts";
 import type { Sequence } from "./sequence.ts";
 
 export type StepInFlight =
-  | { readonly kind: "prefill"; readonly sequence: Sequence; readonly tokens: number; readonly samples: boolean }
+  | { readonly kind: "prefill"; readonly sequence: Sequence; readonly past: number; readonly tokens: number; readonly samples: boolean }
   | {
       readonly kind: "decode";
       readonly batch: MicroBatch;
@@ -38,11 +38,22 @@ export class StepsInFlight {
     return this.#steps[0];
   }
 
-  /** @returns the step's number. */
-  add(step: StepInFlight): number {
+  /** Sequences with a run that has not come back, and how many tokens each had cached before the oldest one. */
+  runs(): ReadonlyMap<Sequence, number> {
+    const runs = new Map<Sequence, number>();
+    const add = (sequence: Sequence, past: number) => runs.has(sequence) || runs.set(sequence, past);
+    for (const step of this.#steps) {
+      if (step.kind === "prefill") add(step.sequence, step.past);
+      if (step.kind !== "decode") continue;
+      for (const sequence of step.sequences) if (sequence !== undefined) add(sequence, sequence.cached - 1);
+    }
+    return runs;
+  }
+
+  add(step: StepInFlight): Pick<StepResult, "epoch" | "step"> {
     if (step.kind === "prefill") this.#prefills += 1;
     this.#steps.push(step);
-    return this.#oldestNumber + this.#steps.length - 1;
+    return { epoch: this.#epoch, step: this.#oldestNumber + this.#steps.length - 1 };
   }
 
   /** @throws Error when the result is not that of the oldest step. */

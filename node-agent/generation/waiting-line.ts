@@ -2,6 +2,9 @@
 import { assert } from "../../core/errors.ts";
 import type { Sequence } from "./sequence.ts";
 
+/** Who waits in nobody's name comes before all: the canary, without which no other would be let in. */
+export const NO_TENANT = "";
+
 export class WaitingLine {
   /** Tenants with waiting sequences; the first one's turn is next. */
   readonly #tenants = new Map<string, Sequence[]>();
@@ -21,6 +24,8 @@ export class WaitingLine {
 
   /** The first sequence that `may` enter, of the first tenant that has one; it stays in the line. */
   first(may: (sequence: Sequence) => boolean): Sequence | undefined {
+    const [canary] = this.#tenants.get(NO_TENANT) ?? [];
+    if (canary !== undefined && may(canary)) return canary;
     for (const line of this.#tenants.values()) {
       for (const sequence of line) if (may(sequence)) return sequence;
     }

@@ -65,7 +65,9 @@ export class ReplicaLead implements Disposable {
     const { epoch } = command;
     const [first] = command.stages;
     if (first === undefined || (this.#state.kind !== "apart" && epoch <= this.#state.epoch)) return;
-    this.#leave(new ServingError("UNAVAILABLE", `the stages of ${this.#host.load.model} are being connected anew; try again`));
+    this.#leave(new ServingError("UNAVAILABLE", `the stages of ${this.#host.load.model} are being connected anew; try again`), {
+      died: false,
+    });
     const join = new AbortController();
     this.#join = join;
     this.#state = { kind: "joining", epoch };
@@ -101,7 +103,9 @@ export class ReplicaLead implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#leave(new ServingError("UNAVAILABLE", `model ${this.#host.load.model} is being unloaded`));
+    const error = new ServingError("UNAVAILABLE", `model ${this.#host.load.model} is being unloaded`);
+    this.#leave(error, { died: false });
+    this.engine.broken(error);
   }
 
   #broken(epoch: number, error: ServingError): void {
@@ -109,14 +113,16 @@ export class ReplicaLead implements Disposable {
     this.#deps.logger.error({ err: error, replica: this.#host.load.replica, epoch }, "the replica's stages came apart");
     this.#leave(
       new ServingError("UNAVAILABLE", `a shard of model ${this.#host.load.model} was lost while generating; try again`, { cause: error }),
+      { died: true },
     );
     this.#deps.onChange();
   }
 
-  #leave(error: ServingError): void {
+  /** What runs waits for the stages of another epoch. */
+  #leave(error: ServingError, how: { readonly died: boolean }): void {
     this.#state = { kind: "apart" };
     this.#join?.abort(error);
     this.#join = undefined;
-    this.engine.broken(error);
+    this.engine.lost(error, how);
   }
 }

@@ -1,4 +1,4 @@
-/** A lead over stages that take time and die: every reader gets its own tokens or one clear error, and nothing is left behind. */
+/** A lead over stages that take time and die: every reader gets its own tokens, each once, and nothing is left behind. */
 import { describe, expect, test } from "vitest";
 import { type Random, seededRandom } from "../../../core/random.ts";
 import { LedReplica, type Reader } from "./led-replica.ts";
@@ -21,7 +21,7 @@ async function simulate(seed: bigint): Promise<void> {
   const replica = new LedReplica(shape);
   await replica.connect();
   const readers: Reader[] = [];
-  const deaths = whole(random, 0, 2);
+  const deaths = whole(random, 0, 3);
   for (let life = 0; life <= deaths; life++) {
     for (let count = whole(random, 5, 60); count > 0; count--) {
       const one = readers[whole(random, 0, Math.max(0, readers.length - 1))];
@@ -35,16 +35,16 @@ async function simulate(seed: bigint): Promise<void> {
     if (life === deaths) break;
     replica.kill(whole(random, 0, shape.stages - 1));
     replica.clock.advance(1);
-    expect(readers.filter((reader) => !reader.over)).toEqual([]);
-    expect(replica.engine.load()).toMatchObject({ busySlots: 0, queued: 0 });
+    expect(replica.engine.load().busySlots).toBe(0);
     await replica.connect();
   }
   for (const reader of readers) reader.handle?.resume();
   replica.clock.advance(600_000);
   for (const reader of readers) reader.check();
   expect(
-    readers.every(({ error }) => error === undefined || error.code === "CANCELLED" || (deaths > 0 && error.code === "UNAVAILABLE")),
-  ).toBe(true);
+    readers.filter(({ error }) => error !== undefined && error.code !== "CANCELLED"),
+    `${deaths} deaths of stages`,
+  ).toEqual([]);
   expect(replica.engine.load()).toMatchObject({ busySlots: 0, queued: 0 });
   expect(replica.hub.violations).toEqual([]);
   expect(replica.clock.pending).toBe(0);

@@ -8,7 +8,8 @@ import { ScriptedRunners } from "../../../core/wire/scripted.ts";
 import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
 import { SCRIPTED_VOCAB_SIZE, scriptedTokens } from "../../../core/wire/scripted-stage.ts";
 import type { Step } from "../../../core/wire/step.ts";
-import { GenerationEngine, type GenerationHandle, type GenerationSink } from "../../../node-agent/engines/generation-engine.ts";
+import { GenerationEngine } from "../../../node-agent/engines/generation-engine.ts";
+import type { GenerationHandle, GenerationSink } from "../../../node-agent/engines/generation-sink.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 export interface ReplicaShape {
@@ -123,7 +124,7 @@ export class LedReplica {
       await this.clock.pass(1);
       await connecting;
     }
-    const listener = { result: this.engine.onResult, broken: (error: ServingError) => this.engine.broken(error) };
+    const listener = { result: this.engine.onResult, broken: (error: ServingError) => this.engine.lost(error, { died: true }) };
     const joining = this.#wire.join({ replica, epoch, first: opened[0]?.address ?? "" }, listener, signal);
     await this.clock.pass(1);
     this.engine.attach(await joining, epoch);
@@ -146,6 +147,7 @@ export class LedReplica {
       tokensMax: 20,
       stopIds: [],
       sampling: { ...GREEDY, seed: BigInt(number) },
+      begun: [],
       ...changes,
     };
     const reader = new Reader(submit, this.clock);

@@ -4,7 +4,7 @@ import { type LinkStream, STREAM_CREDIT } from "../../../core/link/link.ts";
 import type { ChoiceToken } from "../../../core/messages/generation.ts";
 import { encodeCancelChoice } from "../../../core/messages/submit-codec.ts";
 import { AnswerWriter } from "../../../node-agent/answer-writer.ts";
-import type { GenerationHandle } from "../../../node-agent/engines/generation-engine.ts";
+import type { GenerationHandle } from "../../../node-agent/engines/generation-sink.ts";
 import { FakeClock, turns } from "../../support/fake-clock.ts";
 import { GatewayEnd, linkPair } from "./link-pair.ts";
 
@@ -15,6 +15,7 @@ class ToldHandle implements GenerationHandle {
   readonly cancelChoice = (choice: number) => void this.told.push(`cancel ${choice}`);
   readonly pause = () => void this.told.push("pause");
   readonly resume = () => void this.told.push("resume");
+  readonly park = () => void this.told.push("park");
 }
 
 async function open(choices = 1) {

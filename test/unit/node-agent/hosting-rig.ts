@@ -7,7 +7,7 @@ import { GREEDY } from "../../../core/model/sampling-parameters.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import { ScriptedRunners } from "../../../core/wire/scripted.ts";
 import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
-import type { GenerationSink } from "../../../node-agent/engines/generation-engine.ts";
+import type { GenerationSink } from "../../../node-agent/engines/generation-sink.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryCutter, type MemoryCutterOptions } from "./models/memory-cutter.ts";
 
@@ -42,6 +42,7 @@ export function generationOf(changes: Partial<GenerationSubmit> = {}): Generatio
     tokensMax: 6,
     stopIds: [],
     sampling: GREEDY,
+    begun: [],
     ...changes,
   };
 }

@@ -67,6 +67,9 @@ const generation: fc.Arbitrary<GenerationSubmit> = fc.record({
     seed: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     topLogprobs: fc.option(fc.nat(20), { nil: undefined }),
   }),
+  begun: fc.array(fc.record({ over: fc.boolean(), outputIds: fc.array(int32, { maxLength: 20 }).map((ids) => Int32Array.from(ids)) }), {
+    maxLength: 8,
+  }),
 });
 
 const submit: fc.Arbitrary<Submit> = fc.record({
@@ -221,4 +224,5 @@ const sampleGeneration: GenerationSubmit = {
     seed: 1n,
     topLogprobs: undefined,
   },
+  begun: [],
 };

@@ -5,7 +5,9 @@ import { generationId } from "../../../../core/ids.ts";
 import type { ChoiceToken, GenerationSubmit } from "../../../../core/messages/generation.ts";
 import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
 import type { StepResult } from "../../../../core/wire/step.ts";
-import { type EngineOptions, GenerationEngine, type GenerationSink } from "../../../../node-agent/engines/generation-engine.ts";
+import type { EngineOptions } from "../../../../node-agent/engines/engine-options.ts";
+import { GenerationEngine } from "../../../../node-agent/engines/generation-engine.ts";
+import type { GenerationSink } from "../../../../node-agent/engines/generation-sink.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { expectedTokens } from "../generation/stage-model.ts";
 import { ModelPipeline } from "./model-pipeline.ts";
@@ -25,9 +27,15 @@ function submitOf(changes: Partial<GenerationSubmit> = {}): GenerationSubmit {
     tokensMax: 6,
     stopIds: [],
     sampling: GREEDY,
+    begun: [],
     ...changes,
   };
 }
+
+/** With penalties, so that ids that are there already count. */
+const SAMPLED = submitOf({ sampling: { ...GREEDY, frequencyPenalty: 0.5 } });
+const GONE = new ServingError("UNAVAILABLE", "a shard of model tiny was lost while generating; try again");
+const NEVER = new AbortController().signal;
 
 class Reader implements GenerationSink {
   readonly ids: number[] = [];
@@ -59,6 +67,12 @@ function open(changes: Partial<EngineOptions> & { readonly stageUs?: number } = 
     return pipeline;
   };
   return { engine, clock, stuck, attach, pipeline: attach(1) };
+}
+
+/** The output position that the newest step samples; -1: none. */
+function sampledPosition({ steps }: ModelPipeline): number {
+  const run = steps.at(-1)?.run;
+  return run?.kind === "decode" ? Math.max(...run.rows.map(({ position = -1 }) => position)) : -1;
 }
 
 const expected = (submit: GenerationSubmit, choice = 0): number[] =>
@@ -218,13 +232,88 @@ describe("when stages are lost", () => {
     expect(readers.every((lost) => lost.events.at(-1) === "failed UNAVAILABLE")).toBe(true);
   });
 
-  test("attaching a new pipeline fails what ran on the old one", () => {
+  test.each([
+    ["die", true],
+    ["are connected anew", false],
+  ])("what runs or waits goes on with the next ones when they %s, each token once", (_, died) => {
     const { engine, pipeline, attach } = open();
+    const readers = [1, 2, 3].map(() => new Reader());
+    for (const reader of readers) engine.submit(SAMPLED, reader);
+    pipeline.deliver(5);
+    if (died) engine.lost(GONE, { died });
+    const second = attach(2);
+    expect(pipeline.closed).toBe(true);
+    engine.canary(NEVER).catch(() => {});
+    pipeline.deliver(); // late results of the epoch that is over
+    second.deliver();
+    for (const { ids, events } of readers) expect([ids, events.at(-1)]).toEqual([expected(SAMPLED), "finished 0 length"]);
+    expect(second.heldTokens).toBe(0);
+  });
+
+  test("it can be canceled, paused and overtaken by its deadline meanwhile", () => {
+    const { engine, pipeline, attach, clock } = open({ slots: 4 });
+    const readers = [1, 2, 3].map(() => new Reader());
+    const [canceled, paused] = readers.map((reader, index) =>
+      engine.submit(index === 2 ? { ...SAMPLED, remainingMs: 900 } : SAMPLED, reader),
+    );
+    pipeline.deliver(4);
+    engine.lost(GONE, { died: true });
+    canceled?.cancel();
+    paused?.pause();
+    clock.advance(900);
+    expect(readers[2]?.error?.code).toBe("DEADLINE_EXCEEDED");
+    const second = attach(2);
+    engine.canary(NEVER).catch(() => {});
+    second.deliver();
+    expect(readers[1]?.ids.length).toBeLessThan(6);
+    paused?.resume();
+    second.deliver();
+    expect(readers[1]?.ids).toEqual(expected(SAMPLED));
+    expect(readers[0]?.ids.length).toBeLessThan(6);
+  });
+
+  test("it fails with the reason when they are not back after 20 s", () => {
+    const { engine, pipeline, clock } = open();
     const reader = new Reader();
     engine.submit(submitOf(), reader);
-    attach(2);
-    expect(pipeline.closed).toBe(true);
-    expect(reader.error?.code).toBe("UNAVAILABLE");
+    pipeline.deliver(2);
+    engine.lost(GONE, { died: true });
+    clock.advance(19_999);
+    expect(reader.error).toBeUndefined();
+    clock.advance(1);
+    expect(reader.error).toBe(GONE);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("a canary comes before what waits, and fails with its stages", async () => {
+    const { engine, attach } = open();
+    for (let count = 0; count < 4; count++) engine.submit(submitOf(), new Reader());
+    const second = attach(2);
+    const canary = engine.canary(NEVER);
+    expect(second.steps[0]?.run).toMatchObject({ kind: "prefill", tokens: Int32Array.of(0, 0) });
+    engine.lost(GONE, { died: true });
+    await expect(canary).rejects.toBe(GONE);
+  });
+
+  test.each([
+    ["at the same token is refused", 0],
+    ["at two tokens goes on", 1],
+  ])("a generation on which they die twice %s", (_, further) => {
+    const { engine, pipeline, attach } = open();
+    const reader = new Reader();
+    engine.submit(SAMPLED, reader);
+    pipeline.deliver(3);
+    const place = sampledPosition(pipeline) + further;
+    engine.lost(GONE, { died: true });
+    const second = attach(2);
+    engine.canary(NEVER).catch(() => {});
+    while (sampledPosition(second) < place) second.deliver(1);
+    engine.lost(GONE, { died: true });
+    const third = attach(3);
+    engine.canary(NEVER).catch(() => {});
+    third.deliver();
+    if (further === 0) expect(reader.error).toMatchObject({ code: "INTERNAL", reason: "poison_request" });
+    else expect(reader.ids).toEqual(expected(SAMPLED));
   });
 
   test("no timer stays behind", () => {
@@ -234,20 +323,20 @@ describe("when stages are lost", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("a result that no step asked for fails everything and asks for new stages", () => {
+  test("a result that no step asked for asks for new stages", () => {
     const { engine, pipeline, stuck } = open();
     const reader = new Reader();
     engine.submit(submitOf(), reader);
     const nonsense: StepResult = { epoch: 1, step: 5, tokens: [], stageUs: [] };
     engine.onResult(nonsense);
-    expect(reader.error?.code).toBe("UNAVAILABLE");
+    expect(reader.events).toEqual([]);
     expect(stuck.length).toBe(1);
     expect(pipeline.closed).toBe(true);
   });
 });
 
 describe("the watchdog", () => {
-  test("calls a step stuck after 10 s without a result, and fails all that runs", () => {
+  test("calls a step stuck after 10 s without a result, and what runs waits for other stages", () => {
     const { engine, clock, stuck } = open();
     const reader = new Reader();
     engine.submit(submitOf(), reader);
@@ -255,7 +344,8 @@ describe("the watchdog", () => {
     expect(stuck).toEqual([]);
     clock.advance(1);
     expect(stuck.length).toBe(1);
-    expect(reader.error?.code).toBe("UNAVAILABLE");
+    expect(reader.events).toEqual([]);
+    expect(engine.load()).toMatchObject({ busySlots: 0, queued: 1 });
   });
 
   test("gives steps that take long by nature ten times as long", () => {

@@ -28,6 +28,11 @@ export class ModelPipeline implements Pipeline {
     return this.#model.heldTokens;
   }
 
+  /** Results that have not come back. */
+  get pending(): number {
+    return this.#results.length;
+  }
+
   submit(step: Step): void {
     this.steps.push(step);
     this.#results.push(this.#model.run(step));

@@ -5,10 +5,11 @@ import { type Order, World, type WorldOptions } from "./world.ts";
 
 type Action =
   | { readonly kind: "submit"; readonly order: Order }
-  | { readonly kind: "cancel" | "pause" | "resume"; readonly which: number }
+  | { readonly kind: "cancel" | "pause" | "park" | "resume"; readonly which: number }
   | { readonly kind: "cancelChoice"; readonly which: number; readonly choice: number }
   | { readonly kind: "deliver"; readonly count: number }
-  | { readonly kind: "pass"; readonly byMs: number };
+  | { readonly kind: "pass"; readonly byMs: number }
+  | { readonly kind: "restart" };
 
 const order = (contextLength: number, slots: number): fc.Arbitrary<Order> =>
   fc.record(
@@ -19,6 +20,7 @@ const order = (contextLength: number, slots: number): fc.Arbitrary<Order> =>
       stopIds: fc.array(fc.integer({ min: 0, max: 29 }), { maxLength: 2 }),
       tenant: fc.constantFrom("a", "b", "c"),
       deadlineInMs: fc.integer({ min: 0, max: 400 }),
+      begunTokens: fc.integer({ min: 0, max: 30 }),
     },
     { requiredKeys: ["promptTokens", "tokensMax"] },
   );
@@ -28,9 +30,13 @@ const action = (contextLength: number, slots: number): fc.Arbitrary<Action> =>
   fc.oneof(
     { weight: 6, arbitrary: fc.record({ kind: fc.constant("submit" as const), order: order(contextLength, slots) }) },
     { weight: 8, arbitrary: fc.record({ kind: fc.constant("deliver" as const), count: fc.integer({ min: 1, max: 12 }) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("cancel" as const, "pause" as const, "resume" as const), which }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constantFrom("cancel" as const, "pause" as const, "park" as const, "resume" as const), which }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("cancelChoice" as const), which, choice: fc.nat({ max: 3 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("pass" as const), byMs: fc.integer({ min: 1, max: 100 }) }) },
+    { weight: 1, arbitrary: fc.constant({ kind: "restart" as const }) },
   );
 
 interface Workload {
@@ -72,6 +78,12 @@ function act(world: World, action: Action): void {
     case "cancelChoice":
       if (chosen !== undefined) world.cancelChoice(chosen, action.choice);
       break;
+    case "restart":
+      world.restart();
+      break;
+    case "park":
+      if (chosen !== undefined) world.park(chosen);
+      break;
     case "pause":
     case "resume":
       if (chosen !== undefined) world.setPaused(chosen, action.kind === "pause");
@@ -80,7 +92,7 @@ function act(world: World, action: Action): void {
 }
 
 describe("the generation scheduler", () => {
-  test("gives every generation exactly the tokens that it would get alone, and every slot back", () => {
+  test("gives every generation exactly the tokens that it would get alone, wherever it began and whatever dies, and every slot back", () => {
     fc.assert(
       fc.property(workload, ({ options, actions }) => {
         const world = new World(options);

@@ -6,7 +6,17 @@ import { createGeneration, promptLeft } from "../../../../node-agent/generation/
 
 function promptOf(tokens: number) {
   const promptIds = Int32Array.from({ length: tokens }, (_, index) => index);
-  const offer = { key: 1, tenant: "a", promptIds, choices: 1, tokensMax: 1, stopIds: [], sampling: GREEDY, deadlineMs: undefined };
+  const offer = {
+    key: 1,
+    tenant: "a",
+    promptIds,
+    choices: 1,
+    tokensMax: 1,
+    stopIds: [],
+    sampling: GREEDY,
+    begun: [],
+    deadlineMs: undefined,
+  };
   const [sequence] = createGeneration(offer, 0).sequences;
   if (sequence === undefined) throw new Error("a generation has a choice");
   sequence.slot = 3;

@@ -5,6 +5,7 @@
  */
 import type { SamplingParameters } from "../../../../core/model/sampling-parameters.ts";
 import type { Step, StepResult, StepToken } from "../../../../core/wire/step.ts";
+import { DUMMY_TOKEN } from "../../../../node-agent/generation/decode-run.ts";
 
 const GARBAGE = -1;
 
@@ -33,7 +34,7 @@ function draw(prefix: readonly number[], outputs: readonly number[], { seed, cho
   for (const token of prefix) hash = mix(hash, token + 1);
   for (const token of outputs) hash = mix(hash, token + 7);
   hash = mix(hash, outputs.length);
-  return ((hash ^ (hash >>> 13)) >>> 0) % vocabSize;
+  return 1 + (((hash ^ (hash >>> 13)) >>> 0) % (vocabSize - 1)); // idle rows feed 0
 }
 
 /** What a prompt is continued with when it has the stages for itself. */
@@ -93,12 +94,12 @@ export class StageModel {
     } else if (run.kind === "decode") {
       this.#demand(run.rows.length >= this.#options.decodeRowsMin, `a decode run has ${run.rows.length} rows`);
       this.#demand(
-        run.rows.some((row) => row.position !== undefined),
-        "a decode run has a row that somebody wants",
+        run.rows.some((row) => row.token !== DUMMY_TOKEN),
+        "a decode run has a row that is not idle",
       );
       for (const [index, row] of run.rows.entries()) {
         const slot = run.firstSlot + index;
-        this.#feed(slot, row.past, row.position === undefined ? GARBAGE : row.token);
+        this.#feed(slot, row.past, row.token === DUMMY_TOKEN ? GARBAGE : row.token);
         if (row.position !== undefined) tokens.push(this.#sample(slot, row.past + 1, row.position));
       }
     } else this.#demand(step.releases.length > 0, "a step without a run has something to release");

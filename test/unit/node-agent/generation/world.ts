@@ -3,7 +3,8 @@ import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
 import type { Step, StepResult } from "../../../../core/wire/step.ts";
 import { createCounters } from "../../../../node-agent/generation/generation-counters.ts";
 import type { GenerationEvent } from "../../../../node-agent/generation/generation-event.ts";
-import { GenerationScheduler, type SchedulerOptions } from "../../../../node-agent/generation/generation-scheduler.ts";
+import { GenerationScheduler } from "../../../../node-agent/generation/generation-scheduler.ts";
+import type { SchedulerOptions } from "../../../../node-agent/generation/scheduler-options.ts";
 import { expectedTokens, StageModel } from "./stage-model.ts";
 
 export const VOCAB_SIZE = 30;
@@ -15,6 +16,8 @@ export interface Order {
   readonly stopIds?: readonly number[];
   readonly tenant?: string;
   readonly deadlineInMs?: number;
+  /** Tokens of each choice that were generated elsewhere, if it has so many and one more. */
+  readonly begunTokens?: number;
 }
 
 export interface Watched {
@@ -24,6 +27,8 @@ export interface Watched {
   readonly tokens: readonly number[][];
   /** Per choice how it ended. */
   readonly ends: (string | undefined)[];
+  /** Choices that have had a token from the slot that they are in. */
+  readonly decoding: Set<number>;
   paused: boolean;
 }
 
@@ -36,11 +41,13 @@ export class World {
   readonly options: SchedulerOptions;
   readonly scheduler: GenerationScheduler;
   readonly counters = createCounters();
-  readonly model: StageModel;
+  model: StageModel;
   /** All steps ever submitted. */
   readonly steps: Step[] = [];
   readonly generations: Watched[] = [];
   readonly #results: StepResult[] = [];
+  readonly #newModel: () => StageModel;
+  #epoch: number;
   nowMs = 0;
   #chunksSinceDecode = 0;
 
@@ -57,7 +64,9 @@ export class World {
       ...given,
     };
     this.scheduler = new GenerationScheduler(this.options, this.counters);
-    this.model = new StageModel({ ...this.options, vocabSize: VOCAB_SIZE, stageUs });
+    this.#newModel = () => new StageModel({ ...this.options, vocabSize: VOCAB_SIZE, stageUs });
+    this.#epoch = this.options.epoch;
+    this.model = this.#newModel();
   }
 
   get inFlight(): number {
@@ -78,12 +87,18 @@ export class World {
     const key = this.generations.length;
     const promptIds = Int32Array.from({ length: order.promptTokens }, (_, index) => (key * 7 + index * 3 + 1) % VOCAB_SIZE);
     const choices = order.choices ?? 1;
+    const sampling = { ...GREEDY, frequencyPenalty: 0.5, seed: BigInt(key) }; // so that output ids are told to new stages
+    const begun = Array.from({ length: order.begunTokens === undefined ? 0 : choices }, (_, choice) => {
+      const { ids } = this.#wanted(key, promptIds, order, choice);
+      return { outputIds: Int32Array.from(ids.slice(0, Math.min(order.begunTokens ?? 0, ids.length - 1))), over: false };
+    });
     const watched: Watched = {
       key,
       promptIds,
       order,
-      tokens: Array.from({ length: choices }, () => []),
+      tokens: Array.from({ length: choices }, (_, choice) => [...(begun[choice]?.outputIds ?? [])]),
       ends: Array.from({ length: choices }, () => undefined),
+      decoding: new Set(),
       paused: false,
     };
     this.generations.push(watched);
@@ -95,7 +110,8 @@ export class World {
         choices,
         tokensMax: order.tokensMax ?? 5,
         stopIds: order.stopIds ?? [],
-        sampling: { ...GREEDY, seed: BigInt(key) },
+        sampling,
+        begun,
         deadlineMs: order.deadlineInMs === undefined ? undefined : this.nowMs + order.deadlineInMs,
       },
       this.nowMs,
@@ -121,6 +137,22 @@ export class World {
     if (paused) this.scheduler.pause(watched.key);
     else this.scheduler.resume(watched.key);
     watched.paused = paused;
+    this.pump();
+  }
+
+  park(watched: Watched): void {
+    this.scheduler.park(watched.key);
+    watched.decoding.clear();
+    this.pump();
+  }
+
+  /** The stages die with all that is under way; others take their place. */
+  restart(): void {
+    this.#results.length = 0;
+    for (const { decoding } of this.generations) decoding.clear();
+    this.#epoch += 1;
+    this.model = this.#newModel();
+    this.scheduler.restart(this.#epoch);
     this.pump();
   }
 
@@ -161,17 +193,21 @@ export class World {
     if (Object.values(left).some((count) => count !== 0)) throw new Error(`left behind: ${JSON.stringify(left)}`);
   }
 
+  /** What a choice comes to when nothing ends it early. */
+  #wanted(key: number, promptIds: Int32Array, order: Order, choice: number) {
+    const most = Math.min(order.tokensMax ?? 5, this.options.contextLength - promptIds.length);
+    const whole = expectedTokens(promptIds, most, { seed: BigInt(key), choice, vocabSize: VOCAB_SIZE });
+    const stopAt = whole.findIndex((id) => order.stopIds?.includes(id));
+    return stopAt < 0 ? { ids: whole, reason: "length" } : { ids: whole.slice(0, stopAt + 1), reason: "stop" };
+  }
+
   #expectEnded({ key, promptIds, order, tokens, ends }: Watched): void {
-    const { contextLength } = this.options;
-    const most = Math.min(order.tokensMax ?? 5, contextLength - promptIds.length);
     for (const [choice, seen] of tokens.entries()) {
-      const whole = expectedTokens(promptIds, most, { seed: BigInt(key), choice, vocabSize: VOCAB_SIZE });
-      const stopAt = whole.findIndex((id) => order.stopIds?.includes(id));
-      const wanted = stopAt < 0 ? whole : whole.slice(0, stopAt + 1);
+      const { ids: wanted, reason } = this.#wanted(key, promptIds, order, choice);
       const end = ends[choice];
       if (end === undefined) throw new Error(`generation ${key} choice ${choice} never ended`);
       const finished = end === "stop" || end === "length";
-      if (finished && end !== (stopAt < 0 ? "length" : "stop")) throw new Error(`generation ${key} choice ${choice} ended by ${end}`);
+      if (finished && end !== reason) throw new Error(`generation ${key} choice ${choice} ended by ${end}`);
       const expected = finished ? wanted : wanted.slice(0, seen.length);
       if (seen.join() !== expected.join())
         throw new Error(`generation ${key} choice ${choice}: ${seen.join()} instead of ${expected.join()}`);
@@ -191,6 +227,7 @@ export class World {
     if (event.kind === "finished") watched.ends[choice] = event.reason;
     else if (event.token.position !== seen.length) throw new Error(`position ${event.token.position} came after ${seen.length} tokens`);
     else seen.push(event.token.id);
+    watched.decoding.add(choice);
   }
 
   #watch(step: Step): void {
@@ -198,7 +235,7 @@ export class World {
     if (step.run.kind !== "prefill") return;
     this.#chunksSinceDecode += 1;
     const decoding = this.generations.some(
-      ({ paused, tokens, ends }) => !paused && ends.some((end, i) => end === undefined && (tokens[i]?.length ?? 0) > 0),
+      ({ paused, decoding, ends }) => !paused && ends.some((end, choice) => end === undefined && decoding.has(choice)),
     );
     if (decoding && this.#chunksSinceDecode > 1) throw new Error("two prefill chunks between decode runs");
   }

@@ -1,0 +1,38 @@
+/** What a generation engine is made with. Pure. */
+import type { SchedulerOptions } from "../generation/scheduler-options.ts";
+
+export interface EngineOptions {
+  /** For messages. */
+  readonly model: string;
+  readonly stages: number;
+  readonly slots: number;
+  readonly contextLength: number;
+  readonly vocabSize: number;
+  readonly decodeRowsMin: number;
+  /** Choices that may wait for a slot; 4 per slot unless said. */
+  readonly queueMax?: number;
+  /** See SchedulerOptions; 50 ms and 100 ms unless said. */
+  readonly prefillBudgetMs?: SchedulerOptions["prefillBudgetMs"];
+}
+
+const QUEUED_PER_SLOT = 4;
+const PREFILL_BUDGET_MS = { besideDecode: 50, alone: 100 };
+
+export function schedulerOptions({
+  stages,
+  slots,
+  contextLength,
+  decodeRowsMin,
+  queueMax,
+  prefillBudgetMs,
+}: EngineOptions): SchedulerOptions {
+  return {
+    epoch: 0,
+    stages,
+    slots,
+    contextLength,
+    decodeRowsMin,
+    queueMax: queueMax ?? QUEUED_PER_SLOT * slots,
+    prefillBudgetMs: prefillBudgetMs ?? PREFILL_BUDGET_MS,
+  };
+}

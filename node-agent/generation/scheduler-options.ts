@@ -1,0 +1,16 @@
+/** What a scheduler is made with: the replica's shape and its limits. Pure. */
+
+export interface SchedulerOptions {
+  /** Until the first restart. */
+  readonly epoch: number;
+  readonly stages: number;
+  readonly slots: number;
+  /** Positions of a slot: prompt and output tokens together. */
+  readonly contextLength: number;
+  /** Fewest rows of a decode run, at most as many as slots. */
+  readonly decodeRowsMin: number;
+  /** Sequences that may wait beyond those for which a slot is free. */
+  readonly queueMax: number;
+  /** Longest time of a prefill chunk on its slowest stage, beside decoding sequences and when nothing decodes. */
+  readonly prefillBudgetMs: { readonly besideDecode: number; readonly alone: number };
+}

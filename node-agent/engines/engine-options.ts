@@ -1,4 +1,4 @@
-/** What a generation engine is made with. Pure. */
+/** What a generation engine is made with, and what it says of itself. Pure. */
 import type { SchedulerOptions } from "../generation/scheduler-options.ts";
 
 export interface EngineOptions {
@@ -13,6 +13,13 @@ export interface EngineOptions {
   readonly queueMax?: number;
   /** See SchedulerOptions; 50 ms and 100 ms unless said. */
   readonly prefillBudgetMs?: SchedulerOptions["prefillBudgetMs"];
+}
+
+export interface EngineLoad {
+  readonly slots: number;
+  readonly busySlots: number;
+  /** Choices that wait for a slot. */
+  readonly queued: number;
 }
 
 const QUEUED_PER_SLOT = 4;

@@ -13,7 +13,7 @@ import { GenerationScheduler } from "../generation/generation-scheduler.ts";
 import { Strikes } from "../generation/strikes.ts";
 import { CANARY, canaryPassed } from "./canary.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
-import { type EngineOptions, schedulerOptions } from "./engine-options.ts";
+import { type EngineLoad, type EngineOptions, schedulerOptions } from "./engine-options.ts";
 import { checkGeneration } from "./generation-check.ts";
 import type { GenerationHandle, GenerationSink } from "./generation-sink.ts";
 import { StepWatchdog } from "./step-watchdog.ts";
@@ -22,13 +22,6 @@ export interface EngineDeps {
   readonly clock: Clock;
   /** A step takes ten times its measured length, or a result made no sense: all has failed, the stages should be killed. */
   readonly onStuck?: (why: ServingError) => void;
-}
-
-export interface EngineLoad {
-  readonly slots: number;
-  readonly busySlots: number;
-  /** Choices that wait for a slot. */
-  readonly queued: number;
 }
 
 interface Running {
@@ -86,7 +79,7 @@ export class GenerationEngine {
 
   /**
    * From now on steps go to this pipeline, whose slots are empty; its listener's results come to `onResult`. What has waited for
-   * it begins with the canary, or with the next submit.
+   * it begins when a canary has passed, or with the next submit.
    */
   attach(pipeline: Pipeline, epoch: number): void {
     this.lost(this.#unavailable(`the stages of model ${this.#options.model} were connected anew; try again`), { died: false });
@@ -156,6 +149,7 @@ export class GenerationEngine {
       const message = `model ${this.#options.model} is full: ${slots} slots are taken and ${queued} choices wait; try again later`;
       throw new ServingError("RESOURCE_EXHAUSTED", message, { reason: "queue_full" });
     }
+    this.#scheduler.admit();
     return this.#start(submit, sink, { survives: true });
   }
 
@@ -165,7 +159,15 @@ export class GenerationEngine {
    */
   canary(signal: AbortSignal): Promise<void> {
     if (this.#running === undefined) return Promise.reject(this.#noStages());
-    return canaryPassed((sink) => this.#start(CANARY, sink, { survives: false }), signal);
+    const begin = (sink: GenerationSink) => {
+      const finished = () => {
+        this.#scheduler.admit();
+        this.#submitSteps();
+        sink.finished(0, "length");
+      };
+      return this.#start(CANARY, { ...sink, finished }, { survives: false });
+    };
+    return canaryPassed(begin, signal);
   }
 
   #start(submit: GenerationSubmit, sink: GenerationSink, { survives }: Pick<Entry, "survives">): GenerationHandle {
@@ -288,7 +290,7 @@ export class GenerationEngine {
   }
 
   #poisonous(): ServingError {
-    const message = `model ${this.#options.model} died twice at the same token of this request: it is not tried again`;
+    const message = `model ${this.#options.model} died again and again at the same token of this request: it is not tried again`;
     return new ServingError("INTERNAL", message, { reason: "poison_request" });
   }
 }

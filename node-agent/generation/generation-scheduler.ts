@@ -20,16 +20,9 @@ import { createMicroBatches, hasDecoding, type MicroBatch, nextToDecode } from "
 import { planPrefill } from "./prefill-run.ts";
 import { choosePrompt } from "./prompt-order.ts";
 import { RunCosts } from "./run-costs.ts";
-import type { SchedulerOptions } from "./scheduler-options.ts";
-import {
-  checkGenerations,
-  createGeneration,
-  earliestDeadlineMs,
-  type Generation,
-  type GenerationOffer,
-  promptLeft,
-  type Sequence,
-} from "./sequence.ts";
+import { checkOptions, type SchedulerOptions } from "./scheduler-options.ts";
+import type { Generation, GenerationOffer, Sequence } from "./sequence.ts";
+import { checkGenerations, createGeneration, earliestDeadlineMs, promptLeft } from "./sequence.ts";
 import { moveThatPays } from "./slot-moves.ts";
 import { SlotTable } from "./slot-table.ts";
 import { type StepInFlight, StepsInFlight } from "./steps-in-flight.ts";
@@ -49,8 +42,8 @@ export class GenerationScheduler {
   #chunkSinceDecode = false;
 
   constructor(options: SchedulerOptions, counters: MutableCounters) {
-    const { slots, stages, decodeRowsMin, epoch } = options;
-    assert(slots >= 1 && stages >= 1 && decodeRowsMin >= 1 && decodeRowsMin <= slots, "there are slots enough for the smallest decode run");
+    const { slots, stages, epoch } = options;
+    checkOptions(options);
     this.#options = options;
     this.#counters = counters;
     this.#table = new SlotTable(slots);
@@ -80,7 +73,8 @@ export class GenerationScheduler {
   }
 
   /**
-   * The stages are new and empty: steps under way never come back, and what held a slot waits for one again, in the old order.
+   * The stages are new and empty: steps under way never come back, and what held a slot waits for one again, in the old order,
+   * until `admit`: a canary goes first.
    * @returns what was under way, see StepsInFlight
    */
   restart(epoch: number): ReadonlyMap<Sequence, number> {
@@ -90,9 +84,14 @@ export class GenerationScheduler {
     this.#batches = createMicroBatches(slots, stages);
     this.#inFlight = new StepsInFlight(epoch);
     this.#waiting = new WaitingLine();
+    this.#waiting.held = true;
     this.#chunkSinceDecode = false;
     for (const { sequences } of this.#generations.values()) for (const sequence of sequences) this.#queueAgain(sequence);
     return runs;
+  }
+
+  admit(): void {
+    this.#waiting.held = false;
   }
 
   /** Ends all choices that have not ended: no event of theirs follows. */
@@ -139,13 +138,9 @@ export class GenerationScheduler {
 
   /** Ends generations whose deadline has come. */
   expire(nowMs: number): readonly GenerationEvent[] {
-    const events: GenerationEvent[] = [];
-    for (const { offer } of this.#generations.values()) {
-      if (offer.deadlineMs === undefined || offer.deadlineMs > nowMs) continue;
-      this.cancel(offer.key);
-      events.push({ kind: "expired", key: offer.key });
-    }
-    return events;
+    const overdue = [...this.#generations.values()].filter(({ offer }) => (offer.deadlineMs ?? Number.POSITIVE_INFINITY) <= nowMs);
+    for (const { offer } of overdue) this.cancel(offer.key);
+    return overdue.map(({ offer }) => ({ kind: "expired", key: offer.key }));
   }
 
   /** Milliseconds that the oldest step under way should take, all stages together; undefined: none is under way. */

@@ -1,4 +1,5 @@
 /** What a scheduler is made with: the replica's shape and its limits. Pure. */
+import { assert } from "../../core/errors.ts";
 
 export interface SchedulerOptions {
   /** Until the first restart. */
@@ -13,4 +14,9 @@ export interface SchedulerOptions {
   readonly queueMax: number;
   /** Longest time of a prefill chunk on its slowest stage, beside decoding sequences and when nothing decodes. */
   readonly prefillBudgetMs: { readonly besideDecode: number; readonly alone: number };
+}
+
+/** @throws Error when no decode run would fit. */
+export function checkOptions({ slots, stages, decodeRowsMin }: SchedulerOptions): void {
+  assert(slots >= 1 && stages >= 1 && decodeRowsMin >= 1 && decodeRowsMin <= slots, "there are slots enough for the smallest decode run");
 }

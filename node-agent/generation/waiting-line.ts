@@ -2,13 +2,15 @@
 import { assert } from "../../core/errors.ts";
 import type { Sequence } from "./sequence.ts";
 
-/** Who waits in nobody's name comes before all: the canary, without which no other would be let in. */
+/** Who waits in nobody's name comes before all: the canary. */
 export const NO_TENANT = "";
 
 export class WaitingLine {
   /** Tenants with waiting sequences; the first one's turn is next. */
   readonly #tenants = new Map<string, Sequence[]>();
   #count = 0;
+  /** Lets nobody in but the canary. */
+  held = false;
 
   get count(): number {
     return this.#count;
@@ -26,6 +28,7 @@ export class WaitingLine {
   first(may: (sequence: Sequence) => boolean): Sequence | undefined {
     const [canary] = this.#tenants.get(NO_TENANT) ?? [];
     if (canary !== undefined && may(canary)) return canary;
+    if (this.held) return undefined;
     for (const line of this.#tenants.values()) {
       for (const sequence of line) if (may(sequence)) return sequence;
     }

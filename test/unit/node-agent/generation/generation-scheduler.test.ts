@@ -303,4 +303,4 @@ test("every history of five events on two slots ends with every generation right
       world.expectRest();
     }
   }
-});
+}, 60_000); // of real time, on a busy machine

@@ -153,6 +153,7 @@ export class World {
     this.#epoch += 1;
     this.model = this.#newModel();
     this.scheduler.restart(this.#epoch);
+    this.scheduler.admit();
     this.pump();
   }
 

@@ -2,14 +2,8 @@
 import type { Random } from "../../core/random.ts";
 import type { ServerIdentity } from "../kserve/metadata.ts";
 import type { TensorServing } from "../kserve/tensor-serving.ts";
-import type { InferRequest, InferResponse } from "../serving/inference.ts";
+import type { DecoupledInference } from "../serving/inference.ts";
 import type { ModelDirectory, TextGeneration } from "../serving/text-generation.ts";
-
-/** Answers of models that give any number of them for a request. */
-export interface DecoupledInference {
-  /** Pulled. @throws ServingError with Triton's texts, as `Inference` does */
-  responses(request: InferRequest, signal: AbortSignal): AsyncIterable<InferResponse>;
-}
 
 export interface KserveGrpcDeps {
   readonly identity: ServerIdentity;

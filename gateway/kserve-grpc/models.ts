@@ -1,6 +1,6 @@
 /** The models as this door sees them: whole ones from the catalog, and language models in the same form. */
-import { LANGUAGE_INPUTS, LANGUAGE_OUTPUTS, languageConfig } from "../kserve/language-signature.ts";
-import { areAllReady, availableVersions, isModelReady } from "../kserve/model-lookup.ts";
+import { languageView } from "../kserve/language-view.ts";
+import { areAllReady, isModelReady } from "../kserve/model-lookup.ts";
 import { invalid } from "../kserve/triton-error.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
@@ -15,7 +15,7 @@ type ModelDeps = Pick<KserveGrpcDeps, "models" | "tensors">;
 /** @throws ServingError NOT_FOUND or UNAVAILABLE with Triton's text */
 export function findModel(deps: ModelDeps, name: string, version: number | undefined): FoundModel {
   if (!isLanguageModel(deps, name)) return { kind: "tensors", view: deps.tensors.catalog.view(name, version) };
-  return { kind: "language", view: languageView(deps, name, version) };
+  return { kind: "language", view: languageView(deps.models.list(), name, version) };
 }
 
 export function isReady(deps: ModelDeps, name: string, version: number | undefined): boolean {
@@ -40,33 +40,4 @@ export function parseVersion(text: string): number | undefined {
 
 function isLanguageModel({ models }: ModelDeps, name: string): boolean {
   return models.list().some((model) => model.name === name);
-}
-
-function languageView({ models }: ModelDeps, name: string, version: number | undefined): ModelView {
-  const versions = availableVersions(models.list(), name, version).map((model) => model.version);
-  return {
-    name,
-    version: versions.at(-1) ?? "1",
-    versions,
-    platform: "llm",
-    maxBatchSize: 0,
-    decoupled: true,
-    inputs: LANGUAGE_INPUTS.map(({ name: input, datatype, shape, optional }) => ({
-      name: input,
-      dtype: datatype,
-      shape,
-      optional,
-      ragged: false,
-      labels: [],
-    })),
-    outputs: LANGUAGE_OUTPUTS.map(({ name: output, datatype, shape }) => ({
-      name: output,
-      dtype: datatype,
-      shape,
-      optional: false,
-      ragged: false,
-      labels: [],
-    })),
-    configJson: JSON.stringify(languageConfig(name)),
-  };
 }

@@ -5,10 +5,10 @@
 import { type LinkedSignal, linkedSignal } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { GrpcCall, Message } from "../grpc/method.ts";
+import { languageResponses } from "../kserve/language-responses.ts";
 import type { InferResponse } from "../serving/inference.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
 import { type InferCall, inferCall, modelOf } from "./infer-call.ts";
-import { languageResponses } from "./language-responses.ts";
 import { Outbox } from "./outbox.ts";
 import { decodeInferRequest, type WireInferRequest } from "./request-decoder.ts";
 import { encodeStreamFailure, encodeStreamResponse, type InferAnswer } from "./response-encoder.ts";

@@ -5,9 +5,10 @@ import { type Body, wholeBody } from "../http/body.ts";
 import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
 import type { HttpAnswer, HttpRequest } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
+import type { InferRequest } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import { BodyBytes } from "./body-bytes.ts";
-import { deflate, ENCODINGS, inflate, requestEncoding, responseEncoding } from "./content-encoding.ts";
+import { deflate, ENCODINGS, inflate, type RequestEncoding, requestEncoding, responseEncoding } from "./content-encoding.ts";
 import { tritonError } from "./errors.ts";
 import { headerLength } from "./header-length.ts";
 import { encodeInferAnswer } from "./infer-answer.ts";
@@ -25,7 +26,7 @@ export interface InferDeps {
 }
 
 /** A request as the client sent it, its data at hand. */
-interface InferCall {
+export interface InferCall {
   readonly head: InferHead;
   readonly inputs: readonly Tensor[];
 }
@@ -37,41 +38,54 @@ export const inferHeadParser: BodyParser<InferHead, HeadLimits> = {
 };
 
 /** @throws ServingError with Triton's texts, in its order: the model, the body, what it says, what the core and the model say of it */
-export async function infer({ tensors, bodies }: InferDeps, request: HttpRequest): Promise<HttpAnswer> {
+export async function infer(deps: InferDeps, request: HttpRequest): Promise<HttpAnswer> {
   const { name, version } = modelPath(request);
-  const view = tensors.catalog.view(name, version);
+  const view = deps.tensors.catalog.view(name, version);
   if (view.decoupled) {
     throw new ServingError("UNIMPLEMENTED", "HTTP end point doesn't support models with decoupled transaction policy");
   }
   const encoding = requestEncoding(request.header("content-encoding"));
   if (encoding === "unknown") return tritonError(501, "Unsupported compression type", { "accept-encoding": ENCODINGS });
-  const body = encoding === "identity" ? request.body : inOnePiece(await inflate(encoding, wholeBody(request.body), request.bodyBytesMax));
-  const jsonBytes = headerLength(request.header("inference-header-content-length"), body.byteLength);
-  const { head, inputs } = jsonBytes === 0 ? rawCall(body, view) : await jsonCall(body, jsonBytes, { tensors, bodies, request, view });
-  if (tensors.forwardedHeaders !== undefined) forwardHeaders(request.headers(), tensors.forwardedHeaders, head.parameters);
+  const call = await readCall(deps, request, view, encoding);
   using leases = new DisposableStack();
-  const shared = leaseOutputs(head, leases, () => sharedMemoryFor(request, tensors));
-  const response = await tensors.inference.infer(
-    {
-      model: name,
-      version,
-      id: head.id,
-      tenant: request.tenant,
-      parameters: head.parameters,
-      priority: head.priority,
-      timeoutUs: head.timeoutUs,
-      inputs,
-      outputs: [...head.outputs.keys()],
-      deadlineMs: undefined,
-      traceparent: traceparentOf(request),
-    },
-    request.signal,
-  );
-  const answer = encodeInferAnswer(response, { head, view, shared });
+  const shared = leaseOutputs(call.head, leases, () => sharedMemoryFor(request, deps.tensors));
+  const response = await deps.tensors.inference.infer(inferRequest(call, request), request.signal);
+  const answer = encodeInferAnswer(response, { head: call.head, view, shared });
   const wanted = responseEncoding(request.header("accept-encoding"));
   if (wanted === "identity") return { kind: "whole", status: 200, ...answer };
   const headers = { ...answer.headers, "content-encoding": wanted };
   return { kind: "whole", status: 200, headers, body: await deflate(wanted, answer.body) };
+}
+
+/** @throws ServingError with Triton's texts */
+export async function readCall(
+  { tensors, bodies }: InferDeps,
+  request: HttpRequest,
+  view: ModelView,
+  encoding: Exclude<RequestEncoding, "unknown">,
+): Promise<InferCall> {
+  const body = encoding === "identity" ? request.body : inOnePiece(await inflate(encoding, wholeBody(request.body), request.bodyBytesMax));
+  const jsonBytes = headerLength(request.header("inference-header-content-length"), body.byteLength);
+  const call = jsonBytes === 0 ? rawCall(body, view) : await jsonCall(body, jsonBytes, { tensors, bodies, request, view });
+  if (tensors.forwardedHeaders !== undefined) forwardHeaders(request.headers(), tensors.forwardedHeaders, call.head.parameters);
+  return call;
+}
+
+export function inferRequest({ head, inputs }: InferCall, request: HttpRequest): InferRequest {
+  const { name, version } = modelPath(request);
+  return {
+    model: name,
+    version,
+    id: head.id,
+    tenant: request.tenant,
+    parameters: head.parameters,
+    priority: head.priority,
+    timeoutUs: head.timeoutUs,
+    inputs,
+    outputs: [...head.outputs.keys()],
+    deadlineMs: undefined,
+    traceparent: traceparentOf(request),
+  };
 }
 
 function inOnePiece(bytes: Uint8Array<ArrayBuffer>): Body {

@@ -3,9 +3,11 @@ import { ServingError } from "../../core/errors.ts";
 import { INFERS, isPublic, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
+import type { DecoupledInference } from "../serving/inference.ts";
 import { get, ofModel, post } from "./door-route.ts";
 import { tritonError } from "./errors.ts";
 import { generate, generateStream, isLanguageModel } from "./generate-route.ts";
+import { inferEvents, wantsEvents } from "./infer-events.ts";
 import { infer } from "./infer-route.ts";
 import type { LanguageDeps } from "./language-generate.ts";
 import { languageConfig } from "./language-signature.ts";
@@ -22,6 +24,8 @@ export interface KserveDeps extends LanguageDeps {
   readonly identity: ServerIdentity;
   /** undefined: language models only. */
   readonly tensors?: TensorServing;
+  /** undefined: no decoupled models but language models. */
+  readonly decoupled?: DecoupledInference | undefined;
 }
 
 /** A model that both the directory and the catalog know is a language model. */
@@ -95,6 +99,7 @@ function config(deps: Deps, request: HttpRequest): HttpAnswer {
 /** Language models answer with as many responses as they have tokens, as a decoupled model does. */
 function inferModel(deps: Deps, request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
   const { name, version } = modelPath(request);
+  if (wantsEvents(request)) return inferEvents(deps, request);
   if (!isLanguageModel(deps, name)) return infer(deps, request);
   availableVersions(deps.models.list(), name, version);
   throw new ServingError("UNIMPLEMENTED", "HTTP end point doesn't support models with decoupled transaction policy");

@@ -36,3 +36,9 @@ export interface Inference {
    */
   infer(request: InferRequest, signal: AbortSignal): Promise<InferResponse>;
 }
+
+/** Answers of models that give any number of them for a request. */
+export interface DecoupledInference {
+  /** Pulled. @throws ServingError with Triton's texts, as `Inference` does */
+  responses(request: InferRequest, signal: AbortSignal): AsyncIterable<InferResponse>;
+}

@@ -2,8 +2,8 @@
 import { ServingError } from "../../core/errors.ts";
 import type { ParameterValue } from "../../core/messages/infer.ts";
 import { bytesElements, type Tensor } from "../../core/tensor/tensor.ts";
-import { type GenerateCall, parseGenerateRequest } from "../kserve/generate-request.ts";
 import type { InferRequest } from "../serving/inference.ts";
+import { type GenerateCall, parseGenerateRequest } from "./generate-request.ts";
 
 /** @param request checked against a language model's inputs @throws ServingError INVALID_ARGUMENT for values out of range */
 export function languageCall({ inputs, parameters }: Pick<InferRequest, "inputs" | "parameters">): GenerateCall {

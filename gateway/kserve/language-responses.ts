@@ -2,12 +2,12 @@
 import { ServingError } from "../../core/errors.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import { joinBytesElements } from "../../core/tensor/tensor.ts";
-import { LANGUAGE_OUTPUTS } from "../kserve/language-signature.ts";
 import type { InferRequest, InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import type { TextEvent } from "../serving/text-generation.ts";
-import type { KserveGrpcDeps } from "./deps.ts";
+import type { LanguageDeps } from "./language-generate.ts";
 import { languageCall } from "./language-request.ts";
+import { LANGUAGE_OUTPUTS } from "./language-signature.ts";
 
 const NO_PARAMETERS: InferResponse["parameters"] = new Map();
 
@@ -16,7 +16,7 @@ const NO_PARAMETERS: InferResponse["parameters"] = new Map();
  * @throws ServingError INVALID_ARGUMENT for what the request says wrong; what ends the generation
  */
 export async function* languageResponses(
-  deps: KserveGrpcDeps,
+  deps: Pick<LanguageDeps, "generation" | "random">,
   request: InferRequest,
   view: ModelView,
   signal: AbortSignal,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Dtype } from "../../../../core/tensor/dtype.ts";
 import { joinBytesElements, type Tensor } from "../../../../core/tensor/tensor.ts";
-import { languageCall } from "../../../../gateway/kserve-grpc/language-request.ts";
+import { languageCall } from "../../../../gateway/kserve/language-request.ts";
 
 const texts = (name: string, ...all: readonly string[]): Tensor => {
   return { name, dtype: "BYTES", shape: [all.length], data: joinBytesElements(all.map((text) => Buffer.from(text))) };

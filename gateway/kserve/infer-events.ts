@@ -1,0 +1,78 @@
+/**
+ * `POST …/infer` with `Accept: text/event-stream`: an event for each response, in the form of an ordinary answer, with
+ * `triton_final_response` as over gRPC. The only way over HTTP to models that answer any number of times with tensors.
+ */
+import { ServingError } from "../../core/errors.ts";
+import { pullUntil } from "../http/pull-until.ts";
+import type { HttpAnswer, HttpRequest } from "../http/route.ts";
+import type { DecoupledInference, InferRequest, InferResponse } from "../serving/inference.ts";
+import type { ModelView } from "../serving/model-catalog.ts";
+import { requestEncoding } from "./content-encoding.ts";
+import { isLanguageModel } from "./generate-route.ts";
+import { encodeInferAnswer } from "./infer-answer.ts";
+import type { InferHead } from "./infer-head.ts";
+import { type InferDeps, inferRequest, readCall } from "./infer-route.ts";
+import type { LanguageDeps } from "./language-generate.ts";
+import { languageResponses } from "./language-responses.ts";
+import { languageView } from "./language-view.ts";
+import { modelPath } from "./model-path.ts";
+import { invalid } from "./triton-error.ts";
+
+export interface InferEventsDeps extends LanguageDeps, InferDeps {
+  /** undefined: no decoupled models but language models. */
+  readonly decoupled?: DecoupledInference | undefined;
+}
+
+const FINAL = "triton_final_response";
+const NOWHERE = new Map();
+
+export function wantsEvents(request: HttpRequest): boolean {
+  return request.header("accept")?.toLowerCase().includes("text/event-stream") === true;
+}
+
+/** The status is the first response's: what fails before it is answered as it would be without a stream. @throws ServingError as `infer` */
+export async function inferEvents(deps: InferEventsDeps, request: HttpRequest): Promise<HttpAnswer> {
+  const { name, version } = modelPath(request);
+  const isLanguage = isLanguageModel(deps, name);
+  const view = isLanguage ? languageView(deps.models.list(), name, version) : deps.tensors.catalog.view(name, version);
+  const encoding = requestEncoding(request.header("content-encoding"));
+  if (encoding === "unknown") throw invalid("Unsupported compression type");
+  const call = await readCall(deps, request, view, encoding);
+  checkJsonOnly(call.head);
+  const asked = inferRequest(call, request);
+  const responses = isLanguage ? languageResponses(deps, asked, view, request.signal) : tensorResponses(deps, asked, view, request.signal);
+  const { events } = await pullUntil(responses, () => true);
+  return { kind: "events", headers: {}, frames: frames(events, call.head, view) };
+}
+
+/** @throws ServingError INVALID_ARGUMENT for outputs that no event can carry */
+function checkJsonOnly({ binaryOutput, outputs }: InferHead): void {
+  const isJson = !binaryOutput && outputs.values().every(({ binary, shared }) => !binary && shared === undefined);
+  if (!isJson) throw invalid("events carry JSON only: leave out 'binary_data', 'binary_data_output' and 'shared_memory_region'");
+}
+
+async function* tensorResponses(
+  { tensors, decoupled }: InferEventsDeps,
+  request: InferRequest,
+  { name, decoupled: isDecoupled }: ModelView,
+  signal: AbortSignal,
+): AsyncGenerator<InferResponse> {
+  if (!isDecoupled) yield await tensors.inference.infer(request, signal);
+  else if (decoupled !== undefined) yield* decoupled.responses(request, signal);
+  else throw new ServingError("UNIMPLEMENTED", `model '${name}' answers with any number of responses: only language models do so here`);
+}
+
+/** Ends with an event that has no outputs, where an ordinary model's only one is final already. A failure is the last event. */
+async function* frames(responses: AsyncIterable<InferResponse>, head: InferHead, view: ModelView): AsyncGenerator<string> {
+  const frame = (response: InferResponse, isFinal: boolean): string => {
+    const parameters = new Map([...response.parameters, [FINAL, isFinal]]);
+    const { body } = encodeInferAnswer({ ...response, parameters }, { head, view, shared: NOWHERE });
+    return `data: ${body}\n\n`;
+  };
+  try {
+    for await (const response of responses) yield frame(response, !view.decoupled);
+    if (view.decoupled) yield frame({ model: view.name, version: view.version, parameters: new Map(), outputs: [] }, true);
+  } catch (thrown) {
+    yield `data: ${JSON.stringify({ error: ServingError.from(thrown).message })}\n\n`;
+  }
+}

@@ -3,6 +3,7 @@ import { QUANTIZATIONS, type Quantization } from "../core/model/shard-descriptio
 import { byteSize, listOf, oneOf, optional, type SettingKind, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import type { LogLevel } from "../core/telemetry/logger.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
+import { TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
 
 export const DEFAULT_MODEL = "smollm2-135m-instruct";
 
@@ -66,6 +67,7 @@ export const UP_SETTINGS = {
   grpcPort: setting({ kind: port, fallback: 8001, help: "port of Triton's gRPC API; 0 takes a free one" }),
   metricsPort: setting({ kind: port, fallback: 8002, help: "port of /metrics; 0 takes a free one" }),
   ...DOOR_SETTINGS,
+  ...TELEMETRY_SETTINGS,
   models,
   modelControlMode: setting<"none" | "explicit">({
     kind: oneOf(["none", "explicit"]),

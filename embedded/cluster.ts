@@ -18,6 +18,7 @@ import { fileWantedModels } from "../core/store/placement/file.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
+import type { TelemetryOptions } from "../core/telemetry/options.ts";
 import { VERSION } from "../core/version.ts";
 import { socketWire } from "../core/wire/socket.ts";
 import type { OpenDoors } from "../gateway/doors.ts";
@@ -32,6 +33,8 @@ import { processRunners } from "../node-agent/runners/process.ts";
 export interface ClusterOptions {
   /** How the doors are opened and for whom; as Triton has it unless said. */
   readonly doors?: Partial<DoorOptions>;
+  /** What is measured and told; the defaults unless said. */
+  readonly telemetry?: Partial<TelemetryOptions>;
   readonly nodes: number;
   /** The language model to serve; undefined: whole models only. */
   readonly model: string | undefined;

@@ -49,6 +49,8 @@ export interface DoorDeps {
   readonly models: ModelDirectory;
   readonly tensors: Pick<TensorServing, "inference" | "catalog" | "control" | "statistics">;
   readonly nodes: ConsoleDeps["nodes"];
+  /** What /metrics says. */
+  readonly metricsText: () => Promise<string>;
 }
 
 /** undefined: that door is closed. */
@@ -80,7 +82,7 @@ export async function openDoors(
   stack: AsyncDisposableStack,
 ): Promise<OpenDoors> {
   const { host, port, grpcPort, metricsPort } = addresses;
-  const { clock, logger, metrics } = deps;
+  const { clock, logger, metricsText } = deps;
   const locks = await makeLocks(host, options, deps, stack);
   const services = makeServices(host, options, deps, stack);
   const opened: { -readonly [K in keyof OpenDoors]: OpenDoors[K] } = {
@@ -118,7 +120,7 @@ export async function openDoors(
     opened.grpcAddress = `${host}:${grpc.port}`;
   }
   if (options.allowMetrics) {
-    const server = await startMetricsServer({ host, port: metricsPort, metricsText: () => metrics.metricsText(), ...locks.http });
+    const server = await startMetricsServer({ host, port: metricsPort, metricsText, ...locks.http });
     stack.use(server);
     opened.metricsAddress = `${scheme}://${host}:${server.port}`;
   }

@@ -11,6 +11,7 @@ import type { PlacementLease } from "../core/store/placement/placement-lease.ts"
 import type { WantedModels } from "../core/store/placement/wanted-models.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
+import { TELEMETRY_DEFAULTS, type TelemetryOptions } from "../core/telemetry/options.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
 import { ClusterModelControl } from "./control/model-control.ts";
 import { PlacementDuty } from "./control/placement-duty.ts";
@@ -18,6 +19,7 @@ import { PlacementLoop } from "./control/placement-loop.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
 import { WantedWatch } from "./control/wanted-watch.ts";
 import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
+import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import type { LoadPlan } from "./placement/wanted-transitions.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
@@ -32,6 +34,8 @@ export interface GatewayOptions extends DoorAddresses {
   readonly modelControl: "none" | "explicit" | "off";
   /** Nodes to wait for before anything is placed; 0: whoever speaks in the time in which every node does. */
   readonly nodesMin: number;
+  /** What is measured and told; the defaults unless said. */
+  readonly telemetry?: Partial<TelemetryOptions>;
   /** Nereid's own version, for metadata. */
   readonly version: string;
 }
@@ -70,7 +74,8 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const { watch, text, whole, control } = core;
   const nodes = () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
   const { generation, models } = text;
-  const behind = { ...deps, version: options.version, generation, models, tensors: { ...whole, control }, nodes };
+  const metricsText = fleetMetrics(options, deps, core, stack);
+  const behind = { ...deps, metricsText, version: options.version, generation, models, tensors: { ...whole, control }, nodes };
   const doors = await openDoors(options, { ...DOOR_DEFAULTS, ...options.doors }, behind, stack);
   stack.defer(
     watch.onChange(() => {
@@ -173,4 +178,14 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDispo
     placement.nudge();
   });
   return { watch, text, whole, control };
+}
+
+/** @returns what /metrics says @throws ServingError INVALID_ARGUMENT when `metricsConfig` is not what it may be */
+function fleetMetrics(options: GatewayOptions, deps: GatewayDeps, core: Core, stack: AsyncDisposableStack): () => Promise<string> {
+  const { watch, text, whole, control } = core;
+  const closing = new AbortController();
+  stack.defer(() => closing.abort(new ServingError("CANCELLED", "the gateway is shutting down")));
+  const sources = { ...deps, fleet: watch.fleet, submitter: text.submitter, views: whole, wanted: () => control.desired().models };
+  const fleet = new FleetMetrics({ ...TELEMETRY_DEFAULTS, ...options.telemetry }, sources);
+  return async () => (await deps.metrics.metricsText()) + (await fleet.text(closing.signal));
 }

@@ -49,6 +49,8 @@ export interface AgentDeps {
 }
 
 interface AgentParts {
+  /** Differs for every start of the agent. */
+  readonly incarnation: string;
   readonly models: Models;
   readonly wholeModels: WholeModels;
   readonly desk: SubmitDesk;
@@ -67,26 +69,32 @@ export class Agent implements AsyncDisposable {
 
   static async start(deps: AgentDeps): Promise<Agent> {
     const models = new Models(deps);
+    const incarnation = deps.random.id();
+    const cache = deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes) : undefined;
     const wholeModels = new WholeModels({
       sources: deps.sources,
       runners: deps.modelRunners,
       clock: deps.clock,
       logger: deps.logger,
-      cache: deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes) : undefined,
+      cache,
       startAfter: 0,
       onRestart: (model) => deps.metrics.runnerRestarts.inc({ model }),
     });
-    const desk = new SubmitDesk(models, wholeModels, deps);
+    const statistics = (model: string) => ({
+      incarnation,
+      models: [...wholeModels.statistics(model)],
+      ...(cache !== undefined && { cache: cache.counters }),
+    });
+    const desk = new SubmitDesk(models, wholeModels, { ...deps, statistics });
     const listener = await deps.links.listen((link) => desk.welcome(link));
-    return new Agent(deps, { models, wholeModels, desk, listener });
+    return new Agent(deps, { incarnation, models, wholeModels, desk, listener });
   }
 
-  private constructor(deps: AgentDeps, { models, wholeModels, desk, listener }: AgentParts) {
+  private constructor(deps: AgentDeps, { incarnation, models, wholeModels, desk, listener }: AgentParts) {
     this.#deps = deps;
     this.#models = models;
     this.#wholeModels = wholeModels;
     this.#listener = listener;
-    const incarnation = deps.random.id();
     this.#heartbeat = new HeartbeatSender(deps.node, () => this.#report(incarnation), deps);
     models.onChange(() => this.#heartbeat.changed());
     wholeModels.onChange(() => this.#heartbeat.changed());

@@ -8,6 +8,7 @@ import type { GenerationSubmit, RefusalReason, Submit, TextBundleRequest } from 
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeJson } from "../core/messages/json-message.ts";
+import type { NodeStatistics } from "../core/messages/model-statistics.ts";
 import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { AnswerWriter } from "./answer-writer.ts";
@@ -24,18 +25,27 @@ interface Session {
   readonly calls: CallLine;
 }
 
+export interface SubmitDeskDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Of the node, or of one of its models; empty: of all. */
+  readonly statistics: (model: string) => NodeStatistics;
+}
+
 export class SubmitDesk {
   readonly #models: Models;
   readonly #wholeModels: WholeModels;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #statistics: SubmitDeskDeps["statistics"];
   readonly #sessions = new Map<string, Session>();
 
-  constructor(models: Models, wholeModels: WholeModels, deps: { readonly clock: Clock; readonly logger: Logger }) {
+  constructor(models: Models, wholeModels: WholeModels, deps: SubmitDeskDeps) {
     this.#models = models;
     this.#wholeModels = wholeModels;
     this.#clock = deps.clock;
     this.#logger = deps.logger;
+    this.#statistics = deps.statistics;
   }
 
   /** A gateway has dialed. */
@@ -124,9 +134,8 @@ export class SubmitDesk {
   }
 
   #sendStatistics(stream: LinkStream, model: string): void {
-    const told = this.#wholeModels.all().filter(({ load }) => model === "" || load.model === model);
     stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
-    sendWhole(stream, encodeJson(told.flatMap((one) => one.statistics() ?? [])));
+    sendWhole(stream, encodeJson(this.#statistics(model)));
   }
 
   #sendTextBundle(stream: LinkStream, request: TextBundleRequest): void {

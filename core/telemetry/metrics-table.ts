@@ -1,4 +1,5 @@
-/** Every metric that Nereid has: name, type, unit, labels and help. The manual's table is printed from this. Pure. */
+/** Every metric that a process counts as it goes: name, type, unit, labels and help. METRICS.md is printed from this. Pure. */
+import { FLEET_METRICS, TRITON_METRICS } from "./gathered-metrics-table.ts";
 
 /** Seconds; from a cached small model to a long prompt on a slow machine. */
 const FIRST_TOKEN_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -95,8 +96,19 @@ export type MetricDescription =
       readonly help: string;
     };
 
-/** The table as Markdown. */
+/** The tables as Markdown. */
 export function metricsMarkdown(): string {
-  const rows = Object.values(METRICS).map(({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.join(", ")} | ${help} |`);
-  return ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |", ...rows].join("\n");
+  const tables = [
+    ["Triton's, of the whole models of all nodes", Object.values(TRITON_METRICS)],
+    ["Nereid's own, of all nodes", Object.values(FLEET_METRICS)],
+    ["Nereid's own, counted by the process that is asked", Object.values(METRICS)],
+  ] as const;
+  return tables.map(([title, rows]) => `## ${title}\n\n${tableMarkdown(rows)}`).join("\n\n");
+}
+
+type Row = { readonly name: string; readonly type: string; readonly labels: readonly string[]; readonly help: string };
+
+function tableMarkdown(rows: readonly Row[]): string {
+  const lines = rows.map(({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.join(", ")} | ${help} |`);
+  return ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |", ...lines].join("\n");
 }

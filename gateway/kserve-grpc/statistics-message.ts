@@ -2,7 +2,7 @@
 import type { DurationName, ModelStatistics } from "../serving/model-catalog.ts";
 
 export function statisticsMessage({ durations, ...statistics }: ModelStatistics) {
-  const { name, version, lastInferenceMs, inferenceCount, executionCount, batches } = statistics;
+  const { name, version, lastInferenceMs, inferenceCount, executionCount, batches, memoryBytes } = statistics;
   const duration = (which: DurationName) => durations[which];
   return {
     name,
@@ -26,5 +26,6 @@ export function statisticsMessage({ durations, ...statistics }: ModelStatistics)
       computeInfer,
       computeOutput,
     })),
+    memoryUsage: memoryBytes === 0n ? [] : [{ type: "CPU", id: 0n, byteSize: memoryBytes }],
   };
 }

@@ -5,13 +5,18 @@ export function statisticsText(models: readonly ModelStatistics[]): string {
   return `{"model_stats":[${models.map(modelText).join(",")}]}`;
 }
 
-function modelText({ name, version, lastInferenceMs, inferenceCount, executionCount, durations, batches }: ModelStatistics): string {
+function modelText(statistics: ModelStatistics): string {
+  const { name, version, lastInferenceMs, inferenceCount, executionCount, durations, batches, memoryBytes } = statistics;
   const inference = DURATION_NAMES.map((duration) => `"${duration}":${durationText(durations[duration])}`);
   return (
     `{"name":${JSON.stringify(name)},"version":"${version}","last_inference":${lastInferenceMs},"inference_count":${inferenceCount},` +
     `"execution_count":${executionCount},"inference_stats":{${inference.join(",")}},"response_stats":{},` +
-    `"batch_stats":[${batches.map(batchText).join(",")}],"memory_usage":[]}`
+    `"batch_stats":[${batches.map(batchText).join(",")}],"memory_usage":[${memoryText(memoryBytes)}]}`
   );
+}
+
+function memoryText(bytes: bigint): string {
+  return bytes === 0n ? "" : `{"type":"CPU","id":0,"byte_size":${bytes}}`;
 }
 
 function batchText({ batchSize, computeInput, computeInfer, computeOutput }: ModelStatistics["batches"][number]): string {

@@ -79,6 +79,8 @@ export interface ModelStatistics {
     readonly computeInfer: StatisticDuration;
     readonly computeOutput: StatisticDuration;
   }[];
+  /** Of the processes that run it, on all nodes; 0: not known. */
+  readonly memoryBytes: bigint;
 }
 
 export interface ModelStatisticsSource {

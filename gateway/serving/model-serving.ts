@@ -10,7 +10,7 @@ import { FleetStatistics } from "./fleet-statistics.ts";
 import { createInference } from "./infer.ts";
 import type { Inference } from "./inference.ts";
 import type { ModelCatalog, ModelStatisticsSource } from "./model-catalog.ts";
-import { ModelViews } from "./model-views.ts";
+import { ModelViews, type ServedVersion } from "./model-views.ts";
 import type { Submitter } from "./submit.ts";
 import { TextBundles } from "./text-bundles.ts";
 import type { ModelDirectory } from "./text-generation.ts";
@@ -34,6 +34,8 @@ export interface ModelServing extends Disposable {
   readonly inference: Inference;
   readonly catalog: ModelCatalog;
   readonly statistics: ModelStatisticsSource;
+  /** All that serves now. */
+  served(): readonly ServedVersion[];
   /** What the fleet hosts, as this gateway can use it. */
   hosted(): readonly ModelOnNode[];
   /** To be called when the fleet changes, or what is wanted. */
@@ -51,6 +53,7 @@ export function createModelServing(deps: ModelServingDeps): ModelServing {
     inference: createInference({ ...deps, views, catalog }),
     catalog,
     statistics: new FleetStatistics({ ...deps, views }),
+    served: () => views.served(),
     hosted: () => views.hosted(),
     refresh: () => views.refresh(),
     onChange: (listener) => views.onChange(listener),

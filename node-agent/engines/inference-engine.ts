@@ -25,6 +25,8 @@ export interface EngineLoad {
   readonly queued: number;
   /** Requests that run. */
   readonly running: number;
+  /** Processes that run it now; absent where it has none of its own. */
+  readonly pids?: readonly number[];
 }
 
 /** Disposing it fails what is left and ends its runners; resolves when they are gone. */

@@ -1,5 +1,6 @@
 /** What a hosted version has done since it was loaded, counted as Triton's statistics extension does. Pure. */
 import type { InferTimes } from "../../core/messages/infer.ts";
+import { LatencyBins, type SparseBins } from "../../core/telemetry/latency-bins.ts";
 
 export interface Duration {
   readonly count: number;
@@ -35,15 +36,26 @@ export interface ModelStatistics {
   /** By batch size, ascending; counts are executions. */
   readonly batches: readonly BatchSizeStatistics[];
   readonly failures: Readonly<Record<FailureReason, number>>;
+  /** Of requests that succeeded; the compute stages without those from the cache. */
+  readonly latencies: Readonly<Record<LatencyStage, SparseBins>>;
 }
 
+export type LatencyStage = "request" | "queue" | "computeInput" | "computeInfer" | "computeOutput";
+
 class Sum implements Duration {
+  readonly bins: LatencyBins | undefined;
   count = 0;
   ns = 0;
+
+  /** @param bins where single times are kept, too */
+  constructor(bins?: LatencyBins) {
+    this.bins = bins;
+  }
 
   add(us: number): void {
     this.count += 1;
     this.ns += Math.max(0, Math.round(us * 1000));
+    this.bins?.add(us);
   }
 
   snapshot(): Duration {
@@ -58,12 +70,13 @@ interface BatchSums {
 }
 
 const batchSums = (): BatchSums => ({ computeInput: new Sum(), computeInfer: new Sum(), computeOutput: new Sum() });
+const timed = (): Sum => new Sum(new LatencyBins());
 
 export class StatisticsCounter {
-  readonly #success = new Sum();
+  readonly #success = timed();
   readonly #fail = new Sum();
-  readonly #queue = new Sum();
-  readonly #compute = batchSums();
+  readonly #queue = timed();
+  readonly #compute = { computeInput: timed(), computeInfer: timed(), computeOutput: timed() };
   readonly #cacheHit = new Sum();
   readonly #cacheMiss = new Sum();
   readonly #batches = new Map<number, BatchSums>();
@@ -123,9 +136,18 @@ export class StatisticsCounter {
       cacheMiss: this.#cacheMiss.snapshot(),
       batches: batches.map(([batchSize, sums]) => ({ batchSize, ...durations(sums) })),
       failures: { ...this.#failures },
+      latencies: {
+        request: sparse(this.#success),
+        queue: sparse(this.#queue),
+        computeInput: sparse(this.#compute.computeInput),
+        computeInfer: sparse(this.#compute.computeInfer),
+        computeOutput: sparse(this.#compute.computeOutput),
+      },
     };
   }
 }
+
+const sparse = ({ bins }: Sum): SparseBins => bins?.sparse() ?? [];
 
 function addTimes(sums: BatchSums, times: Omit<InferTimes, "queueUs">): void {
   sums.computeInput.add(times.computeInputUs);

@@ -18,6 +18,7 @@ import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
+import { nodeStatistics } from "./node-statistics.ts";
 import { openEngine } from "./open-engine.ts";
 import type { OpenTurns } from "./open-turns.ts";
 import { publishedView } from "./published-view.ts";
@@ -49,6 +50,8 @@ export class WholeModel implements AsyncDisposable {
   #engine: InferenceEngine | undefined;
   #published: PublishedModel | undefined;
   #view: Uint8Array | undefined;
+  #cached = false;
+  #loadMs = 0;
 
   constructor(load: LoadModel, deps: WholeModelDeps) {
     this.load = load;
@@ -81,31 +84,11 @@ export class WholeModel implements AsyncDisposable {
     return { replica, model, version, state: this.#state, inFlight: load?.running ?? 0, queued: load?.queued ?? 0 };
   }
 
+  /** undefined: it has never been open. */
   statistics(): NodeModelStatistics | undefined {
-    const told = this.#engine?.statistics();
-    if (told === undefined) return undefined;
-    const pair = ({ count, ns }: { readonly count: number; readonly ns: number }): [number, number] => [count, ns];
-    return {
-      model: this.load.model,
-      version: this.load.version,
-      lastInferenceMs: told.lastInferenceMs,
-      inferenceCount: told.inferenceCount,
-      executionCount: told.executionCount,
-      success: pair(told.success),
-      fail: pair(told.fail),
-      queue: pair(told.queue),
-      computeInput: pair(told.computeInput),
-      computeInfer: pair(told.computeInfer),
-      computeOutput: pair(told.computeOutput),
-      cacheHit: pair(told.cacheHit),
-      cacheMiss: pair(told.cacheMiss),
-      batches: told.batches.map(({ batchSize, computeInput, computeInfer, computeOutput }) => ({
-        size: batchSize,
-        computeInput: pair(computeInput),
-        computeInfer: pair(computeInfer),
-        computeOutput: pair(computeOutput),
-      })),
-    };
+    return this.#engine === undefined
+      ? undefined
+      : nodeStatistics(this.#engine, { ...this.load, cached: this.#cached, loadMs: this.#loadMs });
   }
 
   /** Takes nothing new, finishes what is here, gives the memory back. One that is not open yet has nothing to finish. */
@@ -136,7 +119,9 @@ export class WholeModel implements AsyncDisposable {
     const { model, version } = this.load;
     try {
       using _turn = await this.#deps.openTurns.take(this.#stop.signal);
+      const beganMs = this.#deps.clock.now();
       this.#published = await this.#openEngine();
+      this.#loadMs = this.#deps.clock.now() - beganMs;
       const view = encodePublishedModel(this.#published);
       this.#view = view;
       if (this.#state.kind === "loading") this.#become({ kind: "ready", view: createHash("sha256").update(view).digest("hex") });
@@ -167,6 +152,7 @@ export class WholeModel implements AsyncDisposable {
     const isEnsemble = configuration.scheduler.kind === "ensemble"; // without a file of its own
     const name = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list()).name;
     const file = name === undefined ? "" : path.join(sources.folder(model, source), name);
+    this.#cached = configuration.responseCache && cache !== undefined;
     this.#engine = await openEngine(
       { replica, model, version, configuration, composing: read.composing, files, file },
       { ...deps, cache, startAfter, onRestart: () => deps.onRestart(model) },

@@ -3,8 +3,10 @@
 import { replicaNumber } from "../../core/ids.ts";
 import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
+import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import { type HostedVersion, NodeCalls } from "../calls/node-calls.ts";
 import { OpenTurns } from "./open-turns.ts";
+import { PastStatistics } from "./past-statistics.ts";
 import { WholeModel, type WholeModelDeps } from "./whole-model.ts";
 
 export type WholeModelsDeps = Omit<WholeModelDeps, "onChange" | "openTurns" | "calls">;
@@ -20,6 +22,7 @@ export class WholeModels implements AsyncDisposable {
   readonly #versions = new Map<string, readonly WholeModel[]>();
   readonly #calls: NodeCalls;
   readonly #draining = new Set<Promise<void>>();
+  readonly #past = new PastStatistics();
   #changed: () => void = () => {};
 
   constructor(deps: WholeModelsDeps) {
@@ -47,6 +50,7 @@ export class WholeModels implements AsyncDisposable {
     const draining = model.drain().finally(() => {
       this.#models.delete(replica);
       this.#index(model.load);
+      this.#past.add(model.statistics());
       this.#draining.delete(draining);
       this.#changed();
     });
@@ -80,6 +84,12 @@ export class WholeModels implements AsyncDisposable {
   /** The published view with this digest. */
   view(digest: string): Uint8Array | undefined {
     return this.all().find((model) => model.state.kind === "ready" && model.state.view === digest)?.view;
+  }
+
+  /** Of loads that are here, and of those that are over. @param name empty: of all models */
+  statistics(name: string): readonly NodeModelStatistics[] {
+    const here = this.all().flatMap((model) => model.statistics() ?? []);
+    return [...here, ...this.#past.all()].filter(({ model }) => name === "" || model === name);
   }
 
   report(): readonly ModelReport[] {

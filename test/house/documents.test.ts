@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { BENCH_SETTINGS } from "../../cli/bench/settings-table.ts";
 import { CHAT_SETTINGS, KEY_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "../../cli/settings-tables.ts";
 import { type SettingsTable, settingsMarkdown } from "../../core/settings.ts";
+import { metricsMarkdown } from "../../core/telemetry/metrics-table.ts";
 import { allFiles, ROOT } from "./source-tree.ts";
 import { expectNone } from "./violations.ts";
 
@@ -42,6 +43,15 @@ describe("README.md", () => {
       return;
     }
     expect(found, "run UPDATE_DOCUMENTS=1 npx vitest run test/house").toBe(wanted);
+  });
+
+  test("has every metric in METRICS.md", () => {
+    const wanted = `<!-- metrics -->\n\n${metricsMarkdown()}\n\n<!-- /metrics -->`;
+    const text = read("METRICS.md");
+    const printed = text.replace(/<!-- metrics -->[\s\S]*<!-- \/metrics -->/, () => wanted);
+    if (UPDATE_DOCUMENTS === "1") writeFileSync(join(ROOT, "METRICS.md"), printed);
+    else expect(text, "run UPDATE_DOCUMENTS=1 npx vitest run test/house").toBe(printed);
+    expect(printed).toContain(wanted);
   });
 
   test("names every folder of the house, and none that is gone", () => {

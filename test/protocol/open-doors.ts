@@ -26,16 +26,18 @@ export async function startDoors(
   await using stack = new AsyncDisposableStack();
   const models = new ScriptedModels({ mode: "explicit" });
   await models.load("add_sub", { files: new Map() });
+  const metrics = stack.use(createMetrics());
   const deps = {
     clock: systemClock,
     random: seededRandom(7n),
     logger: createLogger({ level: "silent", form: "json" }),
-    metrics: stack.use(createMetrics()),
+    metrics,
     version: "0.0.0",
     generation: text,
     models: text,
     tensors: { inference: models, catalog: models, control: models, statistics: models },
     nodes: () => [],
+    metricsText: () => metrics.metricsText(),
   };
   const opened = await openDoors({ host, port: 0, grpcPort: 0, metricsPort: 0 }, { ...DOOR_DEFAULTS, ...options }, deps, stack);
   const running = stack.move();

@@ -9,6 +9,7 @@ export const NO_STATISTICS: Omit<ModelStatistics, "name" | "version"> = {
   executionCount: 0n,
   durations: durations(() => NONE),
   batches: [],
+  memoryBytes: 0n,
 };
 
 export function batchStatistics(counts: { readonly done: number; readonly executed: number }): Omit<ModelStatistics, "name" | "version"> {
@@ -23,6 +24,7 @@ export function batchStatistics(counts: { readonly done: number; readonly execut
       return name.startsWith("cache") ? NONE : done;
     }),
     batches: [{ batchSize: 1n, computeInput: executed, computeInfer: executed, computeOutput: executed }],
+    memoryBytes: 0n,
   };
 }
 

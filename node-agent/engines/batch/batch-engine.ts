@@ -119,8 +119,8 @@ export class BatchEngine implements InferenceEngine {
 
   load(): BatchEngineLoad {
     const formed = this.#formed.reduce((sum, { requests }) => sum + requests.length, 0);
-    const { total, ready } = this.#instances;
-    return { queued: this.#queue.count + formed, running: this.#running, instances: total, instancesReady: ready };
+    const { total, ready, pids } = this.#instances;
+    return { queued: this.#queue.count + formed, running: this.#running, instances: total, instancesReady: ready, pids };
   }
 
   /**

@@ -106,6 +106,11 @@ export class ModelInstances implements AsyncDisposable {
     return this.#slots.length;
   }
 
+  /** Processes that run now. */
+  get pids(): readonly number[] {
+    return this.#slots.flatMap(({ state }) => (state.kind === "down" ? [] : (state.runner.pid ?? [])));
+  }
+
   /** Those with a runner that is open. */
   get ready(): number {
     return this.#slots.reduce((sum, { state }) => sum + (state.kind === "down" ? 0 : 1), 0);

@@ -15,6 +15,8 @@ export interface ModelCluster extends AsyncDisposable {
   readonly client: HttpClient;
   /** Processes that have a model open, or are about to. Linux. */
   runnerPids(): readonly number[];
+  /** What /metrics says. */
+  metrics(): Promise<string>;
   /** Of a model's only version. */
   statistics(model: string): Promise<ModelStatistics>;
 }
@@ -40,6 +42,7 @@ export async function startModelCluster(repositoryFolder: string, flags: Readonl
     url,
     grpcAddress: /gRPC +([^ ]+)/.exec(said)?.[1] ?? "",
     client,
+    metrics: async () => (await fetch(/metrics +(\S+)/.exec(said)?.[1] ?? "")).text(),
     runnerPids: () => runnersBelow(command.child.pid),
     async statistics(model) {
       const [only] = await client.statistics(model);

@@ -30,7 +30,10 @@ async function desk({ connected = true } = {}) {
   using metrics = createMetrics();
   const models = new Models({ ...shared, node: nodeId("node-1"), wire, runners: hub, cutter: rig.cutter, metrics, memory: rig.memory });
   const whole = new WholeModels({ ...shared, sources, runners, cache: undefined, startAfter: 0, onRestart: () => {} });
-  const one = new SubmitDesk(models, whole, shared);
+  const one = new SubmitDesk(models, whole, {
+    ...shared,
+    statistics: (model) => ({ incarnation: "i", models: [...whole.statistics(model)] }),
+  });
   models.load(loadShard());
   await clock.pass(0);
   models.connect(rig.connect(1, connected ? wire.address : "unix:nowhere"));
@@ -204,11 +207,11 @@ describe("what else is asked", () => {
     expect(answer.frames).toMatchObject([{ kind: "refused", reason: "not-here", message: expect.stringContaining("abc") }]);
   });
 
-  test("statistics of a node without whole models are an empty list", async () => {
+  test("statistics are the node's", async () => {
     const { end, overBus } = await desk();
     const answer = end(1);
     await overBus(1, { kind: "statistics", model: "" });
-    expect(answer.frames[1]).toEqual({ kind: "part", bytes: new TextEncoder().encode("[]") });
+    expect(answer.frames[1]).toEqual({ kind: "part", bytes: new TextEncoder().encode('{"incarnation":"i","models":[]}') });
   });
 
   test("an inference on a model that is not here is refused", async () => {

@@ -1,29 +1,8 @@
 /** Statistics of a model are those of all nodes that host it, added up. */
 import { describe, expect, test } from "vitest";
-import type { NodeModelStatistics } from "../../../../core/messages/model-statistics.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import { modelRig, NEVER, published } from "./model-rig.ts";
-
-/** Everything in it is `times` as much. */
-function told(model: string, times: number, version = "1"): NodeModelStatistics {
-  const pair = (count: number): [number, number] => [count * times, count * 1000 * times];
-  return {
-    model,
-    version,
-    lastInferenceMs: 5_000 + times,
-    inferenceCount: 8 * times,
-    executionCount: 3 * times,
-    success: pair(6),
-    fail: pair(1),
-    queue: pair(5),
-    computeInput: pair(2),
-    computeInfer: pair(3),
-    computeOutput: pair(4),
-    cacheHit: pair(9),
-    cacheMiss: pair(7),
-    batches: [{ size: times, computeInput: pair(2), computeInfer: pair(3), computeOutput: pair(4) }],
-  };
-}
+import { told } from "./told-statistics.ts";
 
 describe("statistics", () => {
   test("of one node come as the node tells them", async () => {
@@ -50,15 +29,16 @@ describe("statistics", () => {
           cache_miss: duration(7n),
         },
         batches: [{ batchSize: 1n, computeInput: duration(2n), computeInfer: duration(3n), computeOutput: duration(4n) }],
+        memoryBytes: 1_000n,
       },
     ]);
   });
 
-  test("of several nodes are added up, batches by their size, and the latest time counts", async () => {
+  test("of several nodes are added up, batches by their size, and the latest time counts, but not loads that are over", async () => {
     await using rig = await modelRig(3);
     for (const [node, times] of [1, 2, 2].entries()) {
       rig.host(node, published("m"), { replica: `m/1/${node + 1}` });
-      rig.agent(node).statistics = [told("m", times), told("hosted_elsewhere", 9)];
+      rig.agent(node).statistics = [told("m", times), told("hosted_elsewhere", 9), { ...told("m", 50), past: true }];
     }
     await rig.beat();
     const [sum, ...others] = await rig.statistics.statistics("m", undefined, NEVER);

@@ -104,15 +104,16 @@ export async function modelRig(nodes = 1) {
   };
   /** A heartbeat of every node; what it brings about has happened afterwards. */
   const beat = async () => {
-    for (const [node, { node: name, address }] of agents.entries()) {
+    for (const [node, { node: name, address, incarnation }] of agents.entries()) {
       sequence += 1;
-      fleet.hear(heartbeat({ node: name, sequence, link: address, models: reports[node] ?? [] }), clock.now());
+      fleet.hear(heartbeat({ node: name, incarnation, sequence, link: address, models: reports[node] ?? [] }), clock.now());
     }
     whole.refresh();
     await turns(60);
   };
   return {
     ...whole,
+    submitter: text.submitter,
     clock,
     fleet,
     links,
@@ -143,6 +144,6 @@ export async function modelRig(nodes = 1) {
   };
 }
 
-function heartbeat(fields: Pick<Heartbeat, "node" | "sequence" | "link" | "models">): Heartbeat {
-  return { incarnation: "1", wire: "", cpu: "", memoryTotalBytes: 0, memoryFreeBytes: 0, shards: [], replicas: [], ...fields };
+function heartbeat(fields: Pick<Heartbeat, "node" | "incarnation" | "sequence" | "link" | "models">): Heartbeat {
+  return { wire: "", cpu: "", memoryTotalBytes: 0, memoryFreeBytes: 0, shards: [], replicas: [], ...fields };
 }

@@ -37,6 +37,7 @@ export class TensorAgent {
   readonly views = new Map<string, Uint8Array>();
   viewsSent = 0;
   statistics: readonly NodeModelStatistics[] | "silent" = [];
+  incarnation = "1";
   readonly #sessions = new Map<string, { readonly link: Link; readonly window: SubmitWindow }>();
 
   private constructor(node: string) {
@@ -94,7 +95,7 @@ export class TensorAgent {
         if (this.statistics === "silent") return;
         this.#send(stream, [
           { kind: "accepted", queued: 0 },
-          { kind: "part", bytes: encodeJson([...this.statistics]) },
+          { kind: "part", bytes: encodeJson({ incarnation: this.incarnation, models: this.statistics }) },
         ]);
         return;
       case "text-bundle": {

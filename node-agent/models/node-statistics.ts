@@ -1,0 +1,57 @@
+/** What an engine has counted, as it travels to gateways. */
+import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
+import type { InferenceEngine } from "../engines/inference-engine.ts";
+import type { Duration } from "../engines/statistics.ts";
+import { residentBytes } from "../runners/resident-bytes.ts";
+
+export interface LoadedVersion {
+  readonly model: string;
+  readonly version: string;
+  /** Its answers are kept. */
+  readonly cached: boolean;
+  /** What loading took. */
+  readonly loadMs: number;
+}
+
+const pair = ({ count, ns }: Duration): [number, number] => [count, ns];
+
+export function nodeStatistics(engine: InferenceEngine, { model, version, cached, loadMs }: LoadedVersion): NodeModelStatistics {
+  const told = engine.statistics();
+  const { queued, running, pids } = engine.load();
+  const { request, queue, computeInput, computeInfer, computeOutput } = told.latencies;
+  return {
+    model,
+    version,
+    past: false,
+    lastInferenceMs: told.lastInferenceMs,
+    inferenceCount: told.inferenceCount,
+    executionCount: told.executionCount,
+    success: pair(told.success),
+    fail: pair(told.fail),
+    queue: pair(told.queue),
+    computeInput: pair(told.computeInput),
+    computeInfer: pair(told.computeInfer),
+    computeOutput: pair(told.computeOutput),
+    cacheHit: pair(told.cacheHit),
+    cacheMiss: pair(told.cacheMiss),
+    batches: told.batches.map((batch) => ({
+      size: batch.batchSize,
+      computeInput: pair(batch.computeInput),
+      computeInfer: pair(batch.computeInfer),
+      computeOutput: pair(batch.computeOutput),
+    })),
+    failures: { ...told.failures },
+    latencies: {
+      request: [...request],
+      queue: [...queue],
+      computeInput: [...computeInput],
+      computeInfer: [...computeInfer],
+      computeOutput: [...computeOutput],
+    },
+    cached,
+    pending: queued,
+    running,
+    loadMs,
+    residentBytes: residentBytes(pids ?? []),
+  };
+}

@@ -1,0 +1,29 @@
+/** Why sequence batching refuses requests, in Triton's words. Sequence errors carry no request id there. Pure. */
+import { ServingError } from "../../core/errors.ts";
+
+export const moreThanOneRow = (model: string): ServingError =>
+  new ServingError(
+    "INVALID_ARGUMENT",
+    `inference request to model '${model}' must specify batch-size 1 due to requirements of sequence batcher`,
+  );
+
+export const noCorrelationId = (model: string): ServingError =>
+  new ServingError("INVALID_ARGUMENT", `inference request to model '${model}' must specify a non-zero or non-empty correlation ID`);
+
+/** @param key the correlation id behind the character for its kind */
+export const startMissing = (model: string, key: string): ServingError =>
+  new ServingError(
+    "INVALID_ARGUMENT",
+    `inference request for sequence ${key.slice(1)} to model '${model}' must specify the START flag on the first request of the sequence`,
+    { reason: "sequence_not_started" },
+  );
+
+export const backlogTimeout = (): ServingError =>
+  new ServingError("UNAVAILABLE", "timeout of the corresponding sequence has been expired", { reason: "queue_timeout" });
+
+export const stopping = (id: string): ServingError =>
+  new ServingError(
+    "UNAVAILABLE",
+    `[request id: ${id === "" ? "<id_unknown>" : id}] Server is stopping, scheduler for model has stopped accepting new inference requests`,
+    { reason: "scheduler_stopped" },
+  );

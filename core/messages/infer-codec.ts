@@ -9,6 +9,7 @@ import { ServingError } from "../errors.ts";
 import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
 import { byteSize, type Tensor } from "../tensor/tensor.ts";
 import type { CalledInfer, InferResult, InferSubmit, ParameterValue } from "./infer.ts";
+import type { SequencePassage } from "./sequence-step.ts";
 
 const NO_DEADLINE = -1;
 const ANY_VERSION = -1;
@@ -27,6 +28,7 @@ export function writeInfer(writer: ByteWriter, submit: InferSubmit): void {
   writer.text(submit.tenant);
   writer.text(submit.traceparent);
   writer.f64(submit.remainingMs ?? NO_DEADLINE);
+  writePassage(writer, submit.sequence);
   writeContent(writer, submit);
 }
 
@@ -51,6 +53,7 @@ function writeContent(writer: ByteWriter, submit: Content): void {
   for (const [name, value] of submit.parameters) writeParameter(writer, name, value);
   writer.u16(submit.outputs.length);
   for (const name of submit.outputs) writer.text(name);
+  writePassage(writer, submit.sequence);
   writeTensors(writer, submit.inputs);
 }
 
@@ -59,12 +62,14 @@ export function readInfer(reader: ByteReader): InferSubmit {
   const tenant = reader.text();
   const traceparent = reader.text();
   const remainingMs = reader.finite();
+  const sequence = readPassage(reader);
   return {
     kind: "infer",
     replica,
     tenant,
     traceparent,
     remainingMs: remainingMs === NO_DEADLINE ? undefined : remainingMs,
+    ...(sequence !== undefined && { sequence }),
     ...readContent(reader),
   };
 }
@@ -91,6 +96,20 @@ function readContent(reader: ByteReader): Content {
   return { id, ...(depth > 0 && { depth }), priority, queueTimeoutUs, parameters, inputs, outputs };
 }
 
+function writePassage(writer: ByteWriter, passage: SequencePassage | undefined): void {
+  writer.u8(passage === undefined ? 0 : 1);
+  if (passage === undefined) return;
+  writer.text(passage.token);
+  writer.text(passage.from);
+  writer.text(passage.start);
+  writer.u32(passage.answered);
+}
+
+function readPassage(reader: ByteReader): SequencePassage | undefined {
+  if (reader.u8() === 0) return undefined;
+  return { token: reader.text(), from: reader.text(), start: reader.text(), answered: reader.u32() };
+}
+
 export function encodeInferResult({ outputs, times }: InferResult): Uint8Array {
   const writer = new ByteWriter(64 + inferBytes({ inputs: outputs }));
   writer.f64(times.queueUs);
@@ -113,6 +132,21 @@ export function decodeInferResult(bytes: Uint8Array): InferResult {
   const outputs = readTensors(reader);
   reader.end();
   return { outputs, times };
+}
+
+/** Tensors alone, such as a sequence's state. */
+export function encodeTensors(tensors: readonly Tensor[]): Uint8Array {
+  const writer = new ByteWriter(inferBytes({ inputs: tensors }));
+  writeTensors(writer, tensors);
+  return writer.finish();
+}
+
+/** The tensors' data are views of `bytes`. @throws ServingError INVALID_ARGUMENT */
+export function decodeTensors(bytes: Uint8Array): readonly Tensor[] {
+  const reader = new ByteReader(bytes, "tensors");
+  const tensors = readTensors(reader);
+  reader.end();
+  return tensors;
 }
 
 function writeTensors(writer: ByteWriter, tensors: readonly Tensor[]): void {

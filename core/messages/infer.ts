@@ -3,6 +3,7 @@
  * comes back. Checked against the model's signature by the gateway already. The codec is in `infer-codec.ts`. Pure.
  */
 import type { Tensor } from "../tensor/tensor.ts";
+import type { SequencePassage } from "./sequence-step.ts";
 
 /** Parameters that clients send along; integers keep all their digits. */
 export type ParameterValue = string | boolean | number | bigint;
@@ -28,6 +29,8 @@ export interface InferSubmit {
   readonly outputs: readonly string[];
   /** How many calls it is inside of, an ensemble's step in an ensemble: 2; a client's own request in none, unless said. */
   readonly depth?: number;
+  /** Of steps of sequences, which their parameters name. */
+  readonly sequence?: SequencePassage;
 }
 
 /** Calls inside calls end here: a loop that the checks at load could not see. */

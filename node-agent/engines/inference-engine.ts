@@ -1,6 +1,7 @@
 /**
  * What a hosted version of a whole model does, whichever scheduler its configuration asks for: takes requests in, answers each
- * once, counts. Adapters: `batch/` (default and dynamic batching), `ensemble/`. Made by `node-agent/models/open-engine.ts`.
+ * once, counts. Adapters: `batch/` (default and dynamic batching), `sequence/` (stateful models),
+ * `ensemble/`. Made by `node-agent/models/open-engine.ts`.
  */
 import type { ServingError } from "../../core/errors.ts";
 import type { InferSubmit, InferTimes } from "../../core/messages/infer.ts";
@@ -13,11 +14,15 @@ export interface InferSink {
   /** In the order in which outputs were named. The bytes are views of a batch's: copy what is kept for long. */
   answered(outputs: readonly Tensor[], times: InferTimes): void;
   failed(error: ServingError): void;
+  /** Instead of an answer: not executed, since the request's sequence belongs to `owner`. Without this it fails. */
+  moved?(owner: string): void;
 }
 
 /** May be called at any time, after the end too. After a cancel the sink is not called any more. */
 export interface InferHandle {
   cancel(): void;
+  /** The way to the sender is gone, which may ask again on another. Without this it is a cancel. */
+  lost?(): void;
 }
 
 export interface EngineLoad {

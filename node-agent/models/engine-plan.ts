@@ -12,7 +12,7 @@ export function enginePlan(
 ): Omit<BatchPlan, "warmUps"> {
   const { backend, scheduler, maxBatchSize, instanceGroups, name } = configuration;
   if (backend !== "onnxruntime") throw unserved(name, `backend '${backend}'`);
-  if (scheduler.kind !== "default" && scheduler.kind !== "dynamic") throw unserved(name, `${scheduler.kind} scheduling`);
+  if (scheduler.kind === "ensemble") throw unserved(name, `${scheduler.kind} scheduling`);
   const active = instanceGroups.filter(({ passive }) => !passive);
   const gpu = active.find(({ kind }) => kind === "gpu");
   if (gpu !== undefined) {

@@ -2,6 +2,7 @@
 
 import { ServingError } from "../../core/errors.ts";
 import type { ModelConfiguration, WarmupInput, WarmupSample } from "../../core/model/config/configuration.ts";
+import type { InferSubmit } from "../../core/messages/infer.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import { byteSize, elementCount, joinBytesElements, type Tensor } from "../../core/tensor/tensor.ts";
 import { BatchAssembler } from "../engines/batch/assemble.ts";
@@ -9,17 +10,25 @@ import type { BatchPlan, WarmUp } from "../engines/batch/batch-plan.ts";
 
 const FILE_BYTES_MAX = 256 * 1024 * 1024;
 
-/** What the samples' requests are when they run together. @throws ServingError INVALID_ARGUMENT when a file holds too little. */
+type SampleRequest = Pick<InferSubmit, "inputs" | "outputs">;
+
+/**
+ * What the samples' requests are when they run together.
+ * @param completed adds what the server gives the model besides a client's tensors
+ * @throws ServingError INVALID_ARGUMENT when a file holds too little
+ */
 export async function warmUpBatches(
   configuration: ModelConfiguration,
   plan: Omit<BatchPlan, "warmUps">,
   files: ModelFiles,
+  completed: (request: SampleRequest) => SampleRequest = (request) => request,
 ): Promise<readonly WarmUp[]> {
   const assembler = new BatchAssembler(plan);
   const warmUps: WarmUp[] = [];
   for (const sample of configuration.warmups) {
     if (sample.batchSize === 0 && configuration.maxBatchSize > 0) continue;
-    const batch = assembler.assemble(await sampleRequests(sample, configuration, files));
+    const requests = await sampleRequests(sample, configuration, files);
+    const batch = assembler.assemble(requests.map(completed));
     warmUps.push({ name: sample.name, batch, count: sample.count });
   }
   return warmUps;

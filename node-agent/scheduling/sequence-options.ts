@@ -15,8 +15,10 @@ export interface SequenceOptions extends Pick<SequenceBatching, "strategy" | "id
 }
 
 export interface SequenceItem extends BatchItem {
-  /** Its sequence: the kind of the correlation id as one character, then the id. */
+  /** Of its sequence. */
   readonly key: string;
+  /** The sequence's id as its client knows it, for messages. */
+  readonly correlation: string;
   readonly start: boolean;
   readonly end: boolean;
 }

@@ -10,11 +10,10 @@ export const moreThanOneRow = (model: string): ServingError =>
 export const noCorrelationId = (model: string): ServingError =>
   new ServingError("INVALID_ARGUMENT", `inference request to model '${model}' must specify a non-zero or non-empty correlation ID`);
 
-/** @param key the correlation id behind the character for its kind */
-export const startMissing = (model: string, key: string): ServingError =>
+export const startMissing = (model: string, correlation: string): ServingError =>
   new ServingError(
     "INVALID_ARGUMENT",
-    `inference request for sequence ${key.slice(1)} to model '${model}' must specify the START flag on the first request of the sequence`,
+    `inference request for sequence ${correlation} to model '${model}' must specify the START flag on the first request of the sequence`,
     { reason: "sequence_not_started" },
   );
 

@@ -78,7 +78,7 @@ export class SequenceScheduler<Item extends SequenceItem, Memory> {
    */
   offer(item: Item, nowMs: number, resumed?: Memory): ServingError | undefined {
     let sequence = this.#live.get(item.key);
-    if (!item.start && sequence?.open !== true && resumed === undefined) return startMissing(this.#model, item.key);
+    if (!item.start && sequence?.open !== true && resumed === undefined) return startMissing(this.#model, item.correlation);
     if (item.start && this.#stopped) return stopping(item.id);
     if (sequence === undefined) {
       sequence = new LiveSequence(item.key, nowMs, resumed);

@@ -75,6 +75,11 @@ export class AnswerDesk {
     this.#release(request, undefined);
   }
 
+  /** It was not executed, and somebody else will: `tell` says so. Not counted. */
+  moved(request: HostedRequest, tell: () => void): void {
+    if (!request.over) this.#release(request, tell);
+  }
+
   /** Nothing is kept for this load any more. */
   close(): void {
     this.#options.cache?.drop(this.#options.scope);

@@ -10,6 +10,7 @@ import type { ModelRunnerFactory, ModelSignature, OpenModel } from "../../../cor
 import { BatchQueue } from "../../scheduling/batch-queue.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
+import { Pump } from "../pump.ts";
 import type { ModelStatistics } from "../statistics.ts";
 import { AnswerDesk } from "./answer-desk.ts";
 import { BatchExecutor } from "./batch-executor.ts";
@@ -61,10 +62,9 @@ export class BatchEngine implements InferenceEngine {
   /** Formed, and waiting for an instance that may execute: after a runner's death, or behind the gate. */
   readonly #formed: FormedBatch[] = [];
   readonly #drained = Promise.withResolvers<void>();
+  readonly #pump: Pump;
   #running = 0;
   #taking: "requests" | "no more" | "nothing: unloaded" = "requests";
-  #pumpsSoon = false;
-  #timer: { readonly untilMs: number; readonly takeBack: () => void } | undefined;
 
   private constructor(
     options: BatchEngineOptions,
@@ -81,6 +81,7 @@ export class BatchEngine implements InferenceEngine {
     const scope = `${model}/${version}/${made.instances.incarnation}`;
     this.#desk = new AnswerDesk({ preserveOrdering: plan.dynamic?.preserveOrdering ?? false, cache, scope }, deps.clock);
     this.#executor = new BatchExecutor(plan, this.#desk, deps.clock);
+    this.#pump = new Pump(deps.clock, () => this.#act());
   }
 
   /**
@@ -91,7 +92,7 @@ export class BatchEngine implements InferenceEngine {
     const { model, plan, open } = options;
     let opened: BatchEngine | undefined;
     const pump = () => {
-      if (opened !== undefined) opened.#pumpSoon();
+      if (opened !== undefined) opened.#pump.soon();
     };
     const passes = new InstancePasses(deps.gate, { rate: plan.rate, instances: plan.instances, onGranted: pump });
     try {
@@ -138,7 +139,7 @@ export class BatchEngine implements InferenceEngine {
   async drain(): Promise<void> {
     if (this.#taking === "requests") this.#taking = "no more";
     this.#queue.stop();
-    this.#pump();
+    this.#pump.now();
     await this.#drained.promise;
   }
 
@@ -147,8 +148,7 @@ export class BatchEngine implements InferenceEngine {
     this.#taking = "nothing: unloaded";
     this.#queue.stop();
     this.#failWaiting(this.#unloaded());
-    this.#timer?.takeBack();
-    this.#timer = undefined;
+    this.#pump.stop();
     await this.#instances[Symbol.asyncDispose]();
     this.#passes.close();
     this.#desk.close();
@@ -166,7 +166,7 @@ export class BatchEngine implements InferenceEngine {
       const refused = this.#queue.offer(request, nowMs);
       if (refused !== undefined) throw refused;
       this.#desk.expect(request);
-      this.#pumpSoon();
+      this.#pump.soon();
       return request;
     } catch (thrown) {
       const error = ServingError.from(thrown);
@@ -182,20 +182,11 @@ export class BatchEngine implements InferenceEngine {
     this.#queue.cancel(request);
     this.#desk.canceled(request);
     if (batch?.requests.every(({ over }) => over) === true) batch.abort?.();
-    this.#pumpSoon(); // what comes next may be another batch now
+    this.#pump.soon(); // what comes next may be another batch now
   }
 
-  /** Requests that arrive in the same turn of the loop are looked at together. */
-  #pumpSoon(): void {
-    if (this.#pumpsSoon || this.#taking === "nothing: unloaded") return;
-    this.#pumpsSoon = true;
-    queueMicrotask(() => {
-      this.#pumpsSoon = false;
-      this.#pump();
-    });
-  }
-
-  #pump(): void {
+  /** @returns when to look again at the latest */
+  #act(): number | undefined {
     const nowMs = this.#clock.now();
     const trouble = this.#instances.trouble;
     if (trouble !== undefined) this.#failWaiting(trouble);
@@ -203,8 +194,8 @@ export class BatchEngine implements InferenceEngine {
     this.#runFormed();
     for (const { item, error } of this.#queue.expired(nowMs))
       this.#desk.failed(item, error, error.code === "DEADLINE_EXCEEDED" ? "CANCELED" : "REJECTED");
-    if (untilMs !== undefined) this.#wakeAt(untilMs);
     if (this.#taking !== "requests" && this.#queue.count === 0 && this.#formed.length === 0 && this.#running === 0) this.#drained.resolve();
+    return untilMs;
   }
 
   /** @returns when to look again at the latest */
@@ -239,7 +230,7 @@ export class BatchEngine implements InferenceEngine {
     this.#instances.giveBack(instance, outcome === "over" ? "answer" : "death");
     this.#passes.leave(instance.number);
     if (outcome !== "over") this.#afterDeath(batch, outcome.died);
-    this.#pump();
+    this.#pump.now();
   }
 
   #afterDeath(batch: FormedBatch, died: ServingError): void {
@@ -265,16 +256,5 @@ export class BatchEngine implements InferenceEngine {
   #failWaiting(error: ServingError): void {
     for (const request of this.#queue.clear()) this.#desk.failed(request, error, "REJECTED");
     for (const batch of this.#formed.splice(0)) this.#fail(batch, error);
-  }
-
-  /** One lazy timer: it fires at the earliest time that was asked for, and is set again if that was too early. */
-  #wakeAt(untilMs: number): void {
-    if (this.#timer !== undefined && this.#timer.untilMs <= untilMs) return;
-    this.#timer?.takeBack();
-    const takeBack = this.#clock.after(untilMs - this.#clock.now(), () => {
-      this.#timer = undefined;
-      this.#pump();
-    });
-    this.#timer = { untilMs, takeBack };
   }
 }

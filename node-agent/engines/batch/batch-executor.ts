@@ -6,6 +6,7 @@ import type { BatchResult, ModelRunnerHandle } from "../../../core/wire/model-ru
 import type { AnswerDesk } from "./answer-desk.ts";
 import { BatchAssembler } from "./assemble.ts";
 import type { BatchPlan } from "./batch-plan.ts";
+import { computeTimes } from "./compute-times.ts";
 import type { FormedBatch, HostedRequest } from "./hosted-request.ts";
 import { ResultSplitter } from "./split.ts";
 
@@ -49,10 +50,7 @@ export class BatchExecutor {
   #answer(requests: readonly HostedRequest[], result: BatchResult, startedMs: number): void {
     const answers = this.#splitter.split(result.outputs, requests);
     const endedMs = this.#clock.now();
-    const { inputUs, inferUs, outputUs } = result;
-    // The way to the runner and back is part of what inputs and outputs cost.
-    const wayUs = Math.max(0, (endedMs - startedMs) * 1000 - inputUs - inferUs - outputUs);
-    const compute = { computeInputUs: inputUs + wayUs / 2, computeInferUs: inferUs, computeOutputUs: outputUs + wayUs / 2 };
+    const compute = computeTimes(result, endedMs - startedMs);
     const size = requests.reduce((sum, request) => sum + request.size, 0);
     this.#desk.statistics.executed(size, compute, this.#clock.wallClockMs());
     for (const [place, request] of requests.entries()) {

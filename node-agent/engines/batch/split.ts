@@ -8,7 +8,7 @@ import { reshaped } from "./reshape.ts";
 
 /** A request of a batch, and how many rows it brought. */
 export interface BatchMember {
-  readonly submit: InferSubmit;
+  readonly submit: Pick<InferSubmit, "inputs" | "outputs">;
   readonly rows: number;
 }
 

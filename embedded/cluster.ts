@@ -16,6 +16,7 @@ import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
 import { fileWantedModels } from "../core/store/placement/file.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
+import { MemorySequenceStore } from "../core/store/sequences/memory.ts";
 import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import type { TelemetryOptions } from "../core/telemetry/options.ts";
@@ -102,6 +103,8 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const runners = processRunners({ logger });
   const modelRunners = modelProcesses({ logger });
   const cutter = partitionerCutter(options);
+  // It dies with the nodes, so it saves nothing; models may still ask for it, and go on after a reload.
+  const sequences = { store: new MemorySequenceStore(systemClock), durability: { kind: "none" } } as const;
   const agents: Agent[] = [];
   for (let index = 1; index <= options.nodes; index++) {
     const wire = stack.use(await socketWire({}));
@@ -119,6 +122,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
       modelRunners,
       sources,
       cacheBytes: options.responseCacheBytes,
+      sequences,
       cpu: cpuName(),
       memory: () => memoryShare(options.nodes),
       threads: Math.max(1, Math.floor(availableParallelism() / options.nodes)),

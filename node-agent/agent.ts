@@ -21,6 +21,7 @@ import type { Wire } from "../core/wire/wire.ts";
 import { HeartbeatSender } from "./heartbeat.ts";
 import type { Cutter } from "./models/cutter.ts";
 import { Models } from "./models/models.ts";
+import type { SequenceStorage } from "./models/sequence-keeping.ts";
 import { WholeModels } from "./models/whole-models.ts";
 import { ResponseCache } from "./scheduling/response-cache.ts";
 import { SubmitDesk } from "./submit-desk.ts";
@@ -37,6 +38,8 @@ export interface AgentDeps {
   readonly sources: ModelSources;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly cacheBytes: number;
+  /** Where sequences are kept for other nodes; undefined: nowhere. */
+  readonly sequences?: SequenceStorage;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -69,7 +72,8 @@ export class Agent implements AsyncDisposable {
 
   static async start(deps: AgentDeps): Promise<Agent> {
     const models = new Models(deps);
-    const incarnation = deps.random.id();
+    const { node, random, sequences } = deps;
+    const incarnation = random.id();
     const cache = deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes) : undefined;
     const wholeModels = new WholeModels({
       sources: deps.sources,
@@ -78,6 +82,7 @@ export class Agent implements AsyncDisposable {
       logger: deps.logger,
       cache,
       startAfter: 0,
+      sequences: sequences && { ...sequences, node, incarnation, random },
       onRestart: (model) => deps.metrics.runnerRestarts.inc({ model }),
     });
     const statistics = (model: string) => ({

@@ -21,12 +21,19 @@ export function answerInference(stream: LinkStream, submit: InferSubmit, engine:
       stream.write(encodeAnswer({ kind: "failed", code: error.code, message: error.message }));
       stream.end();
     },
+    moved(owner) {
+      over = true;
+      stream.write(encodeAnswer({ kind: "refused", reason: "not-owner", message: owner }));
+      stream.end();
+    },
   };
   const handle: InferHandle = engine.infer(submit, sink, upcalls);
   stream.listen({
     frame: () => stream.consumed(1),
     ended: (end) => {
-      if (!over && end.kind !== "end") handle.cancel();
+      if (over || end.kind === "end") return;
+      if (end.kind === "lost" && handle.lost !== undefined) handle.lost();
+      else handle.cancel();
     },
   });
   stream.write(encodeAnswer({ kind: "accepted", queued: engine.load().queued }));

@@ -12,7 +12,7 @@ import { FRAME_BYTES_MAX } from "../link/link.ts";
 import type { AnswerFrame, ChoiceToken, FinishReason, RefusalReason } from "./generation.ts";
 
 const KIND = { accepted: 1, refused: 2, tokens: 3, finished: 4, failed: 5, part: 6 } as const satisfies Record<AnswerFrame["kind"], number>;
-const REFUSALS = ["draining", "full", "not-here", "not-ready"] as const satisfies readonly RefusalReason[];
+const REFUSALS = ["draining", "full", "not-here", "not-ready", "not-owner"] as const satisfies readonly RefusalReason[];
 const REASONS = ["stop", "length"] as const satisfies readonly FinishReason[];
 const HAS_LOGPROB = 1;
 const TOKEN_BYTES = 10;

@@ -59,7 +59,13 @@ export interface ChoiceToken extends SampledToken {
 }
 
 /** Why an agent did not execute: another node may. */
-export type RefusalReason = "draining" | "full" | "not-here" | "not-ready";
+export type RefusalReason =
+  | "draining"
+  | "full"
+  | "not-here"
+  | "not-ready"
+  /** The request is a step of a sequence that belongs to another one, whom the message names. May come after `accepted`, too. */
+  | "not-owner";
 
 /** Agent → gateway. The first one is `accepted` or `refused`. */
 export type AnswerFrame =

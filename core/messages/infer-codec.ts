@@ -53,7 +53,6 @@ function writeContent(writer: ByteWriter, submit: Content): void {
   for (const [name, value] of submit.parameters) writeParameter(writer, name, value);
   writer.u16(submit.outputs.length);
   for (const name of submit.outputs) writer.text(name);
-  writePassage(writer, submit.sequence);
   writeTensors(writer, submit.inputs);
 }
 

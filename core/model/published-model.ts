@@ -33,6 +33,15 @@ export interface PublishedModel {
   readonly configJson: string;
   /** Models that an ensemble calls: it serves while they do. */
   readonly members?: readonly ModelReference[];
+  /** Of a model whose requests are steps of sequences. */
+  readonly sequences?: PublishedSequences;
+}
+
+export interface PublishedSequences {
+  /** A sequence without a request for so long is over. */
+  readonly idleMs: number;
+  /** Its state survives its node. */
+  readonly kept: boolean;
 }
 
 export interface ModelReference {
@@ -59,6 +68,7 @@ export function parsePublishedModel(bytes: Uint8Array): PublishedModel {
     outputs: list(fields, "outputs").map(tensorSpec),
     configJson: text(fields, "configJson"),
     ...(fields.has("members") && { members: list(fields, "members").map(modelReference) }),
+    ...(fields.has("sequences") && { sequences: publishedSequences(fields.get("sequences")) }),
   };
 }
 
@@ -80,6 +90,12 @@ function tensorSpec(value: unknown): TensorSpec {
 function modelReference(value: unknown): ModelReference {
   const fields = fieldsOf(value, "a member");
   return { model: text(fields, "model"), version: fields.has("version") ? whole(fields.get("version"), "version") : undefined };
+}
+
+function publishedSequences(value: unknown): PublishedSequences {
+  const fields = fieldsOf(value, "sequences");
+  const idleMs = fields.get("idleMs");
+  return { idleMs: typeof idleMs === "number" ? idleMs : fail("idleMs"), kept: fields.get("kept") === true };
 }
 
 function fieldsOf(value: unknown, what: string): Fields {

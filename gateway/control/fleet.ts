@@ -26,6 +26,8 @@ export interface ReplicaView extends ReplicaReport {
 /** A version of a whole model, and where to send its requests. */
 export interface ModelOnNode extends ModelReport {
   readonly node: NodeId;
+  /** Of the node's agent: another one for each start. */
+  readonly incarnation: string;
   readonly link: string;
 }
 
@@ -71,7 +73,9 @@ export class Fleet {
   }
 
   models(): readonly ModelOnNode[] {
-    return this.nodes().flatMap(({ node, heartbeat }) => heartbeat.models.map((model) => ({ ...model, node, link: heartbeat.link })));
+    return this.nodes().flatMap(({ node, heartbeat }) =>
+      heartbeat.models.map((model) => ({ ...model, node, incarnation: heartbeat.incarnation, link: heartbeat.link })),
+    );
   }
 
   replicas(): readonly ReplicaView[] {

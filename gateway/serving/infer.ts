@@ -2,8 +2,9 @@
 import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { InferSubmit, InferTimes } from "../../core/messages/infer.ts";
+import type { InferResult, InferSubmit, InferTimes } from "../../core/messages/infer.ts";
 import { decodeInferResult } from "../../core/messages/infer-codec.ts";
+import type { SequencePassage } from "../../core/messages/sequence-step.ts";
 import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
 import type { Random } from "../../core/random.ts";
@@ -12,7 +13,8 @@ import type { Caller } from "./call-desk.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
-import type { Submitter } from "./submit.ts";
+import { SequenceSteps } from "./sequence-steps.ts";
+import type { Submission, Submitter } from "./submit.ts";
 import { wholeAnswer } from "./whole-answer.ts";
 
 export interface InferenceDeps {
@@ -22,12 +24,14 @@ export interface InferenceDeps {
   readonly inFlight: InFlight;
   readonly clock: Clock;
   readonly random: Random;
+  readonly steps: SequenceSteps;
 }
 
 /** Nodes that are tried when one refuses: it has not executed anything. */
 const ATTEMPTS_MAX = 4;
 
-export function createInference(deps: InferenceDeps): Inference {
+export function createInference(given: Omit<InferenceDeps, "steps">): Inference {
+  const deps = { ...given, steps: new SequenceSteps(given) };
   return { infer: (request, signal) => infer(request, deps, signal) };
 }
 
@@ -50,23 +54,40 @@ async function infer(request: InferRequest, deps: InferenceDeps, signal: AbortSi
 
 async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {
   const arrivedMs = deps.clock.now();
-  const refused = new Set<string>();
   const leftMs = () => request.deadlineMs && Math.max(0, request.deadlineMs - (deps.clock.now() - arrivedMs));
   const caller = view.members && callerFor(request, leftMs, deps);
+  const send = (chosen: ServedVersion, passage?: SequencePassage) => {
+    // Of a later load than the one that the request was checked against: it may want other inputs.
+    if (chosen.model.configJson !== view.configJson) checkInferRequest(request, chosen.model);
+    const submit = toSubmit(request, chosen, leftMs());
+    return deps.submitter.submit(passage === undefined ? submit : { ...submit, sequence: passage }, chosen.hosted, signal, caller);
+  };
+  const result =
+    view.sequences === undefined
+      ? await placeAnywhere(request, view, send, deps)
+      : await deps.steps.infer(request, view, view.sequences, send, signal);
+  return { model: view.name, version: view.version, parameters: new Map(), ...result };
+}
+
+/** Any node that is ready will do. */
+async function placeAnywhere(
+  request: InferRequest,
+  view: ModelView,
+  send: (chosen: ServedVersion) => Promise<Submission>,
+  deps: InferenceDeps,
+): Promise<InferResult> {
+  const refused = new Set<string>();
   let unreachable: ServingError | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const chosen = chooseNode(view, refused, deps);
     if (chosen === undefined) break;
-    const { hosted, model } = chosen;
-    // Of a later load than the one that the request was checked against: it may want other inputs.
-    if (model.configJson !== view.configJson) checkInferRequest(request, model);
+    const { hosted } = chosen;
     refused.add(refusalKey(hosted));
     using _count = deps.inFlight.begin(hosted.replica);
-    const submission = await deps.submitter.submit(toSubmit(request, chosen, leftMs()), hosted, signal, caller);
+    const submission = await send(chosen);
     if (submission.kind === "accepted") {
       using answers = submission.answers;
-      const result = decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
-      return { model: view.name, version: view.version, parameters: new Map(), ...result };
+      return decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
     }
     if (submission.kind === "unreachable") unreachable = submission.error;
   }

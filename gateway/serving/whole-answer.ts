@@ -8,7 +8,7 @@ export interface WholeAnswerOptions {
   readonly bytesMax: number;
 }
 
-/** @throws what the agent failed with; ServingError RESOURCE_EXHAUSTED when there is more than `bytesMax`, INTERNAL for anything but parts. */
+/** @throws what the agent failed with; ServingError ABORTED with the refusal's reason when it did not execute after all, ServingError RESOURCE_EXHAUSTED when there is more than `bytesMax`, INTERNAL for anything but parts. */
 export async function wholeAnswer(answers: AnswerStream, { what, bytesMax }: WholeAnswerOptions): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -16,6 +16,7 @@ export async function wholeAnswer(answers: AnswerStream, { what, bytesMax }: Who
   for (let frames = await answers.pull(); frames.length > 0; frames = await answers.pull()) {
     for (const frame of frames) {
       if (frame.kind === "failed") throw new ServingError(frame.code, frame.message);
+      if (frame.kind === "refused") throw new ServingError("ABORTED", frame.message, { reason: frame.reason });
       if (frame.kind !== "part") throw new ServingError("INTERNAL", `a node answered with ${frame.kind} instead of ${what}`);
       parts.push(frame.bytes);
       length += frame.bytes.byteLength;

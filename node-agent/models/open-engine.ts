@@ -11,9 +11,12 @@ import { BatchEngine } from "../engines/batch/batch-engine.ts";
 import { EnsembleEngine } from "../engines/ensemble/ensemble-engine.ts";
 import { ensemblePlan } from "../engines/ensemble/ensemble-plan.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
+import { SequenceEngine } from "../engines/sequence/sequence-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
 import { enginePlan } from "./engine-plan.ts";
 import { onnxSessionOptions } from "./onnx-config-session.ts";
+import { type SequenceKeeping, sequenceLogs } from "./sequence-keeping.ts";
+import { sequencePlan } from "./sequence-plan.ts";
 import { warmUpBatches } from "./warm-up-batches.ts";
 
 /** A version of a model that is to be served. */
@@ -39,6 +42,8 @@ export interface EngineDeps {
   readonly cache: ResponseCache | undefined;
   /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
   readonly startAfter: number;
+  /** Where sequences are kept for other nodes; undefined: nowhere. */
+  readonly sequences?: SequenceKeeping | undefined;
   /** How ensembles call their models. */
   readonly calls: ModelCalls;
   /** A runner died and is started again. */
@@ -50,7 +55,7 @@ export interface EngineDeps {
  * @throws ServingError why the model cannot be served as configured; the signal's reason when that aborts. No runner is left behind.
  */
 export async function openEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
-  const { scheduler, name } = opened.configuration;
+  const { scheduler } = opened.configuration;
   switch (scheduler.kind) {
     case "default":
     case "dynamic":
@@ -58,9 +63,7 @@ export async function openEngine(opened: ModelToOpen, deps: EngineDeps, signal: 
     case "ensemble":
       return openEnsemble(opened, scheduler, deps);
     case "sequence":
-      throw new ServingError("UNIMPLEMENTED", `model '${name}' asks for ${scheduler.kind} scheduling, which this version does not serve`, {
-        reason: "not_served_yet",
-      });
+      return await openSequenceEngine(opened, deps, signal);
   }
 }
 
@@ -86,6 +89,18 @@ async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: Ab
   const plan = { ...unheated, warmUps: await warmUpBatches(configuration, unheated, files) };
   return await BatchEngine.open(
     { model, version, open: { ...onnxSessionOptions(configuration), file }, plan, cache: configuration.responseCache ? cache : undefined },
+    { runners, clock, logger, onRestart },
+    signal,
+  );
+}
+
+async function openSequenceEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
+  const { model, version, configuration, files, file, replica } = opened;
+  const { runners, clock, logger, startAfter, onRestart, sequences } = deps;
+  const logs = sequenceLogs(configuration, sequences, replica);
+  const plan = await sequencePlan(configuration, { startAfter }, files);
+  return await SequenceEngine.open(
+    { model, version, open: { ...onnxSessionOptions(configuration), file }, plan, logs },
     { runners, clock, logger, onRestart },
     signal,
   );

@@ -10,10 +10,15 @@ const LABEL_BYTES_MAX = 4 * 1024 * 1024;
 /** @throws ServingError NOT_FOUND when a label file is not there. */
 export async function publishedView(
   configuration: ModelConfiguration,
-  options: { readonly version: string; readonly configJson: string; readonly files: ModelFiles },
+  options: {
+    readonly version: string;
+    readonly configJson: string;
+    readonly files: ModelFiles /** Of a model with sequences: their states survive their node. */;
+    readonly kept?: boolean;
+  },
 ): Promise<PublishedModel> {
   const { name, platform, maxBatchSize, decoupled } = configuration;
-  const { version, configJson, files } = options;
+  const { version, configJson, files, kept = false } = options;
   const inputs = configuration.inputs.map(
     (input): TensorSpec => ({ ...specOf(input), optional: input.optional, ragged: input.ragged, labels: [] }),
   );
@@ -26,7 +31,8 @@ export async function publishedView(
   const members = scheduler.kind === "ensemble" && {
     members: scheduler.steps.map((step) => ({ model: step.model, version: step.version })),
   };
-  return { name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson, ...members };
+  const sequences = scheduler.kind === "sequence" && !scheduler.iterative && { sequences: { idleMs: scheduler.idleUs / 1000, kept } };
+  return { name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson, ...members, ...sequences };
 }
 
 const specOf = ({ name, dtype, shape }: Pick<TensorSpec, "name" | "dtype" | "shape">) => ({ name, dtype, shape });

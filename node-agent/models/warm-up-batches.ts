@@ -1,8 +1,8 @@
 /** Makes the batches that a model's configuration wants run before it is ready (model-repository.md section 6). */
 
 import { ServingError } from "../../core/errors.ts";
-import type { ModelConfiguration, WarmupInput, WarmupSample } from "../../core/model/config/configuration.ts";
 import type { InferSubmit } from "../../core/messages/infer.ts";
+import type { ModelConfiguration, WarmupInput, WarmupSample } from "../../core/model/config/configuration.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import { byteSize, elementCount, joinBytesElements, type Tensor } from "../../core/tensor/tensor.ts";
 import { BatchAssembler } from "../engines/batch/assemble.ts";

@@ -22,6 +22,7 @@ import { nodeStatistics } from "./node-statistics.ts";
 import { openEngine } from "./open-engine.ts";
 import type { OpenTurns } from "./open-turns.ts";
 import { publishedView } from "./published-view.ts";
+import { type SequenceKeeping, sequenceDurability } from "./sequence-keeping.ts";
 
 export interface WholeModelDeps {
   readonly sources: ModelSources;
@@ -32,6 +33,8 @@ export interface WholeModelDeps {
   readonly cache: ResponseCache | undefined;
   /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
   readonly startAfter: number;
+  /** Where sequences are kept for other nodes; undefined: nowhere. */
+  readonly sequences?: SequenceKeeping | undefined;
   /** How ensembles call their models. */
   readonly calls: ModelCalls;
   readonly openTurns: OpenTurns;
@@ -148,7 +151,8 @@ export class WholeModel implements AsyncDisposable {
       throw new ServingError("NOT_FOUND", `version ${version} of model '${model}' is not in the repository`);
     }
     // First what can fail without a process.
-    const published = await publishedView(configuration, { version, configJson: configJson(finished.config), files });
+    const kept = sequenceDurability(configuration, deps.sequences).kind !== "none";
+    const published = await publishedView(configuration, { version, configJson: configJson(finished.config), files, kept });
     const isEnsemble = configuration.scheduler.kind === "ensemble"; // without a file of its own
     const name = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list()).name;
     const file = name === undefined ? "" : path.join(sources.folder(model, source), name);

@@ -26,3 +26,16 @@ export const stopping = (id: string): ServingError =>
     `[request id: ${id === "" ? "<id_unknown>" : id}] Server is stopping, scheduler for model has stopped accepting new inference requests`,
     { reason: "scheduler_stopped" },
   );
+
+export const sequenceCanceled = (): ServingError =>
+  new ServingError("CANCELLED", "another request of the sequence was canceled, and the sequence with it", { reason: "sequence_canceled" });
+
+/** Ours: Triton does not number steps. */
+export function otherStep(
+  model: string,
+  correlation: string,
+  { meant, next }: { readonly meant: number; readonly next: number },
+): ServingError {
+  const text = `inference request for sequence ${correlation} to model '${model}' is step ${meant}, but the sequence goes on with step ${next}`;
+  return new ServingError("FAILED_PRECONDITION", text, { reason: "sequence_step" });
+}

@@ -82,7 +82,8 @@ export class MemorySequenceStore implements SequenceStore {
   /** An answer never comes in the turn of the question. */
   async #reach(): Promise<void> {
     await Promise.resolve();
-    if (this.#cutOff) throw new ServingError("UNAVAILABLE", "the store of sequences cannot be reached: try again", { reason: "store_away" });
+    if (this.#cutOff)
+      throw new ServingError("UNAVAILABLE", "the store of sequences cannot be reached: try again", { reason: "store_away" });
   }
 
   #find(key: string): Entry | undefined {

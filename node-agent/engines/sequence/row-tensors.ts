@@ -1,5 +1,6 @@
 /** What the model gets for each row of a sequence batch: the request's tensors, the controls, and the sequence's state. Pure. */
 import { Buffer } from "node:buffer";
+import { assert } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { SequenceControl } from "../../../core/model/config/configuration.ts";
 import { joinBytesElements, type Tensor } from "../../../core/tensor/tensor.ts";
@@ -58,15 +59,10 @@ function controlTensor(control: SequenceControl, shape: readonly number[]): Cont
     return ({ id }) => (id === undefined ? none : { name, dtype, shape, data: corridBytes(control.dtype, id) });
   }
   const [no, yes] = [control.falseValue, control.trueValue].map((value) => ({ name, dtype, shape, data: flagBytes(control.dtype, value) }));
-  if (no === undefined || yes === undefined) throw new Error("two values make two tensors");
-  switch (control.kind) {
-    case "start":
-      return ({ start }) => (start ? yes : no);
-    case "end":
-      return ({ end }) => (end ? yes : no);
-    case "ready":
-      return ({ id }) => (id === undefined ? no : yes);
-  }
+  assert(no !== undefined && yes !== undefined, "two values make two tensors");
+  const { kind } = control;
+  if (kind === "ready") return ({ id }) => (id === undefined ? no : yes);
+  return (row) => (row[kind] ? yes : no);
 }
 
 /** Narrow types get the low bits. */

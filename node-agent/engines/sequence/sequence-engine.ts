@@ -3,22 +3,24 @@
  * sequence's order, each with the state that the one before left, and keeps states where other nodes find them.
  */
 import type { Clock } from "../../../core/clock.ts";
-import { ServingError } from "../../../core/errors.ts";
+import { assert, ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory, OpenModel } from "../../../core/wire/model-runner.ts";
+import { otherStep, sequenceCanceled } from "../../scheduling/sequence-refusals.ts";
 import { SequenceScheduler } from "../../scheduling/sequence-scheduler.ts";
 import { AnswerDesk } from "../batch/answer-desk.ts";
 import { checkPlan } from "../batch/batch-plan.ts";
-import { type ModelInstance, ModelInstances } from "../batch/model-instances.ts";
+import { ModelInstances } from "../batch/model-instances.ts";
 import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
 import { Pump } from "../pump.ts";
 import type { ModelStatistics } from "../statistics.ts";
 import { EndedSteps } from "./ended-steps.ts";
-import { type RowResult, SequenceExecutor, type SequenceOutcome } from "./sequence-executor.ts";
+import { type RowResult, SequenceExecutor } from "./sequence-executor.ts";
 import { SequenceLog, type SequenceLogs } from "./sequence-log.ts";
 import { kept, type SequenceMemory } from "./sequence-memory.ts";
 import type { SequencePlan } from "./sequence-plan.ts";
+import { type DoneRows, SequenceRuns } from "./sequence-runs.ts";
 import type { HostedSequence, SequenceStep } from "./sequence-step.ts";
 import { SequenceTakeovers } from "./sequence-takeovers.ts";
 import { StepIntake } from "./step-intake.ts";
@@ -41,17 +43,6 @@ export interface SequenceEngineDeps {
   readonly onRestart: () => void;
 }
 
-type Rows = readonly (SequenceStep | undefined)[];
-
-/** A batch whose runner died, to be run again by the same instance. */
-interface AgainRows {
-  readonly rows: Rows;
-  readonly deaths: number;
-}
-
-/** Runners that may die of a batch before its steps fail. */
-const DEATHS_MAX = 2;
-
 export class SequenceEngine implements InferenceEngine {
   readonly #options: SequenceEngineOptions;
   readonly #clock: Clock;
@@ -59,14 +50,12 @@ export class SequenceEngine implements InferenceEngine {
   readonly #scheduler: SequenceScheduler<SequenceStep, SequenceMemory>;
   readonly #takeovers: SequenceTakeovers;
   readonly #desk: AnswerDesk;
-  readonly #executor: SequenceExecutor;
+  readonly #runs: SequenceRuns;
   readonly #instances: ModelInstances;
   readonly #ended = new EndedSteps();
-  /** By instance. */
-  readonly #again = new Map<number, AgainRows>();
   readonly #drained = Promise.withResolvers<void>();
   readonly #pump: Pump;
-  /** Steps whose batch runs, or that are being kept. */
+  /** Steps that run, or are being kept. */
   #running = 0;
   #taking: "requests" | "no more" | "nothing: unloaded" = "requests";
 
@@ -81,7 +70,11 @@ export class SequenceEngine implements InferenceEngine {
     this.#scheduler = new SequenceScheduler({ ...plan, model, instances: count, maxBatchSize });
     const preserveOrdering = strategy.kind === "oldest" && strategy.preserveOrdering;
     this.#desk = new AnswerDesk({ preserveOrdering, cache: undefined, scope: `${model}/${version}` }, deps.clock);
-    this.#executor = new SequenceExecutor(plan, deps.clock);
+    this.#runs = new SequenceRuns(new SequenceExecutor(plan, deps.clock), instances, {
+      done: (outcome) => this.#done(outcome),
+      failed: (steps, error) => this.#failed(steps, error),
+      after: () => this.#pump.now(),
+    });
     this.#takeovers = new SequenceTakeovers(
       { model, logs, initial: plan.states.map(({ initial }) => initial) },
       {
@@ -118,7 +111,10 @@ export class SequenceEngine implements InferenceEngine {
     try {
       if (this.#instances.trouble !== undefined) throw this.#instances.trouble;
       const step = this.#intake.step(submit, sink, nowMs);
-      return this.#repeated(step, sink) ?? this.#admitted(step);
+      const repeated = this.#repeated(step, sink);
+      if (repeated !== undefined) return repeated;
+      if (!this.#takeovers.admits(step, this.#scheduler.find(step.key))) this.#offer(step);
+      return this.#handle(step, sink);
     } catch (thrown) {
       const error = ServingError.from(thrown);
       this.#desk.statistics.failed(error.code === "UNAVAILABLE" ? "REJECTED" : "OTHER", (this.#clock.now() - nowMs) * 1000);
@@ -143,14 +139,10 @@ export class SequenceEngine implements InferenceEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#taking = "nothing: unloaded";
-    this.#failWaiting(this.#unloaded());
+    const { model, version } = this.#options;
+    this.#failWaiting(new ServingError("UNAVAILABLE", `model ${model} version ${version} was unloaded; try again`, { reason: "unloaded" }));
     this.#pump.stop();
     await this.#instances[Symbol.asyncDispose]();
-  }
-
-  #admitted(step: SequenceStep): InferHandle {
-    if (!this.#takeovers.admits(step, this.#scheduler.find(step.key))) this.#offer(step);
-    return this.#handle(step);
   }
 
   /** @throws ServingError why the scheduler refuses it */
@@ -178,15 +170,15 @@ export class SequenceEngine implements InferenceEngine {
     const pending = same(sequence?.running) ? sequence?.running : (sequence?.waiting.find(same) ?? this.#takeovers.find(step));
     if (pending === undefined) return undefined;
     pending.relay.target = sink;
-    return this.#handle(pending);
+    return this.#handle(pending, sink);
   }
 
-  #handle(step: SequenceStep): InferHandle {
+  /** Once the sender has come back on another way, the old one's end means nothing. */
+  #handle(step: SequenceStep, sink: InferSink): InferHandle {
+    const { relay } = step;
     return {
-      cancel: () => this.#cancel(step),
-      lost: () => {
-        step.relay.target = undefined;
-      },
+      cancel: () => relay.target === sink && this.#cancel(step),
+      lost: () => relay.target === sink && relay.leave(),
     };
   }
 
@@ -198,8 +190,7 @@ export class SequenceEngine implements InferenceEngine {
     if (!waits) return;
     const others = this.#scheduler.cancel(step, this.#clock.now());
     this.#desk.canceled(step.hosted);
-    const error = new ServingError("CANCELLED", "an earlier or later request of the sequence was canceled, and the sequence with it");
-    for (const other of others) this.#desk.failed(other.hosted, error, "CANCELED");
+    for (const other of others) this.#desk.failed(other.hosted, sequenceCanceled(), "CANCELED");
     this.#pump.soon();
   }
 
@@ -210,20 +201,14 @@ export class SequenceEngine implements InferenceEngine {
     const untilMs = this.#runBatches();
     for (const { item, error } of this.#scheduler.expired(this.#clock.now())) this.#desk.failed(item.hosted, error, "REJECTED");
     for (const { memory } of this.#scheduler.gone()) if (this.#taking !== "nothing: unloaded") memory?.log?.forget();
-    if (this.#taking !== "requests" && this.load().queued === 0 && this.#running === 0 && this.#again.size === 0) this.#drained.resolve();
+    if (this.#taking !== "requests" && this.load().queued === 0 && this.#running === 0) this.#drained.resolve();
     return untilMs;
   }
 
   #runBatches(): number | undefined {
-    const idle = [...this.#instances.idle];
-    for (const instance of idle) {
-      const again = this.#again.get(instance.number);
-      if (again === undefined) continue;
-      this.#again.delete(instance.number);
-      this.#start(again, instance);
-    }
+    this.#runs.startAgain();
     for (;;) {
-      const free = idle.filter(({ state }) => state.kind === "idle");
+      const free = this.#instances.idle;
       const decision = this.#scheduler.next(
         free.map(({ number }) => number),
         this.#clock.now(),
@@ -231,7 +216,10 @@ export class SequenceEngine implements InferenceEngine {
       if (decision.kind !== "run") return decision.kind === "wait" ? decision.untilMs : undefined;
       const rows = decision.rows.map((step) => (step !== undefined && this.#begin(step) ? step : undefined));
       const instance = free.find(({ number }) => number === decision.instance);
-      if (instance !== undefined && rows.some((step) => step !== undefined)) this.#start({ rows, deaths: 0 }, instance);
+      const steps = rows.reduce((sum, step) => sum + (step === undefined ? 0 : 1), 0);
+      if (instance === undefined || steps === 0) continue;
+      this.#running += steps;
+      this.#runs.start(rows, instance);
     }
   }
 
@@ -241,10 +229,8 @@ export class SequenceEngine implements InferenceEngine {
     if (sequence === undefined) return false;
     const next = start ? 1 : (sequence.memory?.steps ?? 0) + 1;
     if (meant !== undefined && meant !== next) {
-      const text = `inference request for sequence ${step.correlation} to model '${this.#options.model}' is step ${meant}, but the sequence goes on with step ${next}`;
-      this.#settle(step, () =>
-        this.#desk.failed(step.hosted, new ServingError("FAILED_PRECONDITION", text, { reason: "sequence_step" }), "OTHER"),
-      );
+      const error = otherStep(this.#options.model, step.correlation, { meant, next });
+      this.#settle(step, () => this.#desk.failed(step.hosted, error, "OTHER"));
       return false;
     }
     if (!start) return true;
@@ -254,42 +240,9 @@ export class SequenceEngine implements InferenceEngine {
     return true;
   }
 
-  #start(batch: AgainRows, instance: ModelInstance): void {
-    const steps = batch.rows.filter((step) => step !== undefined);
-    this.#running += steps.length;
-    const runner = this.#instances.take(instance);
-    this.#executor
-      .run(batch.rows, runner)
-      .then((outcome) => {
-        this.#instances.giveBack(instance, outcome.kind === "died" ? "death" : "answer");
-        this.#ran(batch, instance, outcome, steps);
-      })
-      .catch((thrown) => this.#failed(steps, ServingError.from(thrown)))
-      .finally(() => this.#pump.now());
-  }
-
-  #ran(batch: AgainRows, instance: ModelInstance, outcome: SequenceOutcome, steps: readonly SequenceStep[]): void {
-    switch (outcome.kind) {
-      case "done":
-        this.#desk.statistics.executed(steps.length, outcome.compute, this.#clock.wallClockMs());
-        for (const row of outcome.rows) this.#apply(row, outcome);
-        return;
-      case "failed":
-        this.#failed(steps, outcome.error);
-        return;
-      case "died": {
-        const deaths = batch.deaths + 1;
-        if (this.#taking === "nothing: unloaded") this.#failed(steps, this.#unloaded());
-        else if (deaths < DEATHS_MAX) {
-          this.#running -= steps.length;
-          this.#again.set(instance.number, { rows: batch.rows, deaths });
-        } else {
-          const { model, version } = this.#options;
-          const message = `model ${model} version ${version}: ${deaths} processes died while they ran this request or others of its batch: ${outcome.error.message}`;
-          this.#failed(steps, new ServingError("INTERNAL", message, { reason: "runner_died", cause: outcome.error }));
-        }
-      }
-    }
+  #done(outcome: DoneRows): void {
+    this.#desk.statistics.executed(outcome.rows.length, outcome.compute, this.#clock.wallClockMs());
+    for (const row of outcome.rows) this.#apply(row, outcome);
   }
 
   #failed(steps: readonly SequenceStep[], error: ServingError): void {
@@ -299,10 +252,10 @@ export class SequenceEngine implements InferenceEngine {
     }
   }
 
-  #apply({ step, outputs, states }: RowResult, { startedMs, compute }: Extract<SequenceOutcome, { readonly kind: "done" }>): void {
+  #apply({ step, outputs, states }: RowResult, { startedMs, compute }: DoneRows): void {
     const { sequence, token } = step;
     const before = sequence?.memory;
-    if (sequence === undefined || before === undefined) throw new Error("a step that ran has a sequence");
+    assert(sequence !== undefined && before !== undefined, "a step that ran has a sequence");
     const times = { queueUs: (startedMs - step.hosted.arrivedMs) * 1000, ...compute };
     const last = { token, outputs: outputs.map(kept), times };
     const memory = { ...before, steps: before.steps + 1, states: states.map(kept), last };
@@ -340,17 +293,8 @@ export class SequenceEngine implements InferenceEngine {
   }
 
   #failWaiting(error: ServingError): void {
-    for (const { hosted } of [...this.#takeovers.clear(), ...this.#scheduler.clear(this.#clock.now())]) this.#desk.failed(hosted, error, "REJECTED");
-    for (const [instance, { rows }] of this.#again) {
-      this.#again.delete(instance);
-      const steps = rows.filter((step) => step !== undefined);
-      this.#running += steps.length;
-      this.#failed(steps, error);
-    }
-  }
-
-  #unloaded(): ServingError {
-    const { model, version } = this.#options;
-    return new ServingError("UNAVAILABLE", `model ${model} version ${version} was unloaded; try again`, { reason: "unloaded" });
+    for (const { hosted } of [...this.#takeovers.clear(), ...this.#scheduler.clear(this.#clock.now())])
+      this.#desk.failed(hosted, error, "REJECTED");
+    this.#runs.giveUp(error, { over: this.#taking === "nothing: unloaded" });
   }
 }

@@ -16,6 +16,8 @@ export type SequenceDurability =
 export interface SequenceLogs {
   readonly store: SequenceStore;
   readonly random: Random;
+  /** The model and its version: sequences of equal ids are told apart by it. */
+  readonly scope: string;
   /** As `sequenceOwner` names this copy of the model. */
   readonly owner: string;
   /** Steps from one commit to the next. */
@@ -41,7 +43,7 @@ export class SequenceLog {
 
   private constructor(logs: SequenceLogs, key: string, at: { readonly start: string; readonly fence: string; readonly committed: number }) {
     this.#logs = logs;
-    this.#key = key;
+    this.#key = storedKey(logs, key);
     this.#start = at.start;
     this.#fence = at.fence;
     this.#committed = at.committed;
@@ -51,7 +53,7 @@ export class SequenceLog {
   /** The store is told meanwhile; `keep` waits for that. */
   static begin(logs: SequenceLogs, key: string, start: string): SequenceLog {
     const log = new SequenceLog(logs, key, { start, fence: logs.random.id(), committed: 0 });
-    log.#begin();
+    void log.#begin(); // `keep` hears of its failure
     return log;
   }
 
@@ -62,7 +64,7 @@ export class SequenceLog {
    */
   static async takeOver(logs: SequenceLogs, key: string, from: string) {
     const fence = logs.random.id();
-    const found = await logs.store.takeOver(key, { owner: logs.owner, fence, from }, logs.ttlMs);
+    const found = await logs.store.takeOver(storedKey(logs, key), { owner: logs.owner, fence, from }, logs.ttlMs);
     if (found.kind !== "taken") return found;
     const { start, steps } = found.record;
     return { kind: "taken", record: found.record, log: new SequenceLog(logs, key, { start, fence, committed: steps }) } as const;
@@ -100,6 +102,8 @@ export class SequenceLog {
     return this.#begun;
   }
 }
+
+const storedKey = ({ scope }: SequenceLogs, key: string): string => `${scope}/${key}`;
 
 function storedStep({ steps, states, last }: SequenceMemory, ended: boolean): StoredStep {
   const answer = last === undefined ? new Uint8Array() : encodeInferResult(last);

@@ -17,13 +17,21 @@ export class AnswerRelay implements InferSink {
     this.target = target;
   }
 
+  /** Nobody waits any more; somebody may again. */
+  leave(): void {
+    this.target = undefined;
+  }
+
   answered: InferSink["answered"] = (outputs, times) => this.target?.answered(outputs, times);
   failed: InferSink["failed"] = (error) => this.target?.failed(error);
 
   moved(owner: string): void {
     const { target } = this;
     if (target?.moved !== undefined) target.moved(owner);
-    else target?.failed(new ServingError("ABORTED", `the sequence has moved to ${owner}: send the request there`, { reason: "sequence_moved" }));
+    else
+      target?.failed(
+        new ServingError("ABORTED", `the sequence has moved to ${owner}: send the request there`, { reason: "sequence_moved" }),
+      );
   }
 }
 

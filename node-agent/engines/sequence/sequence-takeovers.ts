@@ -138,10 +138,8 @@ export class SequenceTakeovers {
   }
 
   #lost({ correlation }: SequenceStep, what: string): ServingError {
-    return new ServingError(
-      "DATA_LOSS",
-      `sequence ${correlation} of model '${this.#options.model}' was on a node that is gone, ${what}`,
-      { reason: "sequence_lost" },
-    );
+    return new ServingError("DATA_LOSS", `sequence ${correlation} of model '${this.#options.model}' was on a node that is gone, ${what}`, {
+      reason: "sequence_lost",
+    });
   }
 }

@@ -12,6 +12,7 @@ const HOSTED = {
   inFlight: 0,
   queued: 0,
   node: nodeId("n"),
+  incarnation: "i",
   link: "l",
 } as const;
 const LANGUAGE = { name: "l", version: "1", contextLength: 9, quantization: "native", createdSeconds: 0, shards: [] } as const;

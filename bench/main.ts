@@ -14,13 +14,14 @@ import { SERVER_PART } from "./llm/chats-against-llama-server.ts";
 import { ENGINE_PARTS } from "./llm/engine-against-llama.ts";
 import { GATEWAY_PART } from "./llm/gateway.ts";
 import { LOAD_PART } from "./llm/load.ts";
+import { PREFIX_PART } from "./llm/prefix.ts";
 import { STAGES_PART } from "./llm/stages.ts";
 import { START_PART } from "./llm/start.ts";
 import { describeMachine, machineText } from "./machine.ts";
 import { type LlamaCpp, llamaCpp } from "./peers/llama-cpp.ts";
 import { type PartResult, writeResults } from "./results.ts";
 
-const SUITES = { llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, GATEWAY_PART, LOAD_PART, START_PART] };
+const SUITES = { llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, PREFIX_PART, GATEWAY_PART, LOAD_PART, START_PART] };
 
 type Run = Extract<BenchCall<BenchPart>, { readonly kind: "run" }>;
 

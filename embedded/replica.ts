@@ -29,6 +29,8 @@ export interface ReplicaOptions {
   readonly contextLength: number;
   /** Of each stage's runner. */
   readonly threads: number;
+  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
+  readonly prefixCacheTokens?: number;
 }
 
 export interface GenerateOptions {
@@ -55,6 +57,7 @@ export interface Replica extends AsyncDisposable {
 export async function startReplica(options: ReplicaOptions, logger: Logger, signal: AbortSignal): Promise<Replica> {
   await using stack = new AsyncDisposableStack();
   const { model, version, stages, quantization, slots, contextLength, threads } = options;
+  const prefixCache = options.prefixCacheTokens === undefined ? {} : { prefixCacheTokens: options.prefixCacheTokens };
   const replica = replicaId(modelName(model), version, 0);
   const cutter = partitionerCutter(options);
   const wire = stack.use(await socketWire({}));
@@ -77,7 +80,7 @@ export async function startReplica(options: ReplicaOptions, logger: Logger, sign
   const [first] = addresses;
   assert(description !== undefined && first !== undefined, "a replica has at least one stage");
   const engine = new GenerationEngine(
-    { model, stages, slots, contextLength, vocabSize: description.vocabSize, decodeRowsMin },
+    { model, stages, slots, contextLength, vocabSize: description.vocabSize, decodeRowsMin, ...prefixCache },
     { clock: systemClock },
   );
   const epoch = 1;

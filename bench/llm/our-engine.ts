@@ -57,9 +57,10 @@ export async function generateTogether(
   return times;
 }
 
-/** Milliseconds from the submit to the first output token. */
-export async function firstTokenMs(replica: Replica, promptTokens: number, signal: AbortSignal): Promise<number> {
-  const promptIds = nextPrompt(promptTokens);
+/** Milliseconds from the submit to the first output token. All but the last `ownTokens` of the prompt are those of the one before it. */
+export async function firstTokenMs(replica: Replica, promptTokens: number, signal: AbortSignal, ownTokens = promptTokens): Promise<number> {
+  const like = promptOf(prompts, promptTokens).slice(0, promptTokens - ownTokens);
+  const promptIds = [...like, ...nextPrompt(ownTokens)];
   const startedMs = performance.now();
   await replica.generate({ promptIds, tokensMax: 1 }, signal);
   return performance.now() - startedMs;
@@ -70,5 +71,8 @@ let prompts = 0;
 /** No two alike, so that nothing can be shared. Low ids are special in most vocabularies and left out. */
 function nextPrompt(length: number): number[] {
   prompts += 1;
-  return Array.from({ length }, (_, index) => 1_000 + ((index * 7 + prompts * 131) % 20_000));
+  return promptOf(prompts, length);
 }
+
+const promptOf = (number: number, length: number): number[] =>
+  Array.from({ length }, (_, index) => 1_000 + ((index * 7 + number * 131) % 20_000));

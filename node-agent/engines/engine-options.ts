@@ -13,6 +13,8 @@ export interface EngineOptions {
   readonly queueMax?: number;
   /** See SchedulerOptions; 50 ms and 100 ms unless said. */
   readonly prefillBudgetMs?: SchedulerOptions["prefillBudgetMs"];
+  /** See SchedulerOptions; one slot's positions unless said. */
+  readonly prefixCacheTokens?: number;
 }
 
 export interface EngineLoad {
@@ -32,6 +34,7 @@ export function schedulerOptions({
   decodeRowsMin,
   queueMax,
   prefillBudgetMs,
+  prefixCacheTokens,
 }: EngineOptions): SchedulerOptions {
   return {
     epoch: 0,
@@ -41,5 +44,6 @@ export function schedulerOptions({
     decodeRowsMin,
     queueMax: queueMax ?? QUEUED_PER_SLOT * slots,
     prefillBudgetMs: prefillBudgetMs ?? PREFILL_BUDGET_MS,
+    prefixCacheTokens: prefixCacheTokens ?? contextLength,
   };
 }

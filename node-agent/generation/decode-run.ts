@@ -1,8 +1,9 @@
 /**
  * The decode run of a micro-batch: one token for each of its decoding sequences, idle rows for what lies between them. Pure.
  *
- * An idle row is harmless on any slot. It runs a dummy token at the slot's end: a free slot has nothing to lose, and an occupied
- * one (paused, in prefill, or in another micro-batch) gets its next real token at that same position by a later step. An idle row
+ * An idle row is harmless on any slot. It runs a dummy token at the slot's end: a free slot has nothing to lose behind the prompt
+ * that it may keep, and an occupied one (paused, in prefill, or in another micro-batch) gets its next real token at that same
+ * position by a later step. An idle row
  * has no output position, so nothing is sampled.
  */
 import { assert } from "../../core/errors.ts";
@@ -45,7 +46,7 @@ export function planDecode(table: SlotTable, batch: MicroBatch, rowsMin: number)
       sequences.push(owner);
       owner.cached += 1;
     } else {
-      rows.push({ token: DUMMY_TOKEN, past: owner?.cached ?? 0, position: undefined });
+      rows.push({ token: DUMMY_TOKEN, past: table.idlePosition(slot), position: undefined });
       sequences.push(undefined);
       table.touch(slot);
       rowsIdle += 1;
@@ -66,5 +67,5 @@ function nextRow({ generation, cached, outputIds }: Sequence): DecodeRow {
 function growsDown(table: SlotTable, first: number, last: number): boolean {
   if (first === 0) return false;
   if (last + 1 >= table.count) return true;
-  return (table.owner(first - 1)?.cached ?? 0) < (table.owner(last + 1)?.cached ?? 0);
+  return table.idlePosition(first - 1) < table.idlePosition(last + 1);
 }

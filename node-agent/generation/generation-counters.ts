@@ -6,6 +6,8 @@ export interface GenerationCounters {
   readonly decodeRuns: number;
   /** Tokens in prefill runs, dummies and siblings' own last tokens included. */
   readonly tokensPrefilled: number;
+  /** Tokens of prompts that a slot held already. */
+  readonly tokensShared: number;
   /** Rows of decode runs that belong to a sequence. */
   readonly tokensDecoded: number;
   /** Of those, tokens that were known: a cache was built again. */
@@ -30,6 +32,7 @@ export function createCounters(): MutableCounters {
     prefillRuns: 0,
     decodeRuns: 0,
     tokensPrefilled: 0,
+    tokensShared: 0,
     tokensDecoded: 0,
     tokensReplayed: 0,
     rowsIdle: 0,

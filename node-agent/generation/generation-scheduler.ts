@@ -11,8 +11,8 @@
  * - While something decodes there is at most one prefill chunk between two decode runs.
  */
 import { assert } from "../../core/errors.ts";
-import type { Admission, SlotCopy, Step, StepResult, StepToken } from "../../core/wire/step.ts";
-import { admissionOf, enterSlot } from "./admission.ts";
+import type { Step, StepResult, StepToken } from "../../core/wire/step.ts";
+import { type Entrance, enterSlot } from "./admission.ts";
 import { planDecode } from "./decode-run.ts";
 import type { MutableCounters } from "./generation-counters.ts";
 import { finishReason, type GenerationEvent } from "./generation-event.ts";
@@ -28,6 +28,8 @@ import { SlotTable } from "./slot-table.ts";
 import { type StepInFlight, StepsInFlight } from "./steps-in-flight.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
+type BeforeRun = Pick<Step, "releases"> & Partial<Pick<Step, "copies" | "admissions">>;
+
 export class GenerationScheduler {
   readonly #options: SchedulerOptions;
   readonly #counters: MutableCounters;
@@ -42,11 +44,11 @@ export class GenerationScheduler {
   #chunkSinceDecode = false;
 
   constructor(options: SchedulerOptions, counters: MutableCounters) {
-    const { slots, stages, epoch } = options;
+    const { slots, stages, epoch, prefixCacheTokens } = options;
     checkOptions(options);
     this.#options = options;
     this.#counters = counters;
-    this.#table = new SlotTable(slots);
+    this.#table = new SlotTable(slots, prefixCacheTokens);
     this.#batches = createMicroBatches(slots, stages);
     this.#inFlight = new StepsInFlight(epoch);
   }
@@ -78,9 +80,9 @@ export class GenerationScheduler {
    * @returns what was under way, see StepsInFlight
    */
   restart(epoch: number): ReadonlyMap<Sequence, number> {
-    const { slots, stages } = this.#options;
+    const { slots, stages, prefixCacheTokens } = this.#options;
     const runs = this.#inFlight.runs();
-    this.#table = new SlotTable(slots);
+    this.#table = new SlotTable(slots, prefixCacheTokens);
     this.#batches = createMicroBatches(slots, stages);
     this.#inFlight = new StepsInFlight(epoch);
     this.#waiting = new WaitingLine();
@@ -161,7 +163,8 @@ export class GenerationScheduler {
     }
     const batch = nextToDecode(this.#batches, this.#turn, this.#table);
     if (batch !== undefined) return this.#decodeStep(batch);
-    if (this.#inFlight.count === 0 && this.#table.hasReleases()) return this.#submit({ kind: "none" }, { kind: "none" }, [], []);
+    if (this.#inFlight.count === 0 && this.#table.hasReleases())
+      return this.#submit({ kind: "none" }, { kind: "none" }, { releases: this.#table.takeReleases() });
     return undefined;
   }
 
@@ -206,9 +209,7 @@ export class GenerationScheduler {
     const sequence = choosePrompt(this.#table, this.#waiting, this.#costs);
     if (sequence === undefined) return undefined;
     const releases = this.#table.takeReleases();
-    const copies: SlotCopy[] = [];
-    const admissions: Admission[] = [];
-    if (sequence.phase === "queued") this.#admit(sequence, nowMs, { copies, admissions });
+    const entrance = sequence.phase === "queued" ? this.#admit(sequence, nowMs) : undefined;
     const { besideDecode, alone } = this.#options.prefillBudgetMs;
     const past = sequence.cached;
     const run = planPrefill(sequence, this.#costs.chunkTokens(decoding ? besideDecode : alone));
@@ -217,7 +218,8 @@ export class GenerationScheduler {
     this.#chunkSinceDecode = true;
     this.#counters.prefillRuns += 1;
     this.#counters.tokensPrefilled += tokens;
-    return this.#submit(run, { kind: "prefill", sequence, past, tokens, samples: run.sample !== undefined }, copies, admissions, releases);
+    const record = { kind: "prefill", sequence, past, tokens, samples: run.sample !== undefined } as const;
+    return this.#submit(run, record, { ...entrance, releases: [...releases, ...(entrance?.releases ?? [])] });
   }
 
   #decodeStep(batch: MicroBatch): Step {
@@ -232,29 +234,23 @@ export class GenerationScheduler {
     this.#counters.rowsIdle += rowsIdle;
     this.#counters.tokensReplayed += sequences.length - rowsIdle - rowsWanted;
     const record = { kind: "decode", batch, firstSlot: run.firstSlot, sequences, rowsWanted } as const;
-    return this.#submit(run, record, copy === undefined ? [] : [copy], [], releases);
+    return this.#submit(run, record, { releases, copies: copy === undefined ? [] : [copy] });
   }
 
-  #submit(
-    run: Step["run"],
-    record: StepInFlight,
-    copies: readonly SlotCopy[],
-    admissions: readonly Admission[],
-    releases: readonly number[] = this.#table.takeReleases(),
-  ): Step {
+  #submit(run: Step["run"], record: StepInFlight, { releases, copies = [], admissions = [] }: BeforeRun): Step {
     this.#counters.steps += 1;
     this.#counters.copies += copies.length;
     for (const copy of copies) this.#counters.tokensCopied += copy.tokens;
     return { ...this.#inFlight.add(record), releases, copies, admissions, run };
   }
 
-  #admit(sequence: Sequence, nowMs: number, step: { readonly copies: SlotCopy[]; readonly admissions: Admission[] }): void {
+  #admit(sequence: Sequence, nowMs: number): Entrance {
     this.#waiting.enter(sequence);
-    const copy = enterSlot(sequence, this.#table, this.#batches);
-    if (copy !== undefined) step.copies.push(copy);
-    step.admissions.push(admissionOf(sequence));
+    const entrance = enterSlot(sequence, this.#table, this.#batches);
     this.#counters.admitted += 1;
+    this.#counters.tokensShared += sequence.cached;
     this.#counters.queueWaitMs += nowMs - sequence.generation.arrivedMs;
+    return entrance;
   }
 
   #queueAgain(sequence: Sequence): void {

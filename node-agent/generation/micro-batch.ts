@@ -66,9 +66,10 @@ export function nextToDecode(batches: readonly MicroBatch[], last: MicroBatch | 
 
 /**
  * A free slot for a new sequence: in the micro-batch with the fewest sequences, inside the range that those occupy where it has
- * a hole, else next to it, so that runs stay dense. `among` narrows the choice of micro-batches.
+ * a hole, else next to it, so that runs stay dense. Among equals the slot `wanted`, then those that keep no prompt, then the one
+ * that was left longest ago. `among` narrows the choice of micro-batches.
  */
-export function chooseSlot(table: SlotTable, among: readonly MicroBatch[]): number | undefined {
+export function chooseSlot(table: SlotTable, among: readonly MicroBatch[], wanted?: number): number | undefined {
   let lightest: MicroBatch | undefined;
   let lightestLoad = Number.POSITIVE_INFINITY;
   for (const batch of among) {
@@ -77,7 +78,7 @@ export function chooseSlot(table: SlotTable, among: readonly MicroBatch[]): numb
     lightest = batch;
     lightestLoad = load;
   }
-  return lightest === undefined ? undefined : densestSlot(lightest, table);
+  return lightest === undefined ? undefined : densestSlot(lightest, table, wanted);
 }
 
 function hasFreeSlot(batch: MicroBatch, table: SlotTable): boolean {
@@ -85,7 +86,7 @@ function hasFreeSlot(batch: MicroBatch, table: SlotTable): boolean {
   return false;
 }
 
-function densestSlot(batch: MicroBatch, table: SlotTable): number | undefined {
+function densestSlot(batch: MicroBatch, table: SlotTable, wanted: number | undefined): number | undefined {
   let first = batch.endSlot;
   let last = batch.firstSlot;
   for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
@@ -96,12 +97,15 @@ function densestSlot(batch: MicroBatch, table: SlotTable): number | undefined {
   const empty = first === batch.endSlot;
   let best: number | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
+  let bestRank = Number.POSITIVE_INFINITY;
   for (let slot = batch.firstSlot; slot < batch.endSlot; slot++) {
     if (!table.isFree(slot)) continue;
-    const distance = empty ? slot : Math.max(0, first - slot, slot - last);
-    if (distance >= bestDistance) continue;
+    const distance = empty ? 0 : Math.max(0, first - slot, slot - last);
+    const rank = slot === wanted ? -1 : table.keptRank(slot);
+    if (distance > bestDistance || (distance === bestDistance && rank >= bestRank)) continue;
     best = slot;
     bestDistance = distance;
+    bestRank = rank;
   }
   return best;
 }

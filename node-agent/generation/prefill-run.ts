@@ -4,7 +4,7 @@ import type { PrefillRun } from "../../core/wire/step.ts";
 import { DUMMY_TOKEN } from "./decode-run.ts";
 import { promptLeft, type Sequence } from "./sequence.ts";
 
-const RUN_TOKENS_MIN = 2;
+export const RUN_TOKENS_MIN = 2;
 
 /**
  * Plans the next run of at most `chunkTokens` (or one more, where a lone token would be left) and counts it as cached. A prompt
@@ -31,33 +31,3 @@ export function planPrefill(sequence: Sequence, chunkTokens: number): PrefillRun
 /** A prompt whose first output token is known has nothing to sample. */
 const sampleOf = ({ outputIds }: Sequence, row: number): PrefillRun["sample"] =>
   outputIds.length === 0 ? { row, position: 0 } : undefined;
-
-/**
- * Choices of one generation share their prompt: a slot gets it by copying a sibling's first `sharedTokens` positions, which hold
- * the prompt as long as the sibling lives, and runs the rest itself, to have logits to sample from. A run of two or more tokens
- * gives the same bits wherever the prompt is cut, so this equals a prefill of its own. 0: too short to share.
- */
-export function sharedTokens(promptTokens: number): number {
-  const shared = promptTokens - RUN_TOKENS_MIN;
-  return shared >= RUN_TOKENS_MIN ? shared : 0;
-}
-
-export type SharedPrompt =
-  /** Copy it from this sibling. */
-  | { readonly kind: "copy"; readonly sibling: Sequence }
-  /** A sibling is still at it: wait. */
-  | { readonly kind: "wait" }
-  | { readonly kind: "none" };
-
-export function sharedPrompt(sequence: Sequence): SharedPrompt {
-  const { offer, sequences } = sequence.generation;
-  const shared = sharedTokens(offer.promptIds.length);
-  if (shared === 0) return { kind: "none" };
-  let wait = false;
-  for (const sibling of sequences) {
-    if (sibling.slot === undefined) continue;
-    if (sibling.cached >= shared) return { kind: "copy", sibling };
-    wait = true;
-  }
-  return wait ? { kind: "wait" } : { kind: "none" };
-}

@@ -2,9 +2,9 @@
  * Which prompt gets the next chunk: the one with the least (arrival + time that the rest of its prefill takes). A long prompt
  * yields to shorter ones, but only to those that came at most as much later as its own rest takes, so none starves. Pure.
  */
-import { sharedPrompt, sharedTokens } from "./prefill-run.ts";
 import type { RunCosts } from "./run-costs.ts";
 import { promptLeft, type Sequence } from "./sequence.ts";
+import { sharedTokens, siblingsPrompt } from "./shared-prefix.ts";
 import type { SlotTable } from "./slot-table.ts";
 import type { WaitingLine } from "./waiting-line.ts";
 
@@ -32,9 +32,9 @@ export function choosePrompt(table: SlotTable, waiting: WaitingLine, costs: RunC
   return best;
 }
 
-const mayEnter = (sequence: Sequence): boolean => !sequence.generation.paused && sharedPrompt(sequence).kind !== "wait";
+const mayEnter = (sequence: Sequence): boolean => !sequence.generation.paused && siblingsPrompt(sequence) !== "wait for it";
 
 /** What a copy would spare it. */
 function sharableTokens(sequence: Sequence): number {
-  return sharedPrompt(sequence).kind === "copy" ? sharedTokens(sequence.generation.offer.promptIds.length) : 0;
+  return siblingsPrompt(sequence) === "there" ? sharedTokens(sequence.generation.offer.promptIds.length) : 0;
 }

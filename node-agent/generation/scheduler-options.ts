@@ -8,6 +8,8 @@ export interface SchedulerOptions {
   readonly slots: number;
   /** Positions of a slot: prompt and output tokens together. */
   readonly contextLength: number;
+  /** Positions that free slots may hold together, so that prompts that begin alike need not run again; 0: none. */
+  readonly prefixCacheTokens: number;
   /** Fewest rows of a decode run, at most as many as slots. */
   readonly decodeRowsMin: number;
   /** Sequences that may wait beyond those for which a slot is free. */

@@ -15,6 +15,8 @@ export interface RealReplicaOptions {
   readonly cache: ShardCache;
   readonly stages: number;
   readonly quantization: string;
+  /** 0 unless said, so that every prompt is computed. */
+  readonly prefixCacheTokens?: number;
 }
 
 const NEVER = new AbortController().signal;
@@ -27,7 +29,7 @@ export async function shardCache(): Promise<ShardCache> {
 }
 
 /** Eight slots, a thread for each stage's runner. */
-export function startRealReplica({ cache, stages, quantization }: RealReplicaOptions): Promise<Replica> {
+export function startRealReplica({ cache, stages, quantization, prefixCacheTokens = 0 }: RealReplicaOptions): Promise<Replica> {
   const model = realModelFolder();
   return startReplica(
     {
@@ -40,6 +42,7 @@ export function startRealReplica({ cache, stages, quantization }: RealReplicaOpt
       slots: 8,
       contextLength: 1024,
       threads: 1,
+      prefixCacheTokens,
     },
     QUIET,
     NEVER,

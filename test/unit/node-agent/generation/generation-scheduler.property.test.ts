@@ -21,6 +21,7 @@ const order = (contextLength: number, slots: number): fc.Arbitrary<Order> =>
       tenant: fc.constantFrom("a", "b", "c"),
       deadlineInMs: fc.integer({ min: 0, max: 400 }),
       begunTokens: fc.integer({ min: 0, max: 30 }),
+      likeOthers: fc.integer({ min: 0, max: 60 }),
     },
     { requiredKeys: ["promptTokens", "tokensMax"] },
   );
@@ -51,6 +52,7 @@ const workload: fc.Arbitrary<Workload> = fc
     decodeRowsMin: fc.integer({ min: 1, max: 2 }),
     contextLength: fc.oneof(fc.integer({ min: 2, max: 12 }), fc.integer({ min: 2, max: 120 }), fc.constant(700)),
     tokenUs: fc.constantFrom(0, 100, 1_000, 4_000),
+    prefixCacheTokens: fc.constantFrom(0, 40, 200, 2_000),
   })
   .chain(({ tokenUs, ...shape }) => {
     const slots = Math.max(shape.slots, shape.decodeRowsMin);

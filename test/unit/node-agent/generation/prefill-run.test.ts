@@ -1,7 +1,7 @@
 /** How prompts are cut into runs. */
-import { expect, test } from "vitest";
+import { test } from "vitest";
 import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
-import { planPrefill, sharedTokens } from "../../../../node-agent/generation/prefill-run.ts";
+import { planPrefill } from "../../../../node-agent/generation/prefill-run.ts";
 import { createGeneration, promptLeft } from "../../../../node-agent/generation/sequence.ts";
 
 function promptOf(tokens: number) {
@@ -40,8 +40,4 @@ test("every prompt up to 300 tokens, in chunks of every size, runs each token on
         throw new Error(`${tokens} tokens in chunks of ${chunk} are not all run`);
     }
   }
-});
-
-test("a prompt is shared up to its last two tokens, and not at all when a lone token would be shared", () => {
-  expect([1, 2, 3, 4, 5, 100].map(sharedTokens)).toEqual([0, 0, 0, 2, 3, 98]);
 });

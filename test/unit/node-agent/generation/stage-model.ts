@@ -11,12 +11,14 @@ const GARBAGE = -1;
 
 interface Slot {
   tokens: number[];
+  /** Positions [0, prefilled) were written by prefill runs: only those equal the beginning of another prompt. */
+  prefilled: number;
   choice: number;
   sampling: SamplingParameters | undefined;
   outputs: number[];
 }
 
-const emptySlot = (): Slot => ({ tokens: [], choice: 0, sampling: undefined, outputs: [] });
+const emptySlot = (): Slot => ({ tokens: [], prefilled: 0, choice: 0, sampling: undefined, outputs: [] });
 
 function mix(hash: number, value: number): number {
   const mixed = Math.imul(hash ^ value, 0x9e3779b1);
@@ -80,7 +82,8 @@ export class StageModel {
     for (const { from, to, tokens } of step.copies) {
       const source = this.#slot(from);
       this.#demand(from !== to && tokens <= source.tokens.length, `slot ${from} has ${tokens} tokens to copy`);
-      this.#slots[to] = { ...source, tokens: source.tokens.slice(0, tokens), outputs: [...source.outputs] };
+      const prefilled = Math.min(tokens, source.prefilled);
+      this.#slots[to] = { ...source, tokens: source.tokens.slice(0, tokens), prefilled, outputs: [...source.outputs] };
     }
     for (const { slot, choice, sampling, outputIds } of step.admissions) {
       Object.assign(this.#slot(slot), { choice, sampling, outputs: [...outputIds] });
@@ -89,7 +92,10 @@ export class StageModel {
     const { run } = step;
     if (run.kind === "prefill") {
       this.#demand(run.tokens.length >= 2, `a prefill run has ${run.tokens.length} tokens`);
+      const slot = this.#slot(run.slot);
+      this.#demand(run.past <= slot.prefilled, `slot ${run.slot} has ${run.past} tokens that prefill runs have written`);
       for (const [index, token] of run.tokens.entries()) this.#feed(run.slot, run.past + index, token);
+      slot.prefilled = slot.tokens.length;
       if (run.sample !== undefined) tokens.push(this.#sample(run.slot, run.past + run.sample.row + 1, run.sample.position));
     } else if (run.kind === "decode") {
       this.#demand(run.rows.length >= this.#options.decodeRowsMin, `a decode run has ${run.rows.length} rows`);
@@ -113,6 +119,7 @@ export class StageModel {
     this.#demand(past < this.#options.contextLength, `position ${past} lies in the context`);
     slot.tokens.length = past;
     slot.tokens.push(token);
+    slot.prefilled = Math.min(slot.prefilled, past);
   }
 
   #sample(index: number, held: number, position: number): StepToken {

@@ -11,6 +11,8 @@ export const VOCAB_SIZE = 30;
 
 export interface Order {
   readonly promptTokens: number;
+  /** The prompt begins with so many ids that all prompts of this kind begin with. */
+  readonly likeOthers?: number;
   readonly choices?: number;
   readonly tokensMax?: number;
   readonly stopIds?: readonly number[];
@@ -61,6 +63,7 @@ export class World {
       decodeRowsMin: 1,
       queueMax: 1_000,
       prefillBudgetMs: { besideDecode: 50, alone: 100 },
+      prefixCacheTokens: 0,
       ...given,
     };
     this.scheduler = new GenerationScheduler(this.options, this.counters);
@@ -85,7 +88,10 @@ export class World {
 
   submit(order: Order): Watched {
     const key = this.generations.length;
-    const promptIds = Int32Array.from({ length: order.promptTokens }, (_, index) => (key * 7 + index * 3 + 1) % VOCAB_SIZE);
+    const promptIds = Int32Array.from({ length: order.promptTokens }, (_, index) => {
+      const own = index < (order.likeOthers ?? 0) ? 0 : key;
+      return (own * 7 + index * 3 + 1) % VOCAB_SIZE;
+    });
     const choices = order.choices ?? 1;
     const sampling = { ...GREEDY, frequencyPenalty: 0.5, seed: BigInt(key) }; // so that output ids are told to new stages
     const begun = Array.from({ length: order.begunTokens === undefined ? 0 : choices }, (_, choice) => {
@@ -190,7 +196,10 @@ export class World {
   /** All generations have ended as they would have alone, and nothing is left behind. */
   expectRest(): void {
     for (const watched of this.generations) this.#expectEnded(watched);
-    const left = { busy: this.scheduler.busySlots, queued: this.scheduler.queued, held: this.model.heldTokens, inFlight: this.inFlight };
+    const { prefixCacheTokens, slots } = this.options;
+    const mayStay = prefixCacheTokens === 0 ? 0 : prefixCacheTokens + slots; // an idle row behind each
+    const held = Math.max(0, this.model.heldTokens - mayStay);
+    const left = { busy: this.scheduler.busySlots, queued: this.scheduler.queued, held, inFlight: this.inFlight };
     if (Object.values(left).some((count) => count !== 0)) throw new Error(`left behind: ${JSON.stringify(left)}`);
   }
 

@@ -56,6 +56,13 @@ export const UP_SETTINGS = {
     unit: "tokens",
     help: "longest prompt and answer together",
   }),
+  prefixCacheTokens: setting({
+    kind: optional(wholeNumber(0, 1_073_741_824)),
+    fallback: undefined,
+    fallbackText: "the context length",
+    unit: "tokens",
+    help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
+  }),
   threads: setting({
     kind: optional(wholeNumber(1, 256)),
     fallback: undefined,

@@ -45,6 +45,8 @@ export interface ClusterOptions {
   readonly slots: number;
   /** undefined: all that the model has. */
   readonly contextLength: number | undefined;
+  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
+  readonly prefixCacheTokens?: number | undefined;
   /** Threads of each shard's runner; undefined: the machine's cores shared out over the stages. */
   readonly threads: number | undefined;
   readonly host: string;
@@ -145,9 +147,9 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
 }
 
 function presetModel(name: string, options: ClusterOptions): PresetModel {
-  const { version, stages, quantization, slots, contextLength = 0 } = options;
+  const { version, stages, quantization, slots, contextLength = 0, prefixCacheTokens } = options;
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / stages));
-  const language = { stages, quantization, slots, contextLength, threads };
+  const language = { stages, quantization, slots, contextLength, threads, ...(prefixCacheTokens !== undefined && { prefixCacheTokens }) };
   const fingerprint = `${PRESET}${JSON.stringify([version, language])}`;
   return { model: modelName(name), plan: { fingerprint, versions: [version], source: "", config: "", copies: 1, bytes: 0, language } };
 }

@@ -32,6 +32,7 @@ export function startOurServer(context: BenchContext, shape: OurShape): Promise<
   const flags = [
     ...Object.entries(counts).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ...(contextLength === undefined ? [] : ["--context-length", String(contextLength)]),
+    ...["--prefix-cache-tokens", "0"], // every prompt is computed, as it is at the engine
     ...["--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--model", context.model],
   ];
   return started(context, process.execPath, [MAIN, "up", ...flags], OUR_ADDRESS);

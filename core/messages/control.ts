@@ -22,6 +22,8 @@ export const LoadShard = Type.Object({
   contextLength: Type.Integer({ minimum: 0 }),
   /** Of the shard's runner; 0: the node's share. */
   threads: Type.Integer({ minimum: 0 }),
+  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
+  prefixCacheTokens: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 
 /** Which runner stands at which stage, from this epoch on. Sent to every agent of the replica. */

@@ -72,6 +72,12 @@ export const METRICS = {
     labels: ["node", "model"],
     help: "Prompt tokens that were computed rather than taken from a cache.",
   },
+  sharedTokens: {
+    name: "nereid_shared_prompt_tokens_total",
+    type: "counter",
+    labels: ["node", "model"],
+    help: "Prompt tokens that a slot held already.",
+  },
   runnerRestarts: {
     name: "nereid_runner_restarts_total",
     type: "counter",

@@ -69,6 +69,7 @@ export function createMetrics(): Metrics {
     slots: gauge("slots"),
     steps: counter("steps"),
     prefillTokens: counter("prefillTokens"),
+    sharedTokens: counter("sharedTokens"),
     runnerRestarts: counter("runnerRestarts"),
     eventLoopDelay,
     contentType: registry.contentType,

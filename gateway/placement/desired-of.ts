@@ -47,7 +47,7 @@ function wholeModels(model: ModelName, load: WantedLoad): readonly DesiredModel[
 }
 
 function languageReplicas(model: ModelName, load: WantedLoad, language: NonNullable<WantedLoad["language"]>): readonly DesiredReplica[] {
-  const { stages, quantization, slots, threads } = language;
+  const { stages, quantization, slots, threads, prefixCacheTokens } = language;
   const contextLength = language.contextLength === 0 ? undefined : language.contextLength;
   const { bytes } = load;
   return load.versions.flatMap((version) =>
@@ -62,6 +62,7 @@ function languageReplicas(model: ModelName, load: WantedLoad, language: NonNulla
       threads,
       nodesMin: 1,
       bytes,
+      ...(prefixCacheTokens !== undefined && { prefixCacheTokens }),
     })),
   );
 }

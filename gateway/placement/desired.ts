@@ -15,6 +15,8 @@ export interface DesiredReplica {
   readonly contextLength: number | undefined;
   /** Threads of each shard's runner; 0: the node's share. */
   readonly threads: number;
+  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
+  readonly prefixCacheTokens?: number;
   /** Nodes to wait for before stages are assigned, so that a cluster that is starting is not filled from one side. */
   readonly nodesMin: number;
   /** Of the model's files; 0: unknown. */

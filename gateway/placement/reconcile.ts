@@ -106,11 +106,10 @@ function stagesOf(desired: DesiredReplica, shards: readonly ShardView[], told: n
   return shards[0]?.stages ?? (told > 0 ? told : stageCount(desired.bytes, rooms.freeBytes()));
 }
 
-function loadCommand(
-  { replica, model, version, stages, quantization, slots, contextLength = 0, threads }: PlacedReplica,
-  stage: number,
-): Control {
-  return { kind: "load", replica, model, version, stage, stages, quantization, slots, contextLength, threads };
+function loadCommand(placed: PlacedReplica, stage: number): Control {
+  const { replica, model, version, stages, quantization, slots, contextLength = 0, threads, prefixCacheTokens } = placed;
+  const shard = { kind: "load", replica, model, version, stage, stages, quantization, slots, contextLength, threads } as const;
+  return prefixCacheTokens === undefined ? shard : { ...shard, prefixCacheTokens };
 }
 
 /** Connects the stages once all are open, and again when a runner is another one or the lead has not joined. */

@@ -10,6 +10,7 @@ export function watchLead(
 ): () => void {
   let steps = 0;
   let prefillTokens = 0;
+  let sharedTokens = 0;
   const stop = metrics.onScrape(() => {
     const { slots, busySlots, queued } = engine.load();
     metrics.slots.set(labels, slots);
@@ -18,7 +19,9 @@ export function watchLead(
     const { counters } = engine;
     metrics.steps.inc(labels, counters.steps - steps);
     metrics.prefillTokens.inc(labels, counters.tokensPrefilled - prefillTokens);
+    metrics.sharedTokens.inc(labels, counters.tokensShared - sharedTokens);
     steps = counters.steps;
+    sharedTokens = counters.tokensShared;
     prefillTokens = counters.tokensPrefilled;
   });
   return () => {

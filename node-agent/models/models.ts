@@ -118,7 +118,7 @@ export class Models implements AsyncDisposable {
 
   /** @returns undefined, and the shard fails, when it cannot be led with these settings. */
   #makeLead(host: ShardHost, cut: CutShard, opened: ShardOpened): ReplicaLead | undefined {
-    const { replica, model, stages, slots } = host.load;
+    const { replica, model, stages, slots, prefixCacheTokens } = host.load;
     try {
       const engine = new GenerationEngine(
         {
@@ -128,6 +128,7 @@ export class Models implements AsyncDisposable {
           contextLength: host.contextLength,
           vocabSize: cut.description.vocabSize,
           decodeRowsMin: opened.decodeRowsMin,
+          ...(prefixCacheTokens !== undefined && { prefixCacheTokens }),
         },
         { clock: this.#deps.clock, onStuck: (why) => this.#stuck(replica, why) },
       );

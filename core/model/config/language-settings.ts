@@ -15,6 +15,8 @@ export interface LanguageModelSettings {
   readonly contextLength: number;
   /** Of each shard's runner; 0: the node's share. */
   readonly threads: number;
+  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
+  readonly prefixCacheTokens?: number;
 }
 
 const SLOTS = 8;
@@ -42,6 +44,9 @@ export function languageSettings(config: ModelConfig): LanguageModelSettings {
     slots: whole("slots", { min: 1, max: 4096, fallback: SLOTS }),
     contextLength: whole("context_length", { min: 16, max: 1_048_576, fallback: 0, auto: 0 }),
     threads: whole("threads", { min: 1, max: 256, fallback: 0, auto: 0 }),
+    ...(text("prefix_cache_tokens") !== undefined && {
+      prefixCacheTokens: whole("prefix_cache_tokens", { min: 0, max: 1_073_741_824, fallback: 0 }),
+    }),
   };
 }
 

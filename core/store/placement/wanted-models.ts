@@ -20,6 +20,8 @@ const LanguageSettings = Type.Object({
   contextLength: Type.Integer({ minimum: 0 }),
   /** Of each shard's runner; 0: the node's share. */
   threads: Type.Integer({ minimum: 0 }),
+  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
+  prefixCacheTokens: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 
 /** One load of a model: what of it is to be served, and from what. */

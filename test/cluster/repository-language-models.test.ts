@@ -1,0 +1,112 @@
+/** Language models in a model repository: loaded, listed and unloaded like any other, several at once. */
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { realModelFolder } from "../support/real-model.ts";
+import { type CompletionFields, complete, streamCompletion, WITHOUT_END } from "./completion-client.ts";
+import { eventually, type ModelCluster, startModelCluster } from "./whole-models/model-cluster.ts";
+
+const FLAGS = { "--model-control-mode": "explicit", "--nodes": "2" };
+let repository: string;
+let cluster: ModelCluster;
+
+beforeAll(async () => {
+  repository = mkdtempSync(path.join(tmpdir(), "nereid-repository-"));
+  // As it was downloaded, and under a name of its own with settings.
+  symlinkSync(realModelFolder(), path.join(repository, "bare"));
+  mkdirSync(path.join(repository, "told", "1"), { recursive: true });
+  copyFileSync(path.join(realModelFolder(), "1", "model.gguf"), path.join(repository, "told", "1", "model.gguf"));
+  configure({ pipeline_stages: "2", slots: "2", context_length: "512", threads: "1" });
+  cluster = await startModelCluster(repository, FLAGS);
+});
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+  rmSync(repository, { recursive: true });
+});
+
+function configure(parameters: Readonly<Record<string, string>>, more = ""): void {
+  const texts = Object.entries(parameters).map(([key, value]) => `parameters { key: "${key}" value { string_value: "${value}" } }`);
+  writeFileSync(path.join(repository, "told", "config.pbtxt"), `backend: "llm"\n${more}\n${texts.join("\n")}`);
+}
+
+const story: CompletionFields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: 24 };
+const states = async () => (await cluster.client.repositoryIndex()).map(({ name, state }) => `${name} ${state ?? "UNKNOWN"}`);
+
+async function shards(model: string): Promise<readonly string[]> {
+  const state: { readonly models: readonly { readonly name: string; readonly shards: readonly { readonly node: string }[] }[] } =
+    JSON.parse(await (await fetch(`${cluster.url}/console/state`)).text());
+  return state.models.filter(({ name }) => name === model).flatMap((one) => one.shards.map(({ node }) => node));
+}
+
+describe("language models in the repository", () => {
+  test("are listed before anybody has loaded them", async () => {
+    expect((await cluster.client.repositoryIndex()).map(({ name }) => name)).toEqual(["bare", "told"]);
+  });
+
+  test("serve as soon as their load is answered, two at once, with the same bits on one stage and on two", async () => {
+    await cluster.client.loadModel("bare");
+    await cluster.client.loadModel("told");
+    expect(await states()).toEqual(["bare READY", "told READY"]);
+    const [bare, told] = await Promise.all(["bare", "told"].map((model) => complete(cluster.url, { ...story, model })));
+    expect(bare?.text.length).toBeGreaterThan(10);
+    expect(told).toEqual(bare);
+    expect(new Set(await shards("told")).size).toBe(2);
+    expect(await shards("bare")).toHaveLength(1); // as few as fit
+  });
+
+  test("are unloaded while another one streams, whose stream goes on; their processes end", async () => {
+    const long = { ...story, max_tokens: 120 };
+    const alone = await complete(cluster.url, { ...long, model: "bare" });
+    const begun = Promise.withResolvers<void>();
+    const streaming = streamCompletion(cluster.url, { ...long, model: "bare" }, { onPiece: () => begun.resolve() });
+    await begun.promise;
+    await cluster.client.unloadModel("told");
+    await expect(complete(cluster.url, { ...story, model: "told" })).rejects.toThrow("told");
+    expect(await streaming).toMatchObject({ text: alone.text, done: true });
+    await eventually(
+      () => shards("told"),
+      (nodes) => nodes.length === 0,
+    );
+    expect(await states()).toEqual(["bare READY", "told UNAVAILABLE"]);
+  });
+
+  test("refuse settings that make no sense, with what is allowed, and what serves goes on", async () => {
+    configure({ slots: "none" });
+    await expect(cluster.client.loadModel("told")).rejects.toThrow("failed to load 'told'");
+    expect(await states()).toEqual(["bare READY", "told UNAVAILABLE"]);
+    expect((await complete(cluster.url, { ...story, model: "bare" })).finishReason).toBe("length");
+  });
+
+  test("have as many replicas as their instance groups count, apart from each other", async () => {
+    configure({ pipeline_stages: "1", slots: "1", context_length: "256", threads: "1" }, "instance_group [ { count: 2 } ]");
+    await cluster.client.loadModel("told");
+    const nodes = await eventually(
+      () => shards("told"),
+      (there) => there.length === 2,
+    );
+    expect(new Set(nodes).size).toBe(2);
+    expect((await complete(cluster.url, { ...story, model: "told" })).finishReason).toBe("length");
+  });
+});
+
+describe("models that clients have loaded", () => {
+  test("are there again after a restart when they are to be remembered, and only then", async () => {
+    const file = path.join(repository, "remembered.jsonl");
+    const remembering = { ...FLAGS, "--remember-models": file };
+    configure({ pipeline_stages: "1", slots: "1", context_length: "256", threads: "1" });
+    {
+      await using first = await startModelCluster(repository, remembering);
+      await first.client.loadModel("told");
+    }
+    {
+      await using second = await startModelCluster(repository, remembering);
+      await eventually(
+        () => second.client.repositoryIndex(),
+        (index) => index.some(({ name, state }) => name === "told" && state === "READY"),
+      );
+    }
+    await using third = await startModelCluster(repository, FLAGS);
+    expect((await third.client.repositoryIndex()).map(({ state }) => state)).not.toContain("READY");
+  });
+});

@@ -22,9 +22,10 @@ import { createMetrics } from "../core/telemetry/metrics.ts";
 import type { TelemetryOptions } from "../core/telemetry/options.ts";
 import { VERSION } from "../core/version.ts";
 import { socketWire } from "../core/wire/socket.ts";
+import type { PlacementStore } from "../gateway/control/control-plane.ts";
 import type { OpenDoors } from "../gateway/doors.ts";
 import { unload } from "../gateway/placement/wanted-transitions.ts";
-import { type Gateway, type GatewayDeps, type PresetModel, startGateway } from "../gateway/run.ts";
+import { type Gateway, type PresetModel, startGateway } from "../gateway/run.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 import { Agent } from "../node-agent/agent.ts";
 import { partitionerCutter } from "../node-agent/models/partitioner-cutter.ts";
@@ -158,7 +159,7 @@ function presetModel(name: string, options: ClusterOptions): PresetModel {
 const PRESET = "preset ";
 
 /** In memory; with a file what was wanted before is wanted again, but for what another start was given by a flag. */
-async function openStore(options: ClusterOptions, stack: AsyncDisposableStack): Promise<GatewayDeps["store"]> {
+async function openStore(options: ClusterOptions, stack: AsyncDisposableStack): Promise<PlacementStore> {
   const memory = new MemoryPlacementStore({ clock: systemClock, random: systemRandom });
   if (options.wantedFile === undefined) return memory;
   const wantedModels = stack.use(await fileWantedModels(options.wantedFile, memory.wantedModels));

@@ -7,17 +7,13 @@ import type { ModelName } from "../core/ids.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
-import type { PlacementLease } from "../core/store/placement/placement-lease.ts";
-import type { WantedModels } from "../core/store/placement/wanted-models.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { TELEMETRY_DEFAULTS, type TelemetryOptions } from "../core/telemetry/options.ts";
+import { createControlPlane, type PlacementStore } from "./control/control-plane.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
-import { ClusterModelControl } from "./control/model-control.ts";
-import { PlacementDuty } from "./control/placement-duty.ts";
-import { PlacementLoop } from "./control/placement-loop.ts";
+import type { ClusterModelControl } from "./control/model-control.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
-import { WantedWatch } from "./control/wanted-watch.ts";
 import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import type { LoadPlan } from "./placement/wanted-transitions.ts";
@@ -46,8 +42,7 @@ export interface PresetModel {
 }
 
 export interface GatewayDeps {
-  /** What gateways share: which models are wanted, and which gateway places them. */
-  readonly store: { readonly wantedModels: WantedModels; readonly lease: PlacementLease };
+  readonly store: PlacementStore;
   readonly bus: Bus;
   readonly links: LinkNetwork;
   readonly sources: ModelSources;
@@ -129,20 +124,21 @@ async function loadFirst(
 }
 
 function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDisposableStack): Core {
-  const { bus, clock, logger, random, store } = deps;
-  const { nodesMin } = options;
-  const watch = stack.use(new FleetWatch(bus, clock, logger));
+  const watch = stack.use(new FleetWatch(deps.bus, deps.clock, deps.logger));
   const { fleet } = watch;
-  const wantedWatch = stack.use(new WantedWatch({ store: store.wantedModels, clock, logger }));
-  const control: ClusterModelControl = stack.use(
-    new ClusterModelControl({
-      folders: new RepositoryFolders(deps.sources),
-      watch: wantedWatch,
-      hosted: { models: () => whole.hosted(), shards: () => fleet.shards(), replicas: () => fleet.replicas() },
-      logger,
-      mode: options.modelControl === "explicit" ? "explicit" : "none",
-    }),
+  const plane = stack.use(
+    createControlPlane(
+      {
+        ...deps,
+        watch,
+        folders: new RepositoryFolders(deps.sources),
+        models: () => whole.hosted(),
+        onWanted: () => whole.refresh(),
+      },
+      { mode: options.modelControl === "explicit" ? "explicit" : "none", nodesMin: options.nodesMin },
+    ),
   );
+  const { control } = plane;
   const text = stack.use(createTextServing({ ...deps, fleet, desired: () => control.desired().replicas }));
   const { models: directory, submitter, inFlight } = text;
   // What the store has never heard of serves since before the store was emptied.
@@ -151,32 +147,6 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDispo
     createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known() }),
   );
   whole.onChange(() => control.fleetChanged());
-  const duty: PlacementDuty = stack.use(
-    new PlacementDuty({
-      lease: store.lease,
-      holder: random.id(),
-      clock,
-      logger,
-      fenceHeard: () => fleet.fence(),
-      onChange: () => placement.nudge(),
-    }),
-  );
-  const placement: PlacementLoop = stack.use(
-    new PlacementLoop({
-      bus,
-      clock,
-      watch,
-      desired: () => control.desired().replicas,
-      desiredModels: () => control.desired().models,
-      isKnown: (model) => control.isKnown(model),
-      fence: () => duty.fence(),
-      nodesMin,
-    }),
-  );
-  wantedWatch.onChange(() => {
-    whole.refresh();
-    placement.nudge();
-  });
   return { watch, text, whole, control };
 }
 

@@ -124,7 +124,8 @@ function connectStages(
   const lead = fleet.replicas().find((report) => report.replica === desired.replica && report.node === stages[0]?.node);
   const runners = stages.map((stage) => stage.runner);
   const sameRunners = plan.runners.length === runners.length && plan.runners.every((runner, stage) => runner === runners[stage]);
-  const joined = lead !== undefined && lead.epoch === plan.epoch && sameRunners;
+  // By their own word alone: whoever takes placement over finds them as they are, and what runs there goes on.
+  const joined = lead !== undefined && lead.epoch > 0 && stages.every(({ epoch }) => epoch === lead.epoch);
   if (joined || (sameRunners && nowMs - plan.connectedAtMs < COMMAND_REPEAT_MS)) return plan;
   const epoch = Math.max(plan.epoch, lead?.epoch ?? 0, ...stages.map((stage) => stage.epoch)) + 1;
   const leadNode = fleet.nodes().find((view) => view.node === stages[0]?.node);

@@ -164,6 +164,52 @@ describe("placement", () => {
     expect(one.told).toMatchObject([{ kind: "load" }]);
   });
 
+  test("says nothing while another gateway places, and goes on with its own fence when it is its turn", async () => {
+    const { clock, one, want } = place([wanted(1)]);
+    want.fence = undefined;
+    one.beat();
+    await clock.pass(2_000);
+    expect(one.told).toEqual([]);
+    want.fence = 12;
+    await clock.pass(500);
+    expect(one.told).toMatchObject([{ kind: "load" }]);
+    expect(one.fences).toEqual([12]);
+  });
+
+  test("has forgotten what it told when its turn comes again: somebody else may have told otherwise", async () => {
+    const { clock, one, want } = place([wanted(1)]);
+    one.beat();
+    await clock.pass(0);
+    want.fence = undefined;
+    await clock.pass(500);
+    want.fence = 3;
+    await clock.pass(500);
+    expect(one.fences).toEqual([1, 3]);
+  });
+
+  test("that cannot know how many nodes there are listens until each must have spoken", async () => {
+    const { clock, one, two } = place([wanted(1)], [], 0);
+    one.beat();
+    await clock.pass(500);
+    two.beat({ shards: [openShard(0, 1, 1)], replicas: [led(1)] });
+    await clock.pass(2_000);
+    expect(one.told).toEqual([]); // two has it already
+  });
+
+  test("leaves alone what the store has never heard of", async () => {
+    const { clock, one, want } = place([]);
+    want.known = false;
+    const models = [
+      { replica: ADD.replica, model: "add", version: "1", state: { kind: "ready", view: "v" }, inFlight: 0, queued: 0 } as const,
+    ];
+    one.beat({ shards: [openShard(0, 1, 1)], models: [...models] });
+    await clock.pass(1_000);
+    expect(one.told).toEqual([]);
+    want.known = true;
+    await clock.pass(500);
+    expect(one.told.map(({ kind }) => kind)).toEqual(["unload", "unload"]);
+  });
+
   test("that is over tells nobody anything, and leaves no timer behind", async () => {
     const { clock, watch, one, loop } = place([wanted(1)]);
     loop[Symbol.dispose]();

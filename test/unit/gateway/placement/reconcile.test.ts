@@ -170,6 +170,13 @@ describe("reconcile", () => {
     expect(world.fleet.shards().map((shard) => `${shard.stage}@${shard.node}`)).toEqual(before);
   });
 
+  test("a placement that has forgotten everything leaves stages alone that are joined: what runs there goes on", () => {
+    const world = new World(2);
+    const first = settle(world, [desire(2)], { fromMs: 0, rounds: 3 });
+    expect(settle(world, [desire(2)], { fromMs: first.nowMs, rounds: 3 }).sent).toBe(0);
+    expect(world.epoch(2)).toBe(1);
+  });
+
   test("a placement that has forgotten everything goes on from the epoch that the stages report", () => {
     const world = new World(2);
     const first = settle(world, [desire(2)], { fromMs: 0, rounds: 3 });

@@ -1,0 +1,83 @@
+/** What a gateway does for the cluster beside serving: knows what is wanted, takes loads and unloads, and places them while that is its duty. */
+import type { Bus } from "../../core/bus/bus.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Random } from "../../core/random.ts";
+import type { PlacementLease } from "../../core/store/placement/placement-lease.ts";
+import type { WantedModels } from "../../core/store/placement/wanted-models.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { ModelOnNode } from "./fleet.ts";
+import type { FleetWatch } from "./fleet-watch.ts";
+import { ClusterModelControl } from "./model-control.ts";
+import type { ModelFolders } from "./model-folders.ts";
+import { PlacementDuty } from "./placement-duty.ts";
+import { PlacementLoop } from "./placement-loop.ts";
+import { WantedWatch } from "./wanted-watch.ts";
+
+/** What gateways share: which models are wanted, and which gateway places them. */
+export interface PlacementStore {
+  readonly wantedModels: WantedModels;
+  readonly lease: PlacementLease;
+}
+
+export interface ControlPlaneDeps {
+  readonly bus: Bus;
+  readonly watch: FleetWatch;
+  readonly store: PlacementStore;
+  readonly folders: ModelFolders;
+  /** Whole models that nodes hold, as this gateway can use them. */
+  readonly models: () => readonly ModelOnNode[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Called when what is wanted has changed, before anything is placed. */
+  readonly onWanted: () => void;
+}
+
+export interface ControlPlaneOptions {
+  readonly mode: "explicit" | "none";
+  /** As placement has it. */
+  readonly nodesMin: number;
+}
+
+/** Disposing it lets another gateway place at once. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly control: ClusterModelControl;
+  /** Whether this gateway places. */
+  readonly duty: PlacementDuty;
+}
+
+export function createControlPlane(deps: ControlPlaneDeps, options: ControlPlaneOptions): ControlPlane {
+  const { store, watch, clock, logger, folders, models, onWanted } = deps;
+  const { fleet } = watch;
+  const stack = new AsyncDisposableStack();
+  const wanted = stack.use(new WantedWatch({ store: store.wantedModels, clock, logger }));
+  const hosted = { models, shards: () => fleet.shards(), replicas: () => fleet.replicas() };
+  const control = stack.use(new ClusterModelControl({ folders, watch: wanted, hosted, logger, mode: options.mode }));
+  const duty: PlacementDuty = stack.use(
+    new PlacementDuty({
+      lease: store.lease,
+      holder: deps.random.id(),
+      clock,
+      logger,
+      fenceHeard: () => fleet.fence(),
+      onChange: () => placement.nudge(),
+    }),
+  );
+  const placement: PlacementLoop = stack.use(
+    new PlacementLoop({
+      bus: deps.bus,
+      clock,
+      watch,
+      desired: () => control.desired().replicas,
+      desiredModels: () => control.desired().models,
+      isKnown: (model) => control.isKnown(model),
+      fence: () => duty.fence(),
+      nodesMin: options.nodesMin,
+    }),
+  );
+  wanted.onChange(() => {
+    onWanted();
+    placement.nudge();
+  });
+  return { control, duty, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}

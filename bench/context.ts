@@ -1,6 +1,7 @@
 /** What every part of a benchmark run shares. */
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { LlamaCpp } from "./peers/llama-cpp.ts";
+import type { TritonServer } from "./peers/tritonserver.ts";
 import type { Row } from "./table.ts";
 
 export interface BenchContext {
@@ -8,8 +9,10 @@ export interface BenchContext {
   readonly model: string;
   readonly modelFile: string;
   readonly folders: { readonly repositoryFolder: string; readonly cacheFolder: string };
-  /** Builds it when it is first asked for. */
+  /** The peer of language models; built when it is first asked for. */
   peer(): Promise<LlamaCpp>;
+  /** The peer of small models; installed when it is first asked for. */
+  triton(): Promise<TritonServer>;
   readonly rounds: number;
   /** Thread counts of the comparison with llama.cpp. */
   readonly threads: readonly number[];

@@ -19,9 +19,14 @@ import { STAGES_PART } from "./llm/stages.ts";
 import { START_PART } from "./llm/start.ts";
 import { describeMachine, machineText } from "./machine.ts";
 import { type LlamaCpp, llamaCpp } from "./peers/llama-cpp.ts";
+import { type TritonServer, tritonServer } from "./peers/tritonserver.ts";
 import { type PartResult, writeResults } from "./results.ts";
+import { BATCHING_PART, ECHO_PART, LARGE_PART, REQUESTS_PART } from "./small/parts.ts";
 
-const SUITES = { llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, PREFIX_PART, GATEWAY_PART, LOAD_PART, START_PART] };
+const SUITES = {
+  llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, PREFIX_PART, GATEWAY_PART, LOAD_PART, START_PART],
+  small: [REQUESTS_PART, LARGE_PART, ECHO_PART, BATCHING_PART],
+};
 
 type Run = Extract<BenchCall<BenchPart>, { readonly kind: "run" }>;
 
@@ -36,10 +41,16 @@ async function main(): Promise<void> {
 }
 
 async function bench(call: Run, signal: AbortSignal): Promise<void> {
-  let peer: Promise<LlamaCpp> | undefined;
-  const context = benchContext(call, signal, (cacheFolder) => {
-    peer ??= llamaCpp(cacheFolder, say, signal);
-    return peer;
+  const peers: { llamaCpp?: Promise<LlamaCpp>; triton?: Promise<TritonServer> } = {};
+  const context = benchContext(call, signal, {
+    peer: (cacheFolder) => {
+      peers.llamaCpp ??= llamaCpp(cacheFolder, say, signal);
+      return peers.llamaCpp;
+    },
+    triton: (cacheFolder) => {
+      peers.triton ??= tritonServer(cacheFolder, say, signal);
+      return peers.triton;
+    },
   });
   const machine = await describeMachine(signal);
   const { suite, rounds, json } = call;
@@ -51,17 +62,25 @@ async function bench(call: Run, signal: AbortSignal): Promise<void> {
     parts.push({ part: part.name, rows: await part.run(context) });
     if (json === undefined) continue;
     // After each part, so that what was measured outlives a run that is stopped.
-    say(`written to ${await writeResults(json, { machine, suite, rounds, peer: (await peer)?.version, parts })}`);
+    say(
+      `written to ${await writeResults(json, { machine, suite, rounds, peer: (await (peers.llamaCpp ?? peers.triton))?.version, parts })}`,
+    );
   }
 }
 
-function benchContext(call: Run, signal: AbortSignal, peer: (cacheFolder: string) => Promise<LlamaCpp>): BenchContext {
+interface Peers {
+  readonly peer: (cacheFolder: string) => Promise<LlamaCpp>;
+  readonly triton: (cacheFolder: string) => Promise<TritonServer>;
+}
+
+function benchContext(call: Run, signal: AbortSignal, { peer, triton }: Peers): BenchContext {
   const folders = cacheFolders(readSettings(PULL_SETTINGS, { flags: [], environment: process.env }), process.env, homedir());
   return {
     model: DEFAULT_MODEL,
     modelFile: modelFile(folders, DEFAULT_MODEL),
     folders: { repositoryFolder: folders.models, cacheFolder: folders.shards },
     peer: () => peer(folders.root),
+    triton: () => triton(folders.root),
     rounds: call.rounds,
     threads: call.threads,
     logger: createLogger({ level: "warn", form: "readable" }),

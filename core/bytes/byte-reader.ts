@@ -1,6 +1,8 @@
 /** Reads binary messages; whatever the bytes are, it ends with a value or an INVALID_ARGUMENT. Pure. */
 import { ServingError } from "../errors.ts";
 
+/** Longer texts are decoded by the run-time; for those up to here the call would take longer than the work. */
+const SHORT_TEXT = 32;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Walks over bytes that someone else wrote. Every method throws ServingError INVALID_ARGUMENT when the bytes end early. */
@@ -48,7 +50,27 @@ export class ByteReader {
   }
 
   text(): string {
-    const bytes = this.bytes(this.u32());
+    const count = this.u32();
+    return (count <= SHORT_TEXT ? this.#ascii(count) : undefined) ?? this.#decoded(count);
+  }
+
+  /** undefined, and nothing is read, when the text is not all ASCII. */
+  #ascii(count: number): string | undefined {
+    const start = this.#step(count);
+    let value = "";
+    for (let at = start; at < start + count; at++) {
+      const code = this.#bytes[at] ?? 0;
+      if (code > 127) {
+        this.#at = start;
+        return undefined;
+      }
+      value += String.fromCharCode(code);
+    }
+    return value;
+  }
+
+  #decoded(count: number): string {
+    const bytes = this.bytes(count);
     try {
       return decoder.decode(bytes);
     } catch {

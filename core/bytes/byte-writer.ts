@@ -1,6 +1,9 @@
 /** Writes binary messages: little-endian, growing as needed. Pure. */
+import { Buffer } from "node:buffer";
 
 const encoder = new TextEncoder();
+/** Longer texts are encoded by the run-time; for those up to here the call would take longer than the work. */
+const SHORT_TEXT = 64;
 
 /** Collects bytes; one writer may serve many messages. */
 export class ByteWriter {
@@ -10,8 +13,8 @@ export class ByteWriter {
 
   /** @param capacity bytes expected; more only cost a copy */
   constructor(capacity = 1024) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#bytes = pooledBytes(capacity);
+    this.#view = viewOf(this.#bytes);
   }
 
   reset(): this {
@@ -65,6 +68,7 @@ export class ByteWriter {
 
   /** UTF-8 after its length in bytes as u32. */
   text(value: string): this {
+    if (value.length <= SHORT_TEXT && this.#ascii(value)) return this;
     const bytes = encoder.encode(value);
     return this.u32(bytes.byteLength).bytes(bytes);
   }
@@ -90,11 +94,37 @@ export class ByteWriter {
     const start = this.#length;
     this.#length += count;
     if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      const grown = pooledBytes(Math.max(this.#length, this.#bytes.length * 2));
       grown.set(this.#bytes);
       this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
+      this.#view = viewOf(grown);
     }
     return start;
   }
+
+  /** Writes a text of ASCII alone; else writes nothing and returns false. */
+  #ascii(value: string): boolean {
+    const { length } = value;
+    const start = this.#room(4 + length);
+    for (let at = 0; at < length; at++) {
+      const code = value.charCodeAt(at);
+      if (code > 127) {
+        this.#length = start;
+        return false;
+      }
+      this.#bytes[start + 4 + at] = code;
+    }
+    this.#view.setUint32(start, length, true);
+    return true;
+  }
+}
+
+/** From Node's pool when they are few: no memory of their own, which would have to be cleared and collected. */
+function pooledBytes(count: number): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(count);
+  return new Uint8Array(buffer, byteOffset, count);
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }

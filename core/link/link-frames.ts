@@ -11,6 +11,7 @@
  *
  * Little-endian. The payload: data's own; a reset's reason in UTF-8; a credit's count as u32; none for end and ping.
  */
+import { Buffer } from "node:buffer";
 import { ServingError } from "../errors.ts";
 import { FRAME_BYTES_MAX, type StreamKind } from "./link.ts";
 
@@ -32,11 +33,15 @@ export const linkFrameBytes = (frame: LinkFrame): number => HEAD_BYTES + frame.p
 
 /** The frames as one chunk; payloads are copied. */
 export function encodeLinkFrames(frames: readonly LinkFrame[]): Uint8Array {
-  const chunk = new Uint8Array(frames.reduce((sum, frame) => sum + linkFrameBytes(frame), 0));
-  const view = new DataView(chunk.buffer);
+  let chunkBytes = 0;
+  for (const frame of frames) chunkBytes += linkFrameBytes(frame);
+  const { buffer, byteOffset } = Buffer.allocUnsafe(chunkBytes);
+  const chunk = new Uint8Array(buffer, byteOffset, chunkBytes);
+  const view = new DataView(buffer, byteOffset, chunkBytes);
   let offset = 0;
   for (const { type, kind, number, payload } of frames) {
     view.setUint32(offset, payload.byteLength, true);
+    view.setUint32(offset + 4, 0, true);
     chunk[offset + 4] = FRAME_TYPES.indexOf(type);
     chunk[offset + 5] = STREAM_KINDS.indexOf(kind);
     view.setUint16(offset + 6, Math.floor(number / 2 ** 32), true);

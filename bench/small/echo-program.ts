@@ -29,6 +29,7 @@ const { httpAddress, grpcAddress } = await openDoors(
     random: systemRandom,
     logger: createLogger({ level: "warn", form: "readable" }),
     metrics: createMetrics(),
+    metricsText: () => Promise.resolve(""),
     version: VERSION,
     generation: text,
     models: text,

@@ -2,6 +2,7 @@
  * The bus inside one process: what an embedded cluster and tests run on. It hides nothing that a broker does: bytes are copied,
  * delivery is on a later turn, payloads have a limit, and it drops, delays and disconnects on command.
  */
+import { pooledCopy } from "../bytes/pooled-bytes.ts";
 import type { Clock } from "../clock.ts";
 import { ServingError } from "../errors.ts";
 import type { Bus, Subscription } from "./bus.ts";
@@ -94,8 +95,10 @@ export class MemoryBroker {
 
   #deliver({ subject, payload }: Message): void {
     if (this.#drops(subject, payload)) return;
-    for (const subscriber of [...this.#subscribers]) {
-      if (this.#subscribers.has(subscriber) && subscriber.matches(subject)) subscriber.listener(payload.slice(), subject);
+    const wanting = [...this.#subscribers].filter(({ matches }) => matches(subject));
+    for (const subscriber of wanting) {
+      // Each has bytes of its own; the only one those that were published.
+      if (this.#subscribers.has(subscriber)) subscriber.listener(wanting.length === 1 ? payload : pooledCopy(payload), subject);
     }
   }
 }
@@ -132,7 +135,7 @@ class MemoryBus implements Bus {
       );
     }
     if (!this.connected) return;
-    this.#outgoing.push({ subject, payload: payload.slice() });
+    this.#outgoing.push({ subject, payload: pooledCopy(payload) });
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
   }
 

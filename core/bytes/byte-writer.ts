@@ -1,5 +1,5 @@
 /** Writes binary messages: little-endian, growing as needed. Pure. */
-import { Buffer } from "node:buffer";
+import { pooledBytes, viewOf } from "./pooled-bytes.ts";
 
 const encoder = new TextEncoder();
 /** Longer texts are encoded by the run-time; for those up to here the call would take longer than the work. */
@@ -117,14 +117,4 @@ export class ByteWriter {
     this.#view.setUint32(start, length, true);
     return true;
   }
-}
-
-/** From Node's pool when they are few: no memory of their own, which would have to be cleared and collected. */
-function pooledBytes(count: number): Uint8Array<ArrayBuffer> {
-  const { buffer, byteOffset } = Buffer.allocUnsafe(count);
-  return new Uint8Array(buffer, byteOffset, count);
-}
-
-function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
 }

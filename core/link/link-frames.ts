@@ -11,7 +11,7 @@
  *
  * Little-endian. The payload: data's own; a reset's reason in UTF-8; a credit's count as u32; none for end and ping.
  */
-import { Buffer } from "node:buffer";
+import { pooledBytes, viewOf } from "../bytes/pooled-bytes.ts";
 import { ServingError } from "../errors.ts";
 import { FRAME_BYTES_MAX, type StreamKind } from "./link.ts";
 
@@ -35,9 +35,8 @@ export const linkFrameBytes = (frame: LinkFrame): number => HEAD_BYTES + frame.p
 export function encodeLinkFrames(frames: readonly LinkFrame[]): Uint8Array {
   let chunkBytes = 0;
   for (const frame of frames) chunkBytes += linkFrameBytes(frame);
-  const { buffer, byteOffset } = Buffer.allocUnsafe(chunkBytes);
-  const chunk = new Uint8Array(buffer, byteOffset, chunkBytes);
-  const view = new DataView(buffer, byteOffset, chunkBytes);
+  const chunk = pooledBytes(chunkBytes);
+  const view = viewOf(chunk);
   let offset = 0;
   for (const { type, kind, number, payload } of frames) {
     view.setUint32(offset, payload.byteLength, true);

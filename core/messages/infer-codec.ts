@@ -89,8 +89,10 @@ function readContent(reader: ByteReader): Content {
   const depth = reader.u8();
   const priority = reader.u32();
   const queueTimeoutUs = reader.finite();
-  const parameters = new Map(Array.from({ length: reader.count(reader.u16(), 6) }, () => readParameter(reader)));
-  const outputs = Array.from({ length: reader.count(reader.u16(), 4) }, () => reader.text());
+  const parameters = new Map<string, ParameterValue>();
+  for (let left = reader.count(reader.u16(), 6); left > 0; left--) parameters.set(...readParameter(reader));
+  const outputs: string[] = [];
+  for (let left = reader.count(reader.u16(), 4); left > 0; left--) outputs.push(reader.text());
   const inputs = readTensors(reader);
   return { id, ...(depth > 0 && { depth }), priority, queueTimeoutUs, parameters, inputs, outputs };
 }
@@ -161,16 +163,22 @@ function writeTensors(writer: ByteWriter, tensors: readonly Tensor[]): void {
 }
 
 function readTensors(reader: ByteReader): readonly Tensor[] {
-  const heads = Array.from({ length: reader.count(reader.u16(), TENSOR_BYTES_MIN) }, () => readHead(reader));
-  return heads.map(({ byteLength, ...head }) => ({ ...head, data: reader.bytes(byteLength) }));
+  const count = reader.count(reader.u16(), TENSOR_BYTES_MIN);
+  const heads: ReturnType<typeof readHead>[] = [];
+  for (let place = 0; place < count; place++) heads.push(readHead(reader));
+  return heads.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, data: reader.bytes(byteLength) }));
 }
 
 function readHead(reader: ByteReader) {
   const name = reader.text();
   const dtype: Dtype = DTYPE_NAMES[reader.u8()] ?? reader.fail("has an unknown datatype");
-  const shape = Array.from({ length: reader.count(reader.u8(), 8) }, () => reader.finite());
+  const rank = reader.count(reader.u8(), 8);
+  const shape: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const size = reader.f64();
+    shape.push(Number.isSafeInteger(size) && size >= 0 ? size : reader.fail("has a shape that is none"));
+  }
   const byteLength = reader.u32();
-  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) reader.fail("has a shape that is none");
   const expected = byteSize(dtype, shape);
   if (expected !== undefined && expected !== byteLength) {
     throw new ServingError("INVALID_ARGUMENT", `tensor ${name} has ${byteLength} bytes, its shape [${shape.join(",")}] takes ${expected}`);

@@ -12,7 +12,7 @@ export interface AnswerStreamOptions {
   /** Its abort resets the stream at once, pulled or not. */
   readonly signal: AbortSignal;
   /** Let go of with the stream. */
-  readonly attached?: Disposable;
+  readonly attached?: Disposable | undefined;
 }
 
 export class AnswerStream implements Disposable {

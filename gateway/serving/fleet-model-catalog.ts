@@ -16,20 +16,24 @@ export interface FleetModelCatalogDeps {
 
 export class FleetModelCatalog implements ModelCatalog {
   readonly #deps: FleetModelCatalogDeps;
+  /** What serves, as it was when `#views` was made. */
+  #served: readonly ServedVersion[] = [];
+  /** By name: its ready versions, ascending. Every request asks. */
+  #views: ReadonlyMap<string, readonly ModelView[]> = new Map();
 
   constructor(deps: FleetModelCatalogDeps) {
     this.#deps = deps;
   }
 
   view(name: string, version: number | undefined): ModelView {
-    const served = this.#versionsOf(name);
-    const chosen = version === undefined ? served.at(-1) : served.find(({ model }) => model.version === String(version));
+    const views = this.#versionsOf(name);
+    const chosen = version === undefined ? views.at(-1) : views.find((view) => view.version === String(version));
     if (chosen === undefined) throw this.#unknown(name, version);
-    return { ...chosen.model, versions: served.map(({ model }) => model.version) };
+    return chosen;
   }
 
   isReady(name: string, version: number | undefined): boolean {
-    return this.#versionsOf(name).some(({ model }) => version === undefined || model.version === String(version));
+    return this.#versionsOf(name).some((view) => version === undefined || view.version === String(version));
   }
 
   allReady(): boolean {
@@ -40,11 +44,13 @@ export class FleetModelCatalog implements ModelCatalog {
     );
   }
 
-  /** Ready versions of a model, each once, ascending. */
-  #versionsOf(name: string): readonly ServedVersion[] {
-    const byVersion = new Map<string, ServedVersion>();
-    for (const served of this.#deps.views.served()) if (served.model.name === name) byVersion.set(served.model.version, served);
-    return [...byVersion.values()].toSorted((a, b) => Number(a.model.version) - Number(b.model.version));
+  #versionsOf(name: string): readonly ModelView[] {
+    const served = this.#deps.views.served();
+    if (served !== this.#served) {
+      this.#served = served;
+      this.#views = viewsByName(served);
+    }
+    return this.#views.get(name) ?? [];
   }
 
   /** Triton's texts (kserve-http.md section 3.5). */
@@ -61,4 +67,23 @@ export class FleetModelCatalog implements ModelCatalog {
     const text = known.length === 0 ? `${prefix} is not found` : `${prefix} version ${version} is not found`;
     return new ServingError("NOT_FOUND", text, { reason: "model_not_found" });
   }
+}
+
+/** Each version once, ascending. */
+function viewsByName(served: readonly ServedVersion[]): ReadonlyMap<string, readonly ModelView[]> {
+  const models = Map.groupBy(
+    served.map(({ model }) => model),
+    ({ name }) => name,
+  );
+  const views = new Map<string, readonly ModelView[]>();
+  for (const [name, all] of models) {
+    const byVersion = new Map(all.map((model) => [model.version, model]));
+    const ascending = [...byVersion.values()].toSorted((a, b) => Number(a.version) - Number(b.version));
+    const versions = ascending.map(({ version }) => version);
+    views.set(
+      name,
+      ascending.map((model) => ({ ...model, versions })),
+    );
+  }
+  return views;
 }

@@ -1,5 +1,5 @@
 /** The use case behind every door that takes tensors: check, route, submit, wait for the result. */
-import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
+import { deadlineSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { InferResult, InferSubmit, InferTimes } from "../../core/messages/infer.ts";
@@ -48,7 +48,8 @@ async function infer(request: InferRequest, deps: InferenceDeps, signal: AbortSi
     });
   }
   checkInferRequest(request, view);
-  using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
+  if (request.deadlineMs === undefined) return await place(request, view, deps, signal);
+  using scope = deadlineSignal(deps.clock, request.deadlineMs, signal);
   return await place(request, view, deps, scope.signal);
 }
 

@@ -26,6 +26,8 @@ export interface PooledLink {
 interface Entry {
   readonly address: string;
   readonly link: Promise<PooledLink>;
+  /** Once it is there. */
+  pooled: PooledLink | undefined;
 }
 
 export class LinkPool implements Disposable {
@@ -39,15 +41,24 @@ export class LinkPool implements Disposable {
     this.#clock = deps.clock;
   }
 
+  /** The link to a node, if it is there already. */
+  known({ node, link }: NodeTarget): PooledLink | undefined {
+    const entry = this.#entries.get(node);
+    return entry?.address === link ? entry.pooled : undefined;
+  }
+
   /** @throws ServingError UNAVAILABLE when nobody answers; the signal's reason when it aborts first. */
   get(target: NodeTarget, signal: AbortSignal): Promise<PooledLink> {
     const known = this.#entries.get(target.node);
     if (known?.address === target.link) return untilAborted(known.link, signal);
     if (known !== undefined) this.#letGo(target.node, known);
-    const entry: Entry = { address: target.link, link: this.#dial(target) };
+    const entry: Entry = { address: target.link, link: this.#dial(target), pooled: undefined };
     this.#entries.set(target.node, entry);
     entry.link
-      .then(({ link }) => link.closed)
+      .then((pooled) => {
+        entry.pooled = pooled;
+        return pooled.link.closed;
+      })
       .catch(() => {}) // the dial's failure is told to who asked for the link
       .finally(() => {
         if (this.#entries.get(target.node) === entry) this.#entries.delete(target.node);

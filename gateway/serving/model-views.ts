@@ -27,6 +27,8 @@ export class ModelViews {
   readonly #closing = new AbortController();
   /** All that can take requests, by `model/version`; undefined: to be looked up again. */
   #ready: ReadonlyMap<string, readonly ServedVersion[]> | undefined;
+  /** All that serves; made of `#ready`, and the same list until that changes. */
+  #served: readonly ServedVersion[] | undefined;
   #changed: () => void = () => {};
 
   constructor(deps: ModelViewsDeps) {
@@ -52,9 +54,11 @@ export class ModelViews {
     return this.#readyVersions().get(`${model}/${version}`) ?? [];
   }
 
-  /** All that serves now. Of a version that is being reloaded the old replicas serve, until they are told to drain. */
+  /** All that serves now, the same list until that changes. Of a version that is being reloaded the old replicas serve, until they are told to drain. */
   served(): readonly ServedVersion[] {
-    return [...this.#readyVersions().values()].flatMap(oldestOf);
+    const ready = this.#readyVersions();
+    this.#served ??= [...ready.values()].flatMap(oldestOf);
+    return this.#served;
   }
 
   /** To be called when the fleet changes, or what is wanted: fetches what is missing, forgets what nobody serves. */
@@ -83,6 +87,7 @@ export class ModelViews {
     }
     dropIncomplete(versions);
     this.#ready = versions;
+    this.#served = undefined;
     return versions;
   }
 

@@ -54,33 +54,36 @@ export class Submitter implements Disposable {
   async submit(body: SubmitBody, target: NodeTarget, signal: AbortSignal, caller?: Caller): Promise<Submission> {
     let pooled: PooledLink;
     try {
-      pooled = await this.#deps.pool.get(target, signal);
+      pooled = this.#deps.pool.known(target) ?? (await this.#deps.pool.get(target, signal));
     } catch (thrown) {
       return unreachable(thrown, signal);
     }
+    signal.throwIfAborted();
     const number = pooled.takeNumber();
     const submit = encodeSubmit({ session: pooled.link.session, number, body });
     const stream = pooled.link.open(number, "tokens");
-    using undo = new DisposableStack();
-    const attached = caller && undo.use(pooled.calls.expect(number, caller));
-    const answers = undo.use(new AnswerStream({ stream, node: target.node, signal, ...(attached && { attached }) }));
+    const attached = caller && pooled.calls.expect(number, caller);
+    const answers = new AnswerStream({ stream, node: target.node, signal, attached });
     const takeBackSilence = this.#silences.add(() =>
       answers.fail(new ServingError("UNAVAILABLE", `node ${target.node} did not answer within ${SILENT_AGENT_MS} ms: try again`)),
     );
     const takeBackAck = this.#send(submit, answers, target);
     let first: AnswerFrame | undefined;
+    let kept = false;
     try {
       first = await answers.next();
+      kept = first?.kind === "accepted";
     } catch (thrown) {
       return unreachable(thrown, signal);
     } finally {
       takeBackAck();
       takeBackSilence();
+      if (!kept) {
+        if (first !== undefined) answers.end();
+        answers[Symbol.dispose]();
+      }
     }
-    const submission = answered(first, answers, target);
-    if (submission.kind === "accepted") undo.move();
-    else answers.end();
-    return submission;
+    return answered(first, answers, target);
   }
 
   [Symbol.dispose](): void {

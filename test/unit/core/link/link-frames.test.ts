@@ -48,6 +48,6 @@ test("any bytes are read as frames or refused with DATA_LOSS", () => {
 
 test("a head that announces more than a frame may hold is refused before its payload comes", () => {
   const head = encodeLinkFrames([{ type: "data", kind: "tokens", number: 1, payload: new Uint8Array(0) }]);
-  new DataView(head.buffer).setUint32(0, FRAME_BYTES_MAX + 1, true);
+  new DataView(head.buffer, head.byteOffset).setUint32(0, FRAME_BYTES_MAX + 1, true);
   expect(() => new LinkFrameReader().read(head)).toThrow(expect.objectContaining({ code: "DATA_LOSS" }));
 });

@@ -6,13 +6,18 @@
 import { untilAborted } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
 import { type ModelName, modelName, replicaNumber } from "../../core/ids.ts";
+import type { ModelReference } from "../../core/model/published-model.ts";
 import type { WantedEntry, WantedLoad, WantedModel } from "../../core/store/placement/wanted-models.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import { composed, orphans, recomposed } from "../placement/composed.ts";
 import { type Desired, desiredOf } from "../placement/desired-of.ts";
-import { type Hosted, loadProgress, versionProgress } from "../placement/load-progress.ts";
-import { failLoad, finishLoad, type LoadPlan, outcomeOf, startLoad, unload, type VersionFailure } from "../placement/wanted-transitions.ts";
+import { type Hosted, loadProgress } from "../placement/load-progress.ts";
+import { failLoad, finishLoad, type LoadPlan, outcomeOf, startLoad, unload } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides, ModelControl, ModelIndexEntry } from "../serving/model-catalog.ts";
-import type { ModelFolders } from "./model-folders.ts";
+import { loadMembers } from "./ensemble-members.ts";
+import { checkedName, loadFailure } from "./load-refusals.ts";
+import type { FolderPlan, ModelFolders } from "./model-folders.ts";
+import { indexRows } from "./model-index.ts";
 import type { WantedWatch } from "./wanted-watch.ts";
 
 export interface ModelControlDeps {
@@ -24,6 +29,15 @@ export interface ModelControlDeps {
   /** `explicit`, or why loads are refused. */
   readonly mode: "explicit" | "none";
 }
+
+/** Why a model is loaded. */
+interface LoadReason {
+  /** Ensembles that are being loaded and need it, the outermost first. */
+  readonly path: readonly string[];
+}
+
+const ASKED: LoadReason = { path: [] };
+const NO_OVERRIDES: LoadOverrides = { files: new Map() };
 
 /** Somebody waits for a load. */
 interface Waiting {
@@ -40,6 +54,9 @@ export class ClusterModelControl implements ModelControl, Disposable {
   readonly #settling = new Set<string>();
   /** Models whose folder could not be planned, and why. */
   readonly #unplanned = new Map<string, string>();
+  /** By ensemble: what it was to be replaced by when a model of it was loaded anew. */
+  readonly #recomposed = new Map<string, string>();
+  readonly #closing = new AbortController();
   #desired: { readonly of: ReadonlyMap<string, WantedEntry>; readonly desired: Desired } | undefined;
 
   constructor(deps: ModelControlDeps) {
@@ -70,7 +87,7 @@ export class ClusterModelControl implements ModelControl, Disposable {
   /** Loads what the repository has, as at start, but for what is named. Failures are told by the index. */
   async loadAll(options: { readonly except: ReadonlySet<string> }, signal: AbortSignal): Promise<readonly ServingError[]> {
     const names = (await this.#deps.folders.names()).filter((name) => !options.except.has(name));
-    const outcomes = await Promise.allSettled(names.map((name) => this.#load(name, { files: new Map() }, signal)));
+    const outcomes = await Promise.allSettled(names.map((name) => this.#load(name, NO_OVERRIDES, signal)));
     return outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [ServingError.from(outcome.reason)] : []));
   }
 
@@ -90,6 +107,10 @@ export class ClusterModelControl implements ModelControl, Disposable {
       number = started.number;
       return started.wanted;
     });
+    await this.#untilOver(model, number, signal);
+  }
+
+  async #untilOver(model: ModelName, number: number, signal: AbortSignal): Promise<void> {
     const waiting: Waiting = { model, number, done: Promise.withResolvers() };
     this.#waiting.add(waiting);
     try {
@@ -100,9 +121,15 @@ export class ClusterModelControl implements ModelControl, Disposable {
     }
   }
 
-  async unload(name: string, _options: { readonly dependents: boolean }): Promise<void> {
+  async unload(name: string, options: { readonly dependents: boolean }): Promise<void> {
     this.#refuseUnlessExplicit();
     const model = checkedName(name);
+    const members = this.#deps.watch.entries.get(model)?.wanted.current?.members ?? [];
+    await this.#unload(model);
+    if (options.dependents) for (const orphan of orphans(members, this.#deps.watch.entries)) await this.unload(orphan, options);
+  }
+
+  async #unload(model: ModelName): Promise<void> {
     const isWanted = ({ current, next }: WantedModel) => current !== undefined || next !== undefined;
     let found = this.#highestNumber(model) > 0;
     await this.#deps.watch.change(model, (entry) => {
@@ -111,12 +138,14 @@ export class ClusterModelControl implements ModelControl, Disposable {
       return entry === undefined ? (found ? { gone: [] } : undefined) : unload(entry.wanted);
     });
     if (found || (await this.#deps.folders.names()).includes(model)) return;
-    throw new ServingError("INTERNAL", `failed to unload '${name}', model is not found`);
+    throw new ServingError("INTERNAL", `failed to unload '${model}', model is not found`);
   }
 
   async index(): Promise<readonly ModelIndexEntry[]> {
+    const { hosted } = this.#deps;
+    const { entries } = this.#deps.watch;
     const rows: ModelIndexEntry[] = [];
-    for (const [model, { wanted }] of this.#deps.watch.entries) rows.push(...this.#rows(modelName(model), wanted));
+    for (const [model, { wanted }] of entries) rows.push(...indexRows(modelName(model), wanted, { entries, hosted }));
     for (const [name, reason] of this.#unplanned)
       if (!rows.some((row) => row.name === name)) rows.push({ name, version: "1", state: "UNAVAILABLE", reason });
     const names = await this.#deps.folders.names();
@@ -128,19 +157,70 @@ export class ClusterModelControl implements ModelControl, Disposable {
   fleetChanged(): void {
     for (const [model, { wanted }] of this.#deps.watch.entries) if (wanted.next !== undefined) this.#settle(modelName(model), wanted.next);
     for (const waiting of this.#waiting) this.#tell(waiting);
+    for (const [model, { wanted }] of this.#deps.watch.entries)
+      if (wanted.current !== undefined) this.#recompose(modelName(model), wanted.current);
   }
 
-  async #load(name: string, overrides: LoadOverrides, signal: AbortSignal): Promise<void> {
+  async #load(name: string, overrides: LoadOverrides, signal: AbortSignal, why = ASKED): Promise<void> {
     const model = checkedName(name);
-    let plan: LoadPlan;
+    let planned: FolderPlan;
     try {
-      plan = await this.#deps.folders.plan(model, overrides);
+      planned = await this.#deps.folders.plan(model, overrides);
     } catch (cause) {
       if ((await this.#deps.folders.names()).includes(model)) this.#unplanned.set(model, ServingError.from(cause).message);
       throw new ServingError("INTERNAL", `failed to load '${name}', failed to poll from model repository`, { cause });
     }
     this.#unplanned.delete(model);
-    await this.loadPlanned(model, plan, signal);
+    const { calls = [], ...own } = planned;
+    const plan = why.path.length === 0 ? own : { ...own, asMember: true };
+    await this.loadPlanned(model, calls.length === 0 ? plan : await this.#composed(model, { plan, calls }, signal, why), signal);
+  }
+
+  /** The plan of an ensemble, once its models are loaded. */
+  async #composed(
+    model: ModelName,
+    { plan, calls }: { readonly plan: LoadPlan; readonly calls: readonly ModelReference[] },
+    signal: AbortSignal,
+    why: LoadReason,
+  ): Promise<LoadPlan> {
+    const { watch, folders } = this.#deps;
+    const path = [...why.path, model];
+    try {
+      const members = await loadMembers(calls, path, {
+        current: (member) => watch.entries.get(member)?.wanted.current,
+        names: () => folders.names(),
+        load: async (member) => {
+          const next = watch.entries.get(member)?.wanted.next;
+          if (next === undefined) await this.#load(member, NO_OVERRIDES, signal, { path });
+          else await this.#untilOver(modelName(member), next.number, signal);
+        },
+      });
+      return composed(plan, members);
+    } catch (thrown) {
+      const { message: reason, ...error } = ServingError.from(thrown);
+      this.#unplanned.set(model, reason);
+      throw loadFailure(
+        model,
+        plan.versions.map((version) => ({ version, reason })),
+        error.reason,
+      );
+    }
+  }
+
+  /** A model that the ensemble calls was loaded anew: the ensemble is checked against it, and goes when it does not fit any more. */
+  #recompose(model: ModelName, load: WantedLoad): void {
+    const { watch, logger } = this.#deps;
+    const plan = recomposed(load, watch.entries);
+    if (plan === undefined || this.#recomposed.get(model) === plan.fingerprint) return;
+    this.#recomposed.set(model, plan.fingerprint);
+    this.loadPlanned(model, plan, this.#closing.signal).catch((thrown: unknown) => {
+      const err = ServingError.from(thrown);
+      if (err.reason === SUPERSEDED || this.#closing.signal.aborted) return undefined;
+      logger.warn({ err, model }, "an ensemble does not fit a model any more that was loaded anew");
+      return watch.change(model, (entry) =>
+        entry?.wanted.current?.number === load.number ? unload(entry.wanted, err.message) : undefined,
+      );
+    });
   }
 
   /** Writes down that a load is complete or has failed, unless another gateway has. */
@@ -171,7 +251,7 @@ export class ClusterModelControl implements ModelControl, Disposable {
         return;
       case "superseded": {
         const text = "Newer operation has been applied to the model lifecycle, current load operation is out-dated.";
-        done.reject(new ServingError("INVALID_ARGUMENT", `load failed for model '${model}': ${text}`));
+        done.reject(new ServingError("INVALID_ARGUMENT", `load failed for model '${model}': ${text}`, { reason: SUPERSEDED }));
         return;
       }
       case "wanted": {
@@ -181,18 +261,6 @@ export class ClusterModelControl implements ModelControl, Disposable {
         else if (progress.kind === "failed") done.reject(loadFailure(model, progress.versions));
       }
     }
-  }
-
-  #rows(model: ModelName, wanted: WantedModel): readonly ModelIndexEntry[] {
-    const rows = new Map<string, ModelIndexEntry>();
-    for (const { version, reason } of wanted.gone) rows.set(version, { name: model, version, state: "UNAVAILABLE", reason });
-    for (const load of [wanted.current, wanted.next]) {
-      for (const version of load?.versions ?? []) {
-        if (load === undefined || (load === wanted.next && rows.get(version)?.state === "READY")) continue; // the old one serves
-        rows.set(version, { name: model, version, ...indexState(versionProgress(model, version, load, this.#deps.hosted)) });
-      }
-    }
-    return [...rows.values()];
   }
 
   /** Of the model's replicas that any node holds. */
@@ -211,39 +279,13 @@ export class ClusterModelControl implements ModelControl, Disposable {
 
   [Symbol.dispose](): void {
     this.#unwatch();
+    this.#closing.abort(new ServingError("CANCELLED", "the gateway is shutting down"));
   }
 }
+
+const SUPERSEDED = "superseded";
 
 const rowsOf = ({ current, next, gone }: WantedModel): readonly { readonly version: string }[] => [
   ...[current, next].flatMap((load) => (load?.versions ?? []).map((version) => ({ version }))),
   ...gone,
 ];
-
-/** Triton's text (model-repository.md section 4.1). */
-function loadFailure(model: ModelName, versions: readonly VersionFailure[]): ServingError {
-  const reasons = versions.map(({ version, reason }) => `version ${version} is at UNAVAILABLE state: ${reason};\n`).join("");
-  return new ServingError("INVALID_ARGUMENT", `load failed for model '${model}': ${reasons}`);
-}
-
-/** Triton's texts (model-repository.md section 4.1). */
-function checkedName(text: string): ModelName {
-  const name = text.trim();
-  if (name === "") throw new ServingError("INVALID_ARGUMENT", "Model name cannot be empty. Please enter a valid name to deploy.");
-  if (name.includes("/") || name.includes("..")) {
-    throw new ServingError("INVALID_ARGUMENT", `invalid model name '${name}', model name must not contain path traversal characters`);
-  }
-  return modelName(name);
-}
-
-function indexState(progress: ReturnType<typeof versionProgress>): Pick<ModelIndexEntry, "state" | "reason"> {
-  switch (progress.kind) {
-    case "ready":
-      return { state: "READY" };
-    case "failed":
-      return { state: "UNAVAILABLE", reason: progress.reason };
-    case "draining":
-      return { state: "UNLOADING" };
-    case "loading":
-      return { state: "LOADING" };
-  }
-}

@@ -1,5 +1,6 @@
 /** What placement must know of the models in the repository before an agent opens them: which versions, from which files. */
 import type { ModelName } from "../../core/ids.ts";
+import type { ModelReference } from "../../core/model/published-model.ts";
 import type { LoadPlan } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides } from "../serving/model-catalog.ts";
 
@@ -7,5 +8,10 @@ export interface ModelFolders {
   /** Models of the repository, sorted. */
   names(): Promise<readonly string[]>;
   /** @throws ServingError NOT_FOUND without such a model, INVALID_ARGUMENT when its configuration is wrong. */
-  plan(model: ModelName, overrides: LoadOverrides): Promise<LoadPlan>;
+  plan(model: ModelName, overrides: LoadOverrides): Promise<FolderPlan>;
+}
+
+export interface FolderPlan extends LoadPlan {
+  /** Models that an ensemble calls: they are to be loaded first. */
+  readonly calls?: readonly ModelReference[];
 }

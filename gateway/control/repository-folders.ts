@@ -7,9 +7,8 @@ import { problemError } from "../../core/model/config/problem.ts";
 import { readModelDraft } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { FileInfo, ModelFiles } from "../../core/repository/repository.ts";
-import type { LoadPlan } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides } from "../serving/model-catalog.ts";
-import type { ModelFolders } from "./model-folders.ts";
+import type { FolderPlan, ModelFolders } from "./model-folders.ts";
 
 export class RepositoryFolders implements ModelFolders {
   readonly #sources: ModelSources;
@@ -22,7 +21,7 @@ export class RepositoryFolders implements ModelFolders {
     return this.#sources.names();
   }
 
-  async plan(model: ModelName, overrides: LoadOverrides): Promise<LoadPlan> {
+  async plan(model: ModelName, overrides: LoadOverrides): Promise<FolderPlan> {
     const uploaded = overrides.files.size > 0;
     if (uploaded && overrides.config === undefined) {
       throw new ServingError("INVALID_ARGUMENT", "files are uploaded without a configuration: give 'config' too");
@@ -50,6 +49,7 @@ export class RepositoryFolders implements ModelFolders {
       fingerprint: await fingerprint(files, list, config),
       copies: copiesOf(draft.config),
       bytes: Math.max(...versions.map((version) => bytesOf(list, version))),
+      ...(draft.members.length > 0 && { calls: draft.members }),
       ...(isLanguage ? { language: languageSettings(draft.config) } : {}),
     };
   }

@@ -1,6 +1,7 @@
 /** From what the store says is wanted to the replicas that placement keeps running. Pure. */
 import { type ModelName, modelName, replicaId } from "../../core/ids.ts";
 import type { WantedEntry, WantedLoad } from "../../core/store/placement/wanted-models.ts";
+import { type ComposingLoad, compositionOf } from "./composed.ts";
 import type { DesiredModel, DesiredReplica } from "./desired.ts";
 
 export interface Desired {
@@ -10,7 +11,7 @@ export interface Desired {
   readonly models: readonly DesiredModel[];
 }
 
-/** What serves, and what is to replace it. */
+/** What serves, and what is to replace it; ensembles while all their models are wanted. */
 export function desiredOf(entries: ReadonlyMap<string, WantedEntry>): Desired {
   const replicas: DesiredReplica[] = [];
   const models: DesiredModel[] = [];
@@ -18,7 +19,9 @@ export function desiredOf(entries: ReadonlyMap<string, WantedEntry>): Desired {
     for (const load of [wanted.current, wanted.next]) {
       if (load === undefined) continue;
       const model = modelName(name);
-      if (load.language === undefined) models.push(...wholeModels(model, load));
+      const { loads, missing } = compositionOf(load, entries);
+      if (missing.length > 0) continue;
+      if (load.language === undefined) models.push(...wholeModels(model, load, loads));
       else replicas.push(...languageReplicas(model, load, load.language));
     }
   }
@@ -30,9 +33,8 @@ export function replicasOf(model: ModelName, version: string, { number, copies }
   return Array.from({ length: copies }, (_, copy) => replicaId(model, version, number, copy));
 }
 
-function wholeModels(model: ModelName, load: WantedLoad): readonly DesiredModel[] {
+function wholeModels(model: ModelName, load: WantedLoad, members: readonly ComposingLoad[]): readonly DesiredModel[] {
   const { source, config, bytes } = load;
-  const members = load.members?.map((member) => ({ ...member, model: modelName(member.model) }));
   return load.versions.flatMap((version) =>
     replicasOf(model, version, load).map((replica) => ({
       replica,
@@ -41,7 +43,7 @@ function wholeModels(model: ModelName, load: WantedLoad): readonly DesiredModel[
       source,
       config,
       bytes,
-      ...(members !== undefined && { members }),
+      ...(members.length > 0 && { members }),
     })),
   );
 }

@@ -17,7 +17,8 @@ export interface StartedLoad {
 }
 
 /**
- * What is wanted or on its way already is not loaded again, unless it has failed on its nodes.
+ * What is wanted or on its way already is not loaded again, unless it has failed on its nodes; asked for by name, it is no longer one
+ * that goes with its ensemble.
  * @param options.numberMin above every number of this model's replicas that any node holds: a store that was emptied may have forgotten them
  */
 export function startLoad(
@@ -26,13 +27,22 @@ export function startLoad(
   options: { readonly numberMin: number; readonly currentFailed: boolean },
 ): StartedLoad {
   const { current, next, failed, gone = [] } = entry?.wanted ?? {};
-  if (next !== undefined && next.fingerprint === plan.fingerprint) return { wanted: undefined, number: next.number };
+  const asMember = plan.asMember === true;
+  if (next !== undefined && next.fingerprint === plan.fingerprint) {
+    return { wanted: asMember || next.asMember !== true ? undefined : { ...entry?.wanted, gone, next: asked(next) }, number: next.number };
+  }
   const rest = { ...(current === undefined ? {} : { current }), ...(failed === undefined ? {} : { failed }), gone };
   if (current !== undefined && current.fingerprint === plan.fingerprint && !options.currentFailed) {
-    return { wanted: next === undefined ? undefined : rest, number: current.number };
+    const changes = next !== undefined || (current.asMember === true && !asMember);
+    return { wanted: changes ? { ...rest, current: asMember ? current : asked(current) } : undefined, number: current.number };
   }
   const number = Math.max((entry?.version ?? 0) + 1, options.numberMin);
   return { wanted: { ...rest, next: { ...plan, number } }, number };
+}
+
+/** Somebody asks for it by name. */
+function asked({ asMember: _, ...load }: WantedLoad): WantedLoad {
+  return load;
 }
 
 /** The load is ready and takes over. */
@@ -51,9 +61,10 @@ export function failLoad(wanted: WantedModel, number: number, failures: readonly
   return { failed, gone: latestOf([...gone, ...failures]) };
 }
 
-export function unload({ current, next, gone }: WantedModel): WantedModel | undefined {
+/** @param reason why its versions are not there any more */
+export function unload({ current, next, gone }: WantedModel, reason = UNLOADED): WantedModel | undefined {
   if (current === undefined && next === undefined) return undefined;
-  return { gone: latestOf([...gone, ...unloaded(current ?? next)]) };
+  return { gone: latestOf([...gone, ...unloaded(current ?? next, reason)]) };
 }
 
 export type LoadOutcome =
@@ -71,8 +82,10 @@ export function outcomeOf(wanted: WantedModel | undefined, number: number): Load
   return { kind: "superseded" };
 }
 
-const unloaded = (load: WantedLoad | undefined): readonly VersionFailure[] =>
-  (load?.versions ?? []).map((version) => ({ version, reason: "unloaded" }));
+const UNLOADED = "unloaded";
+
+const unloaded = (load: WantedLoad | undefined, reason = UNLOADED): readonly VersionFailure[] =>
+  (load?.versions ?? []).map((version) => ({ version, reason }));
 
 /** The last word on each version. */
 function latestOf(failures: readonly VersionFailure[]): VersionFailure[] {

@@ -39,8 +39,10 @@ const WantedLoad = Type.Object({
   copies: Type.Integer({ minimum: 1 }),
   /** Bytes of the model's files: what placement knows before anybody has opened them; 0: unknown. */
   bytes: Type.Number({ minimum: 0 }),
-  /** Only of ensembles: how the models are loaded that it is composed of, and theirs. */
-  members: Type.Optional(Type.Array(Type.Object({ model: Type.String(), source: Type.String(), config: Type.String() }))),
+  /** Only of ensembles: the models that it calls, and the number of the load that each had when the ensemble was checked against it. */
+  members: Type.Optional(Type.Array(Type.Object({ model: Type.String(), number: Type.Integer({ minimum: 0 }) }))),
+  /** Nobody but an ensemble has asked for it: it may go when the ensemble does. */
+  asMember: Type.Optional(Type.Boolean()),
   /** Only of models that are cut over nodes. */
   language: Type.Optional(LanguageSettings),
 });

@@ -1,6 +1,6 @@
 /** Ensembles of real ONNX models, their steps on the ensemble's own node and on another one. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { OnnxModel } from "../../models/onnx-model.ts";
+import { ensemble, port, preprocessor, step, times } from "../../models/ensembles.ts";
 import { addSub, classifier, failing, slow } from "../../models/small-models.ts";
 import { OPTIONAL_BIAS, WITH_BIAS } from "../../unit/node-agent/models/configured.ts";
 import { floats, TwoNodes, valuesOf } from "./two-nodes.ts";
@@ -9,41 +9,6 @@ const ONE_INSTANCE = "instance_group { count: 1 kind: KIND_CPU }";
 const [PIXELS, CLASSES] = [48, 5];
 /** Of the slow model: it computes on for seconds, longer than from one heartbeat to the next. */
 const ROWS = 16_384;
-
-/** PIXELS u8 [4, 4, 3], without a batch dimension, to FEATURES [48]: scaled and flattened. */
-const PREPROCESS = new OnnxModel()
-  .input("PIXELS", "u8", [4, 4, 3])
-  .output("FEATURES", "f32", [PIXELS])
-  .constant("SCALE", [1], Float32Array.of(1 / 255))
-  .constant("FLAT", [1], BigInt64Array.of(48n))
-  .node({ op: "Cast", inputs: ["PIXELS"], outputs: ["F"], attributes: { to: 1 } })
-  .node({ op: "Mul", inputs: ["F", "SCALE"], outputs: ["S"] })
-  .node({ op: "Reshape", inputs: ["S", "FLAT"], outputs: ["FEATURES"] })
-  .finish();
-
-/** OUT = IN · factor, [batch, length]. */
-const times = (factor: number) =>
-  new OnnxModel()
-    .input("IN", "f32", ["batch", "length"])
-    .output("OUT", "f32", ["batch", "length"])
-    .constant("FACTOR", [1], Float32Array.of(factor))
-    .node({ op: "Mul", inputs: ["IN", "FACTOR"], outputs: ["OUT"] })
-    .finish();
-
-const map = (kind: string, entries: Readonly<Record<string, string>>) =>
-  Object.entries(entries)
-    .map(([key, value]) => `${kind} { key: "${key}" value: "${value}" }`)
-    .join(" ");
-
-const step = (model: string, takes: Readonly<Record<string, string>>, gives: Readonly<Record<string, string>>, version = -1) =>
-  `step { model_name: "${model}" model_version: ${version} ${map("input_map", takes)} ${map("output_map", gives)} }`;
-
-const port = (kind: "input" | "output", name: string, dims: string, type = "TYPE_FP32", more = "") =>
-  `${kind} { name: "${name}" data_type: ${type} dims: [${dims}] ${more} }`;
-
-const ensemble = (ports: readonly string[], steps: readonly string[], more = "max_batch_size: 8") => ({
-  "config.pbtxt": `platform: "ensemble" ${more} ${ports.join(" ")} ensemble_scheduling { ${steps.join(" ")} }`,
-});
 
 const batched = (model: Uint8Array, more = "") => ({
   "1/model.onnx": model,
@@ -55,7 +20,7 @@ let nodes: TwoNodes;
 beforeAll(async () => {
   nodes = await TwoNodes.start();
   nodes.repository
-    .put("preprocess", { "1/model.onnx": PREPROCESS, "config.pbtxt": ONE_INSTANCE })
+    .put("preprocess", { "1/model.onnx": preprocessor(), "config.pbtxt": ONE_INSTANCE })
     .put("classify", batched(classifier(PIXELS, CLASSES)))
     .put("double", batched(times(2)))
     .put("triple", { ...batched(times(3), "version_policy { all { } }"), "2/model.onnx": times(30) })

@@ -8,7 +8,7 @@ import { sleep, systemClock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import { nodeId } from "../../../core/ids.ts";
 import { MemoryLinks } from "../../../core/link/memory.ts";
-import type { Control, LoadModel } from "../../../core/messages/control.ts";
+import type { Control, ControlMessage, LoadModel } from "../../../core/messages/control.ts";
 import { encodeJson } from "../../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../../core/messages/subjects.ts";
 import { systemRandom } from "../../../core/random.ts";
@@ -84,7 +84,8 @@ export class TwoNodes implements AsyncDisposable {
 
   private constructor(deps: ServingDeps) {
     const { bus, clock, logger } = deps;
-    this.#tell = (node, control) => bus.publish(SUBJECTS.control(nodeId(`node-${node}`)), encodeJson(control));
+    this.#tell = (node, control) =>
+      bus.publish(SUBJECTS.control(nodeId(`node-${node}`)), encodeJson({ fence: 1, control } satisfies ControlMessage));
     this.#watch = this.#stack.use(new FleetWatch(bus, clock, logger));
     const { fleet } = this.#watch;
     const text = this.#stack.use(createTextServing({ ...deps, fleet, desired: () => [] }));

@@ -7,7 +7,7 @@ import { floats, TwoNodes, valuesOf } from "./two-nodes.ts";
 
 const ONE_INSTANCE = "instance_group { count: 1 kind: KIND_CPU }";
 const [PIXELS, CLASSES] = [48, 5];
-/** Of the slow model: it computes on for seconds, longer than from one heartbeat to the next. */
+/** Of the slow model: it computes on for hundreds of milliseconds at least. */
 const ROWS = 16_384;
 
 const batched = (model: Uint8Array, more = "") => ({
@@ -169,11 +169,13 @@ describe("trouble in a step", () => {
 
   test("a client that hangs up stops it on the other node", async () => {
     const client = new AbortController();
+    const busy = nodes.untilBusy(2);
     const answer = nodes.infer("waits", [MANY], {}, client.signal);
-    await nodes.untilBusy("slow");
+    await busy;
     client.abort(new Error("hung up"));
     await expect(answer).rejects.toThrow("hung up");
-    await nodes.untilIdle();
+    await nodes.untilFailed("waits", 1n);
+    await nodes.untilFailed("slow", 1n);
     expect((await nodes.statistics("slow")).durations.success.count).toBe(0n);
   });
 
@@ -184,8 +186,9 @@ describe("trouble in a step", () => {
   });
 
   test("a process that is killed in the middle is started again, and the request answered", async () => {
+    const busy = nodes.untilBusy(2);
     const answer = nodes.infer("waits", [MANY]);
-    await nodes.untilBusy("slow");
+    await busy;
     nodes.killRunners(2);
     const [output] = (await answer).outputs;
     expect(Buffer.compare(output?.data ?? new Uint8Array(0), MANY.data)).toBe(0);

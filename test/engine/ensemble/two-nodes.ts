@@ -25,20 +25,36 @@ import { createTextServing } from "../../../gateway/serving/text-serving.ts";
 import { Agent } from "../../../node-agent/agent.ts";
 import { modelProcesses } from "../../../node-agent/runners/model-process.ts";
 import { ModelRepository } from "../../cluster/whole-models/model-repository.ts";
+import { Inbox } from "../../support/inbox.ts";
 import { MemoryCutter } from "../../unit/node-agent/models/memory-cutter.ts";
 import { NEVER, QUIET } from "../onnx/model-files.ts";
 
 export type NodeNumber = 1 | 2;
 
-/** Keeps the runners that it starts. */
-class KeptRunners implements ModelRunnerFactory {
+/** Real runners that say when they begin to execute something. */
+class WatchedRunners implements ModelRunnerFactory {
   readonly runners: ModelRunnerHandle[] = [];
+  /** One for each batch that begins. */
+  readonly begun = new Inbox<ModelRunnerHandle>();
   readonly #inner = modelProcesses({ logger: QUIET });
 
   start(): ModelRunnerHandle {
     const runner = this.#inner.start();
     this.runners.push(runner);
-    return runner;
+    return {
+      get pid() {
+        return runner.pid;
+      },
+      incarnation: runner.incarnation,
+      exited: runner.exited,
+      open: (model, signal) => runner.open(model, signal),
+      execute: (batch, signal) => {
+        this.begun.put(runner);
+        return runner.execute(batch, signal);
+      },
+      close: () => runner.close(),
+      kill: () => runner.kill(),
+    };
   }
 }
 
@@ -48,7 +64,7 @@ export class TwoNodes implements AsyncDisposable {
   readonly repository = new ModelRepository();
   readonly serving: ModelServing;
   readonly #stack = new AsyncDisposableStack();
-  readonly #runners: Readonly<Record<NodeNumber, KeptRunners>> = { 1: new KeptRunners(), 2: new KeptRunners() };
+  readonly #runners: Readonly<Record<NodeNumber, WatchedRunners>> = { 1: new WatchedRunners(), 2: new WatchedRunners() };
   readonly #wanted: { replica: string; model: string; version: string }[] = [];
   /** What ensembles may be composed of. */
   readonly #members: { model: string; source: string; config: string }[] = [];
@@ -149,14 +165,21 @@ export class TwoNodes implements AsyncDisposable {
     return only;
   }
 
-  /** Of all nodes, as their heartbeats say: nothing runs or waits. */
+  /** Nothing runs or waits on any node, as their next heartbeats say. */
   async untilIdle(): Promise<void> {
-    while (this.#watch.fleet.models().some(({ inFlight, queued }) => inFlight + queued > 0)) await pause();
+    const { fleet } = this.#watch;
+    for (const seen = fleet.revision; fleet.revision < seen + 2 || fleet.models().some(isBusy); ) await pause();
   }
 
-  /** Something of the model runs, as its node says. */
-  async untilBusy(model: string): Promise<void> {
-    while (!this.#watch.fleet.models().some((one) => one.model === model && one.inFlight > 0)) await pause();
+  /** Cancels are told to nobody: asks until so many requests of the model have failed. */
+  async untilFailed(model: string, count: bigint): Promise<void> {
+    while ((await this.statistics(model)).durations.fail.count < count) await pause();
+  }
+
+  /** Resolves when the next batch begins to be executed there. */
+  async untilBusy(node: NodeNumber): Promise<void> {
+    const { begun } = this.#runners[node];
+    await begun.until(begun.items.length + 1);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -165,6 +188,7 @@ export class TwoNodes implements AsyncDisposable {
   }
 }
 
+const isBusy = ({ inFlight, queued }: { readonly inFlight: number; readonly queued: number }): boolean => inFlight + queued > 0;
 const pause = () => sleep(systemClock, 10, NEVER);
 
 export const floats = (name: string, shape: readonly number[], values: readonly number[]): Tensor => ({

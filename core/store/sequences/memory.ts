@@ -1,4 +1,4 @@
-/** Sequences in this process's memory: for a cluster in one process, and for tests, which can cut it off and empty it. */
+/** Sequences in this process's memory: for a cluster in one process, and for tests, which can take it away and empty it. */
 import type { Clock } from "../../clock.ts";
 import { ServingError } from "../../errors.ts";
 import type { Commit, SequenceOwnership, SequenceRecord, SequenceStore, StoredStep, TakeOver } from "./sequence-store.ts";
@@ -17,23 +17,19 @@ export class MemorySequenceStore implements SequenceStore {
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
   #changes = 0;
-  #cutOff = false;
+  #away = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** From now on nothing is answered but with UNAVAILABLE, until it is mended. */
-  cutOff(): void {
-    this.#cutOff = true;
+  /** While it is away nothing is answered but with UNAVAILABLE. */
+  setAway(away: boolean): void {
+    this.#away = away;
   }
 
-  mend(): void {
-    this.#cutOff = false;
-  }
-
-  /** As a store that has lost its data. */
-  empty(): void {
+  /** Everything that it holds is lost. */
+  wipe(): void {
     this.#entries.clear();
   }
 
@@ -82,8 +78,7 @@ export class MemorySequenceStore implements SequenceStore {
   /** An answer never comes in the turn of the question. */
   async #reach(): Promise<void> {
     await Promise.resolve();
-    if (this.#cutOff)
-      throw new ServingError("UNAVAILABLE", "the store of sequences cannot be reached: try again", { reason: "store_away" });
+    if (this.#away) throw new ServingError("UNAVAILABLE", "the store of sequences is away: try again", { reason: "store_unavailable" });
   }
 
   #find(key: string): Entry | undefined {

@@ -1,7 +1,7 @@
 /**
  * Sequences in the store: who owns each, and what another node needs to go on with it. Every operation is one transition. An owner
  * takes a fence along that nobody else has, compared for equality: one that was taken over from, or whose record was lost with the
- * store, is told so at its next step. Adapters: `memory.ts`.
+ * store, is told so at its next step. Adapters: `memory.ts` and `redis.ts`; both pass test/contract/sequence-store.ts.
  */
 
 /** What a step leaves behind. Bytes are the store's to keep and its callers' to read. */

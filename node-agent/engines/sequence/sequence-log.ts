@@ -87,7 +87,9 @@ export class SequenceLog {
       this.#committed = 0;
       await this.#begin();
     }
-    throw new ServingError("UNAVAILABLE", "the store of sequences loses what it is given: try again later", { reason: "store_away" });
+    throw new ServingError("UNAVAILABLE", "the store of sequences loses what it is given: try again later", {
+      reason: "store_unavailable",
+    });
   }
 
   /** The sequence is over without an end. */

@@ -9,6 +9,7 @@ import { LogBook } from "../../unit/node-agent/hosting-rig.ts";
 import { placementLeaseContract } from "../placement-lease.ts";
 import { load, wantedModelsContract } from "../wanted-models.ts";
 import { redisCommand } from "./redis-command.ts";
+import { untilConnected } from "./until-connected.ts";
 
 /** Of the contract's commands: a busy machine is not what they are about. */
 const PATIENT_MS = 10_000;
@@ -26,17 +27,6 @@ async function connected(url = redis.url, timeoutMs = PATIENT_MS): Promise<Redis
   const connection = new RedisConnection({ url, timeoutMs }, { random: systemRandom, logger: log.logger });
   await untilConnected(connection);
   return connection;
-}
-
-function untilConnected(connection: RedisConnection): Promise<void> {
-  return new Promise((resolve) => {
-    if (connection.connected) resolve();
-    const stop = connection.onConnection((up) => {
-      if (!up) return;
-      stop();
-      resolve();
-    });
-  });
 }
 
 describe("the lease in Redis", () => {

@@ -3,7 +3,7 @@ import type { ServingError } from "../../core/errors.ts";
 import { generationId } from "../../core/ids.ts";
 import type { GenerationSubmit } from "../../core/messages/generation.ts";
 import { GREEDY } from "../../core/model/sampling-parameters.ts";
-import { NO_TENANT } from "../generation/waiting-line.ts";
+import { NO_TENANT } from "../generation/sequence.ts";
 import type { GenerationHandle, GenerationSink } from "./generation-sink.ts";
 
 /** Of no tenant: its turn comes before theirs. Two tokens that every vocabulary has are the shortest prompt that needs no dummy. */

@@ -74,7 +74,7 @@ export class GenerationEngine {
   }
 
   load(): EngineLoad {
-    return { slots: this.#options.slots, busySlots: this.#scheduler.busySlots, queued: this.#scheduler.queued };
+    return { slots: this.#options.slots, ...this.#scheduler.load() };
   }
 
   /**

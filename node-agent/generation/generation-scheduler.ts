@@ -21,8 +21,8 @@ import { planPrefill } from "./prefill-run.ts";
 import { choosePrompt } from "./prompt-order.ts";
 import { RunCosts } from "./run-costs.ts";
 import { checkOptions, type SchedulerOptions } from "./scheduler-options.ts";
-import type { Generation, GenerationOffer, Sequence } from "./sequence.ts";
-import { checkGenerations, createGeneration, earliestDeadlineMs, promptLeft } from "./sequence.ts";
+import type { Generation, GenerationOffer, Sequence, SequenceLoad } from "./sequence.ts";
+import { checkGenerations, clientLoad, createGeneration, earliestDeadlineMs, promptLeft } from "./sequence.ts";
 import { moveThatPays } from "./slot-moves.ts";
 import { SlotTable } from "./slot-table.ts";
 import { type StepInFlight, StepsInFlight } from "./steps-in-flight.ts";
@@ -53,12 +53,9 @@ export class GenerationScheduler {
     this.#inFlight = new StepsInFlight(epoch);
   }
 
-  get busySlots(): number {
-    return this.#table.count - this.#table.freeCount;
-  }
-
-  get queued(): number {
-    return this.#waiting.count;
+  /** Of clients. */
+  load(): SequenceLoad {
+    return clientLoad(this.#generations.values());
   }
 
   /** Whether so many choices more would still be within the queue's limit. */
@@ -201,7 +198,8 @@ export class GenerationScheduler {
     this.#inFlight.check(this.#batches);
     const { queued, holding } = checkGenerations(this.#generations.values(), this.#options.contextLength);
     assert(queued === this.#waiting.count, `${queued} sequences are queued, ${this.#waiting.count} stand in line`);
-    assert(holding === this.busySlots, `${holding} sequences hold ${this.busySlots} slots`);
+    const taken = this.#table.count - this.#table.freeCount;
+    assert(holding === taken, `${holding} sequences hold ${taken} slots`);
   }
 
   #prefillStep(nowMs: number, decoding: boolean): Step | undefined {

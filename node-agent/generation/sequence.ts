@@ -3,6 +3,9 @@ import { assert } from "../../core/errors.ts";
 import type { BegunChoice } from "../../core/messages/generation.ts";
 import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
 
+/** Who comes in nobody's name, the canary, comes before all and is no load. */
+export const NO_TENANT = "";
+
 export interface GenerationOffer {
   /** Names the generation in calls and events; differs for all that live at the same time. */
   readonly key: number;
@@ -69,6 +72,24 @@ export function promptLeft(sequence: Sequence): number {
 /** Whether it is a row of its micro-batch's next run. */
 export function decodes(sequence: Sequence): boolean {
   return sequence.phase === "decoding" && !sequence.generation.paused;
+}
+
+export interface SequenceLoad {
+  readonly busySlots: number;
+  readonly queued: number;
+}
+
+export function clientLoad(generations: Iterable<Generation>): SequenceLoad {
+  let busySlots = 0;
+  let queued = 0;
+  for (const { offer, sequences } of generations) {
+    if (offer.tenant === NO_TENANT) continue;
+    for (const { slot, phase } of sequences) {
+      if (slot !== undefined) busySlots += 1;
+      if (phase === "queued") queued += 1;
+    }
+  }
+  return { busySlots, queued };
 }
 
 export function earliestDeadlineMs(generations: Iterable<Generation>): number | undefined {

@@ -1,9 +1,6 @@
 /** Sequences that wait for a slot: first come first served within a tenant, the tenants in turn. Pure. */
 import { assert } from "../../core/errors.ts";
-import type { Sequence } from "./sequence.ts";
-
-/** Who waits in nobody's name comes before all: the canary. */
-export const NO_TENANT = "";
+import { NO_TENANT, type Sequence } from "./sequence.ts";
 
 export class WaitingLine {
   /** Tenants with waiting sequences; the first one's turn is next. */

@@ -120,6 +120,7 @@ export class Models implements AsyncDisposable {
   #makeLead(host: ShardHost, cut: CutShard, opened: ShardOpened): ReplicaLead | undefined {
     const { replica, model, stages, slots, prefixCacheTokens } = host.load;
     try {
+      const onStuck = (why: ServingError) => this.#stuck(replica, why);
       const engine = new GenerationEngine(
         {
           model,
@@ -130,10 +131,10 @@ export class Models implements AsyncDisposable {
           decodeRowsMin: opened.decodeRowsMin,
           ...(prefixCacheTokens !== undefined && { prefixCacheTokens }),
         },
-        { clock: this.#deps.clock, onStuck: (why) => this.#stuck(replica, why) },
+        { clock: this.#deps.clock, onStuck },
       );
       const textDigest = createHash("sha256").update(cut.text).digest("hex");
-      const lead = new ReplicaLead(host, { engine, textDigest }, { ...this.#deps, onChange: () => this.#changed() });
+      const lead = new ReplicaLead(host, { engine, textDigest }, { ...this.#deps, onChange: () => this.#changed(), onStuck });
       this.#leads.set(replica, lead);
       this.#unwatch.set(replica, watchLead(engine, { node: this.#deps.node, model }, this.#deps.metrics));
       return lead;

@@ -7,6 +7,7 @@ import type { ReplicaReport } from "../../core/messages/heartbeat.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Wire } from "../../core/wire/wire.ts";
 import type { GenerationEngine } from "../engines/generation-engine.ts";
+import { IdleCanary } from "./idle-canary.ts";
 import type { ShardHost } from "./shard-host.ts";
 
 const JOIN_LIMIT_MS = 10_000;
@@ -17,6 +18,8 @@ export interface ReplicaLeadDeps {
   readonly logger: Logger;
   /** Called after every change of readiness. */
   readonly onChange: () => void;
+  /** A stage hangs; to be followed by `stuck`. */
+  readonly onStuck: (why: ServingError) => void;
 }
 
 type LeadState =
@@ -31,6 +34,7 @@ export class ReplicaLead implements Disposable {
   readonly #deps: ReplicaLeadDeps;
   #state: LeadState = { kind: "apart" };
   #join: AbortController | undefined;
+  #idle: IdleCanary | undefined;
 
   constructor(host: ShardHost, options: { readonly engine: GenerationEngine; readonly textDigest: string }, deps: ReplicaLeadDeps) {
     this.#host = host;
@@ -89,6 +93,13 @@ export class ReplicaLead implements Disposable {
       await this.engine.canary(join.signal);
       if (this.#state.kind !== "joining" || this.#state.epoch !== epoch) return;
       this.#state = { kind: "ready", epoch };
+      const { clock, onStuck } = this.#deps;
+      this.#idle = new IdleCanary({
+        engine: this.engine,
+        model: this.#host.load.model,
+        clock,
+        onFailed: onStuck,
+      });
       this.#deps.onChange();
     } catch (thrown) {
       this.#broken(epoch, ServingError.from(thrown));
@@ -97,7 +108,7 @@ export class ReplicaLead implements Disposable {
     }
   }
 
-  /** The engine has given the stages up: a step hangs, or its result made no sense. */
+  /** The stages are given up: a step or a canary hangs, or a result made no sense. */
   stuck(error: ServingError): void {
     if (this.#state.kind !== "apart") this.#broken(this.#state.epoch, error);
   }
@@ -123,6 +134,8 @@ export class ReplicaLead implements Disposable {
     this.#state = { kind: "apart" };
     this.#join?.abort(error);
     this.#join = undefined;
+    this.#idle?.[Symbol.dispose]();
+    this.#idle = undefined;
     this.engine.lost(error, how);
   }
 }

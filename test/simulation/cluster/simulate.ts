@@ -219,7 +219,7 @@ class Simulation {
     if (!cutOff) this.#fail(`${name} failed, and nothing did that it should notice: ${error.message}`);
   }
 
-  /** Where links work, nothing is computed for clients that have left. Canaries take slots too, when stages are connected. */
+  /** Where links work, nothing is computed for clients that have left. */
   #audit({ node, replicas }: Heartbeat): void {
     if (!this.#served) return;
     const busy = replicas.reduce((sum, { busySlots, queued }) => sum + busySlots + queued, 0);

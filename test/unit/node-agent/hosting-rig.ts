@@ -93,6 +93,8 @@ export interface HostingOptions extends MemoryCutterOptions {
 
 export class HostingRig {
   readonly clock = new FakeClock();
+  /** Of each stage from now on. */
+  stepMs: number;
   readonly log = new LogBook();
   readonly hub: ScriptedRunners;
   readonly cutter: MemoryCutter;
@@ -100,8 +102,9 @@ export class HostingRig {
 
   constructor(options: HostingOptions = {}) {
     const { stepMs = 10, openMs = 0, decodeRowsMin = 1 } = options;
+    this.stepMs = stepMs;
     this.cutter = new MemoryCutter(options);
-    this.hub = new ScriptedRunners({ clock: this.clock, openMs, decodeRowsMin, runMs: () => stepMs });
+    this.hub = new ScriptedRunners({ clock: this.clock, openMs, decodeRowsMin, runMs: () => this.stepMs });
   }
 
   get memory() {

@@ -120,7 +120,7 @@ describe("the queue", () => {
     const steps = world.steps.length;
     world.cancel(second);
     expect(world.steps.length).toBe(steps);
-    expect(world.scheduler.queued).toBe(0);
+    expect(world.scheduler.load().queued).toBe(0);
     world.drain();
     world.expectRest();
     expect(world.counters.admitted).toBe(1);

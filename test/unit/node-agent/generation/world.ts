@@ -199,7 +199,7 @@ export class World {
     const { prefixCacheTokens, slots } = this.options;
     const mayStay = prefixCacheTokens === 0 ? 0 : prefixCacheTokens + slots; // an idle row behind each
     const held = Math.max(0, this.model.heldTokens - mayStay);
-    const left = { busy: this.scheduler.busySlots, queued: this.scheduler.queued, held, inFlight: this.inFlight };
+    const left = { ...this.scheduler.load(), held, inFlight: this.inFlight };
     if (Object.values(left).some((count) => count !== 0)) throw new Error(`left behind: ${JSON.stringify(left)}`);
   }
 

@@ -34,7 +34,7 @@ async function led(stages: number, options: HostingOptions = {}): Promise<Led> {
   if (first === undefined) throw new Error("a replica has stages");
   const shape = { model: "tiny", stages, slots: 4, contextLength: 200, vocabSize: 1000, decodeRowsMin: 1 };
   const engine = new GenerationEngine(shape, { clock });
-  const lead = new ReplicaLead(
+  const lead: ReplicaLead = new ReplicaLead(
     first,
     { engine, textDigest: "digest" },
     {
@@ -45,6 +45,7 @@ async function led(stages: number, options: HostingOptions = {}): Promise<Led> {
         const { ready, epoch } = lead.report();
         told.push(`${ready ? "ready" : "apart"} ${epoch}`);
       },
+      onStuck: (why) => lead.stuck(why),
     },
   );
   const connect = async (epoch: number, heard: readonly number[] = hosts.map((_, stage) => stage)) => {
@@ -71,7 +72,7 @@ describe("a replica's lead", () => {
     const { rig, lead, told, connect } = await led(stages);
     expect(lead.report()).toMatchObject({ epoch: 0, ready: false, slots: 4, contextLength: 200, textDigest: "digest" });
     await connect(3);
-    expect(lead.report()).toMatchObject({ epoch: 3, ready: false, busySlots: 1 });
+    expect(lead.report()).toMatchObject({ epoch: 3, ready: false, busySlots: 0 });
     await rig.clock.pass(200);
     expect(lead.report()).toMatchObject({ epoch: 3, ready: true, busySlots: 0, queued: 0 });
     expect(told).toEqual(["ready 3"]);
@@ -79,6 +80,23 @@ describe("a replica's lead", () => {
     lead.engine.submit(generationOf(), reader);
     await rig.clock.pass(1_000);
     expect(reader.ids).toEqual(expected);
+  });
+
+  test("shows while nothing runs that all stages work: one that hangs is not ready", async () => {
+    const { rig, lead, told } = await ready(2);
+    await rig.clock.pass(60_000);
+    expect([lead.ready, lead.engine.counters.tokensEmitted]).toEqual([true, 2 + 2 * 11]);
+    rig.stepMs = 1_000_000;
+    await rig.clock.pass(10_000);
+    expect(told).toEqual(["ready 1", "apart 0"]);
+  });
+
+  test("sends no canary while something runs", async () => {
+    const { rig, lead } = await ready(2, { stepMs: 100 });
+    const reader = new EventLog();
+    lead.engine.submit(generationOf({ tokensMax: 100 }), reader);
+    await rig.clock.pass(15_000);
+    expect(lead.engine.counters.tokensEmitted).toBe(2 + reader.ids.length);
   });
 
   test("stays as it is when it hears of its own epoch or an older one again", async () => {

@@ -82,6 +82,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const closing = new AbortController();
   stack.defer(() => closing.abort(new ServingError("CANCELLED", "the gateway is shutting down")));
   const loaded = loadFirst(options, control, closing.signal);
+  loaded.catch(() => {}); // whoever wants to know asks; at a stop nobody does
   const running = stack.move();
   return {
     ...doors,
@@ -110,6 +111,7 @@ async function loadFirst(
   control: ClusterModelControl,
   signal: AbortSignal,
 ): Promise<readonly ServingError[]> {
+  await control.storeHeard(signal);
   const names = new Set<string>(presets.map(({ model }) => model));
   const [fromRepository, ...ofPresets] = await Promise.all([
     modelControl === "none" ? control.loadAll({ except: names }, signal) : [],

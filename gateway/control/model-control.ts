@@ -84,6 +84,11 @@ export class ClusterModelControl implements ModelControl, Disposable {
       .concat(unplanned);
   }
 
+  /** Resolves when it is known what is wanted already. @throws the signal's reason */
+  async storeHeard(signal: AbortSignal): Promise<void> {
+    await untilAborted(this.#deps.watch.heardOnce, signal);
+  }
+
   /** Loads what the repository has, as at start, but for what is named. Failures are told by the index. */
   async loadAll(options: { readonly except: ReadonlySet<string> }, signal: AbortSignal): Promise<readonly ServingError[]> {
     const names = (await this.#deps.folders.names()).filter((name) => !options.except.has(name));

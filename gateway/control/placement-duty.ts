@@ -11,6 +11,8 @@ import type { Logger } from "../../core/telemetry/logger.ts";
 export const LEASE_TTL_MS = 3_000;
 /** Asked so often in a term, so that one lost answer costs nothing. */
 const ASKS_PER_TERM = 3;
+/** Where the store did not answer. */
+const RETRY_MS = 250;
 
 export interface PlacementDutyDeps {
   readonly lease: PlacementLease;
@@ -29,6 +31,7 @@ export class PlacementDuty implements AsyncDisposable {
   #fence: number | undefined;
   #validUntilMs = Number.NEGATIVE_INFINITY;
   #storeIsAway = false;
+  #toldAway = false;
   #closed = false;
   #takeBack: () => void = () => {};
 
@@ -51,13 +54,17 @@ export class PlacementDuty implements AsyncDisposable {
     lease.hold({ holder, ttlMs: LEASE_TTL_MS, fenceMin: fenceHeard() }).then(
       (answer) => {
         this.#storeIsAway = false;
+        this.#toldAway = false;
         if (!this.#closed) this.#answered(answer, askedAtMs);
         again(answer.kind === "held" ? LEASE_TTL_MS / ASKS_PER_TERM : Math.min(answer.leftMs + 1, LEASE_TTL_MS / ASKS_PER_TERM));
       },
       (thrown: unknown) => {
-        if (!this.#storeIsAway) this.#deps.logger.warn({ err: ServingError.from(thrown) }, "the placement lease cannot be asked for");
+        // At a start the store's connection may come a moment later.
+        if (this.#storeIsAway && !this.#toldAway)
+          this.#deps.logger.warn({ err: ServingError.from(thrown) }, "the placement lease cannot be asked for");
+        this.#toldAway = this.#storeIsAway;
         this.#storeIsAway = true;
-        again(LEASE_TTL_MS / ASKS_PER_TERM / 2);
+        again(RETRY_MS);
       },
     );
   }

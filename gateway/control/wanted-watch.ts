@@ -8,6 +8,8 @@ import type { WantedEntry, WantedModel, WantedModels, WantedSnapshot } from "../
 import type { Logger } from "../../core/telemetry/logger.ts";
 
 const PERIOD_MS = 250;
+/** Failures in a row that are worth a word. */
+const FAILURES_TOLD = 3;
 /** Changes of one entry that others may have been faster with, in a row. */
 const ATTEMPTS_MAX = 16;
 
@@ -23,7 +25,9 @@ export class WantedWatch implements Disposable {
   #snapshot: WantedSnapshot | undefined;
   /** Reads come one after the other: an answer that was overtaken would look like a store that was set back. */
   #reading: Promise<void> = Promise.resolve();
-  #away = false;
+  /** In a row; at a start the store's connection may come a moment later. */
+  #failures = 0;
+  readonly #heardOnce = Promise.withResolvers<void>();
   #closed = false;
   #takeBack: () => void = () => {};
 
@@ -35,6 +39,11 @@ export class WantedWatch implements Disposable {
   /** By model; the same map until something changes. */
   get entries(): ReadonlyMap<string, WantedEntry> {
     return this.#snapshot?.entries ?? NOTHING;
+  }
+
+  /** Resolves when the store has been read for the first time. */
+  get heardOnce(): Promise<void> {
+    return this.#heardOnce.promise;
   }
 
   /** @returns what stops the calls. */
@@ -79,8 +88,9 @@ export class WantedWatch implements Disposable {
   }
 
   #heard(err: ServingError | undefined): void {
-    if (err !== undefined && !this.#away) this.#deps.logger.warn({ err }, "what is wanted cannot be read; the last known state holds");
-    this.#away = err !== undefined;
+    this.#failures = err === undefined ? 0 : this.#failures + 1;
+    if (this.#failures === FAILURES_TOLD) this.#deps.logger.warn({ err }, "what is wanted cannot be read; the last known state holds");
+    if (err === undefined) this.#heardOnce.resolve();
   }
 
   async #read(): Promise<void> {

@@ -13,8 +13,10 @@ export type Assignment =
 export type PlacedReplica = DesiredReplica & { readonly stages: number };
 
 export interface StagesThere {
-  /** All that nodes hold of the model's replicas; of two copies of a stage the first counts. */
+  /** All that nodes hold of the replica; of two of one stage the first counts. */
   readonly shards: readonly ShardView[];
+  /** Where stages of the model's other copies are. */
+  readonly copies: readonly NodeId[];
   /** Nodes that were told to load a stage a moment ago, by stage. */
   readonly told: readonly (NodeId | undefined)[];
 }
@@ -26,7 +28,7 @@ const SAME_REPLICA = 1_000;
  * Stages stay where they are, unless their node is being left; the others go where they fit, apart from each other, then apart from
  * other copies of the model. Two stages share a node only when there are fewer nodes than stages.
  */
-export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards, told }: StagesThere): Assignment {
+export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards, copies, told }: StagesThere): Assignment {
   if (rooms.count < Math.max(1, desired.nodesMin)) {
     return { kind: "waiting", reason: `${rooms.count} of ${desired.nodesMin} nodes are here` };
   }
@@ -38,10 +40,8 @@ export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards,
     held.set(stage, node);
     count(node, SAME_REPLICA);
   };
-  for (const { replica, stage, node } of shards) {
-    if (replica !== desired.replica) count(node, 1);
-    else if (rooms.has(node) && !held.has(stage)) hold(stage, node);
-  }
+  for (const node of copies) count(node, 1);
+  for (const { stage, node } of shards) if (rooms.has(node) && !held.has(stage)) hold(stage, node);
   for (const [stage, node] of told.entries()) {
     if (node === undefined || held.has(stage) || !rooms.has(node)) continue;
     hold(stage, node);

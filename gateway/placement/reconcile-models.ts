@@ -48,7 +48,7 @@ export function reconcileModels(
   }
   for (const wanted of toPlace) {
     const need = bytesNeeded(wanted.bytes);
-    const node = rooms.choose(need, nodesOf(wanted, hosted, next));
+    const node = rooms.choose(need, leanings(wanted, desired, [...hosted, ...told(next, desired)]));
     if (node === undefined) continue;
     commands.push({ node, control: loadCommand(wanted) });
     next.set(wanted.replica, { node, toldAtMs: nowMs });
@@ -74,17 +74,41 @@ function loadCommand({ replica, model, version, source, config, members }: Desir
   return { kind: "load-model", replica, model, version, source, config, ...(members !== undefined && { members: [...members] }) };
 }
 
-/** How many copies of the model each node holds or was told to load. */
-function nodesOf(
-  { model }: DesiredModel,
-  hosted: readonly ModelOnNode[],
-  told: ReadonlyMap<ReplicaId, ModelPlan>,
-): ReadonlyMap<NodeId, number> {
-  const counts = new Map<NodeId, number>();
-  const count = (node: NodeId) => counts.set(node, (counts.get(node) ?? 0) + 1);
-  for (const copy of hosted) if (copy.model === model) count(copy.node);
-  for (const [replica, { node }] of told) if (replica.startsWith(`${model}/`)) count(node);
-  return counts;
+interface Placed {
+  readonly node: NodeId;
+  readonly model: string;
+}
+
+function told(plans: ReadonlyMap<ReplicaId, ModelPlan>, desired: readonly DesiredModel[]): readonly Placed[] {
+  return desired.flatMap(({ replica, model }) => {
+    const plan = plans.get(replica);
+    return plan === undefined ? [] : [{ node: plan.node, model }];
+  });
+}
+
+/**
+ * Whom a model would rather be with, by node; the lowest is best. Copies of a model are apart, since a node may die; an ensemble and the
+ * models that it calls are together, since tensors that stay on a node cost nothing.
+ */
+function leanings(wanted: DesiredModel, desired: readonly DesiredModel[], placed: readonly Placed[]): ReadonlyMap<NodeId, number> {
+  const friends = friendsOf(wanted, desired);
+  const sums = new Map<NodeId, number>();
+  for (const { node, model } of placed) {
+    const weight = model === wanted.model ? 1 : friends.has(model) ? -1 : 0;
+    if (weight !== 0) sums.set(node, (sums.get(node) ?? 0) + weight);
+  }
+  return sums;
+}
+
+/** What takes part in an ensemble with the model. */
+function friendsOf({ model, members = [] }: DesiredModel, desired: readonly DesiredModel[]): ReadonlySet<string> {
+  const friends = new Set<string>(members.map((member) => member.model));
+  for (const ensemble of desired) {
+    if (ensemble.members?.some((member) => member.model === model) !== true) continue;
+    friends.add(ensemble.model);
+    for (const member of ensemble.members) friends.add(member.model);
+  }
+  return friends;
 }
 
 /** The lowest stays. */

@@ -59,8 +59,8 @@ export function reconcile(
 ): Reconciliation {
   const commands: Command[] = [];
   const next = new Map<ReplicaId, ReplicaPlan>();
+  const round: Round = { fleet, nowMs, rooms: options.rooms, commands, placed: new Map() };
   for (const replica of desired) {
-    const round = { fleet, nowMs, rooms: options.rooms, commands };
     next.set(replica.replica, reconcileReplica(replica, plans.get(replica.replica) ?? NEW_PLAN, round));
   }
   const wanted = new Set<string>(desired.map((replica) => replica.replica));
@@ -75,21 +75,21 @@ interface Round {
   readonly nowMs: number;
   readonly rooms: NodeRooms;
   readonly commands: Command[];
+  /** Where the replicas are that have had their turn, by replica. */
+  readonly placed: Map<ReplicaId, readonly NodeId[]>;
 }
 
-function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, { fleet, nowMs, rooms, commands }: Round): ReplicaPlan {
-  const siblings = fleet.shards().filter((shard) => shard.model === desired.model);
-  const all = siblings.filter((shard) => shard.replica === desired.replica);
+function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, round: Round): ReplicaPlan {
+  const { fleet, nowMs, rooms, commands, placed: done } = round;
+  const all = fleet.shards().filter((shard) => shard.replica === desired.replica);
   const { kept: shards, surplus } = chooseShards(all, (node) => !rooms.has(node));
   for (const { node, stage } of surplus) commands.push({ node, control: { kind: "unload", replica: desired.replica, stage } });
   const recent = plan.loads.map((told) => (told !== undefined && nowMs - told.atMs < COMMAND_REPEAT_MS ? told : undefined));
   const stages = stagesOf(desired, all, recent.length, rooms);
-  const others = siblings.filter((shard) => shard.replica !== desired.replica);
-  const assignment = assignStages({ ...desired, stages }, rooms, {
-    shards: [...shards, ...all, ...others],
-    told: recent.map((told) => told?.node),
-  });
+  const there = { shards: [...shards, ...all], copies: copiesOf(desired, round), told: recent.map((told) => told?.node) };
+  const assignment = assignStages({ ...desired, stages }, rooms, there);
   if (assignment.kind === "waiting") return plan;
+  done.set(desired.replica, assignment.nodes);
   const placed: PlacedReplica = { ...desired, stages };
   const loads = assignment.nodes.map((node, stage) => {
     const told = recent[stage];
@@ -97,7 +97,15 @@ function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, { fleet, n
     commands.push({ node, control: loadCommand(placed, stage) });
     return { node, atMs: nowMs };
   });
-  return { ...connectStages(placed, shards, plan, { fleet, nowMs, rooms, commands }), loads };
+  return { ...connectStages(placed, shards, plan, round), loads };
+}
+
+/** Where stages of the model's other copies are, or will be. */
+function copiesOf({ replica, model }: DesiredReplica, { fleet, placed }: Round): readonly NodeId[] {
+  const others = fleet.shards().filter((shard) => shard.model === model && shard.replica !== replica);
+  const waiting = others.filter((shard) => ![...placed.keys()].some((one) => one === shard.replica)).map(({ node }) => node);
+  const prefix = `${model}/`;
+  return [...waiting, ...[...placed].flatMap(([one, nodes]) => (one.startsWith(prefix) ? nodes : []))];
 }
 
 /** A replica that is there keeps its stages; one that was told to load a moment ago, too. */

@@ -211,13 +211,28 @@ describe("model control", () => {
     const rig = new Rig();
     await rig.load(READY);
     rig.store.setAway(true);
-    await rig.clock.pass(600);
+    await rig.clock.pass(1_000);
     rig.plan = { ...rig.plan, fingerprint: "b" };
     await expect(rig.control.load("m", NONE, NEVER)).rejects.toMatchObject({ code: "UNAVAILABLE" });
     expect(await rig.control.index()).toEqual([{ name: "m", version: "1", state: "READY" }]);
     rig.store.setAway(false);
     await rig.load(READY);
     expect(rig.log.lines.filter((line) => line.startsWith("warn what is wanted cannot be read")).length).toBe(2); // once a gateway
+  });
+
+  test("a store that comes later than the gateway is waited for before anything is loaded", async () => {
+    const rig = new Rig("none");
+    rig.store.setAway(true);
+    const young = rig.gateway();
+    let heard = false;
+    const hearing = young.storeHeard(NEVER).then(() => {
+      heard = true;
+    });
+    await rig.clock.pass(2_000);
+    expect(heard).toBe(false);
+    rig.store.setAway(false);
+    await rig.clock.pass(600);
+    await hearing;
   });
 
   test("an emptied store gets back what was wanted, whichever gateway notices first", async () => {

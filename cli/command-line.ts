@@ -3,7 +3,15 @@ import { Command } from "commander";
 import { environmentOf, flagOf, type SettingsSource, type SettingsTable } from "../core/settings.ts";
 import { BENCH_SETTINGS } from "./bench/settings-table.ts";
 import { endProcess } from "./exit.ts";
-import { CHAT_SETTINGS, KEY_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "./settings-tables.ts";
+import {
+  AGENT_SETTINGS,
+  CHAT_SETTINGS,
+  GATEWAY_SETTINGS,
+  KEY_SETTINGS,
+  PARTITION_SETTINGS,
+  PULL_SETTINGS,
+  UP_SETTINGS,
+} from "./settings-tables.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -17,6 +25,14 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   withSettings(program.command("up"), UP_SETTINGS)
     .description("run a gateway and node agents in this process, with a model cut over them")
     .action(async (options: Options) => (await import("./up.ts")).up(settingsSource(options)));
+
+  withSettings(program.command("gateway"), GATEWAY_SETTINGS)
+    .description("run a gateway of a cluster that meets over NATS")
+    .action(async (options: Options) => (await import("./gateway.ts")).gateway(settingsSource(options)));
+
+  withSettings(program.command("agent"), AGENT_SETTINGS)
+    .description("run this machine's agent of a cluster that meets over NATS")
+    .action(async (options: Options) => (await import("./agent.ts")).agent(settingsSource(options)));
 
   withSettings(program.command("pull"), PULL_SETTINGS)
     .argument("<model>", "a known model's name, or a .gguf file with --name")
@@ -58,7 +74,15 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 
 /** `--allow-http=false` and `--allow-http false`, as Triton takes them, become `--no-allow-http`: commander's switches have no values. */
 function withPlainSwitches(argv: readonly string[]): readonly string[] {
-  const tables: readonly SettingsTable[] = [UP_SETTINGS, PULL_SETTINGS, CHAT_SETTINGS, PARTITION_SETTINGS, BENCH_SETTINGS];
+  const tables: readonly SettingsTable[] = [
+    UP_SETTINGS,
+    GATEWAY_SETTINGS,
+    AGENT_SETTINGS,
+    PULL_SETTINGS,
+    CHAT_SETTINGS,
+    PARTITION_SETTINGS,
+    BENCH_SETTINGS,
+  ];
   const rows = tables.flatMap((table) => Object.entries(table));
   const switches = new Set(rows.flatMap(([name, { kind }]) => (kind.isSwitch === true ? [flagOf(name)] : [])));
   const plain: string[] = [];

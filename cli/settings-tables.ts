@@ -1,6 +1,6 @@
 /** Every setting of every command. Flags, variables, help and README's table are made from these. Pure. */
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
-import { byteSize, listOf, oneOf, optional, type SettingKind, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
+import { byteSize, listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import type { LogLevel } from "../core/telemetry/logger.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
 import { TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
@@ -34,6 +34,39 @@ const models = setting({
   help: "the model repository, with NAME/1/model.gguf in it",
 });
 
+const slots = setting({ kind: wholeNumber(1, 4096), fallback: 8, help: "generations that run at once; more wait" });
+const contextLength = setting({
+  kind: optional(wholeNumber(16, 1_048_576)),
+  fallback: undefined,
+  fallbackText: "the model's own",
+  unit: "tokens",
+  help: "longest prompt and answer together",
+});
+const prefixCacheTokens = setting({
+  kind: optional(wholeNumber(0, 1_073_741_824)),
+  fallback: undefined,
+  fallbackText: "the context length",
+  unit: "tokens",
+  help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
+});
+const host = setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" });
+const modelControlMode = setting<"none" | "explicit">({
+  kind: oneOf(["none", "explicit"]),
+  fallback: "none",
+  help: "none serves all that the repository has, explicit what clients load",
+});
+const responseCacheBytes = setting({
+  kind: byteSize(),
+  fallback: 0,
+  help: "answers that each node keeps for models with a response cache; 0 keeps none",
+});
+const logLevel = setting<LogLevel>({ kind: oneOf(LOG_LEVELS), fallback: "warn", help: "how much of the log goes to standard error" });
+const doorPorts = {
+  port: setting({ kind: port, fallback: 8000, help: "port of the HTTP protocols; 0 takes a free one" }),
+  grpcPort: setting({ kind: port, fallback: 8001, help: "port of Triton's gRPC API; 0 takes a free one" }),
+  metricsPort: setting({ kind: port, fallback: 8002, help: "port of /metrics; 0 takes a free one" }),
+};
+
 export const UP_SETTINGS = {
   nodes: setting({ kind: wholeNumber(1, 16), fallback: 2, help: "node agents" }),
   model: setting({
@@ -48,52 +81,129 @@ export const UP_SETTINGS = {
     help: "pipeline stages that the model's layers are cut into",
   }),
   quantization,
-  slots: setting({ kind: wholeNumber(1, 4096), fallback: 8, help: "generations that run at once; more wait" }),
-  contextLength: setting({
-    kind: optional(wholeNumber(16, 1_048_576)),
-    fallback: undefined,
-    fallbackText: "the model's own",
-    unit: "tokens",
-    help: "longest prompt and answer together",
-  }),
-  prefixCacheTokens: setting({
-    kind: optional(wholeNumber(0, 1_073_741_824)),
-    fallback: undefined,
-    fallbackText: "the context length",
-    unit: "tokens",
-    help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
-  }),
+  slots,
+  contextLength,
+  prefixCacheTokens,
   threads: setting({
     kind: optional(wholeNumber(1, 256)),
     fallback: undefined,
     fallbackText: "cores / stages",
     help: "threads of each stage's runner",
   }),
-  host: setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" }),
-  port: setting({ kind: port, fallback: 8000, help: "port of the HTTP protocols; 0 takes a free one" }),
-  grpcPort: setting({ kind: port, fallback: 8001, help: "port of Triton's gRPC API; 0 takes a free one" }),
-  metricsPort: setting({ kind: port, fallback: 8002, help: "port of /metrics; 0 takes a free one" }),
+  host,
+  ...doorPorts,
   ...DOOR_SETTINGS,
   ...TELEMETRY_SETTINGS,
   models,
-  modelControlMode: setting<"none" | "explicit">({
-    kind: oneOf(["none", "explicit"]),
-    fallback: "none",
-    help: "none serves all that the repository has, explicit what clients load",
-  }),
+  modelControlMode,
   rememberModels: setting({
     kind: optional(text("a file")),
     fallback: undefined,
     fallbackText: "none, a restart forgets as Triton's does",
     help: "where the models that clients have loaded are remembered for the next start",
   }),
-  responseCacheBytes: setting({
-    kind: byteSize(),
-    fallback: 0,
-    help: "answers that each node keeps for models with a response cache; 0 keeps none",
-  }),
+  responseCacheBytes,
   cache,
-  logLevel: setting<LogLevel>({ kind: oneOf(LOG_LEVELS), fallback: "warn", help: "how much of the log goes to standard error" }),
+  logLevel,
+};
+
+const file = optional(text("a file"));
+/** Of programs that share a cluster with others. */
+export const CLUSTER_SETTINGS = {
+  natsUrl: setting<readonly string[]>({
+    kind: listOf(text("nats://HOST:PORT or tls://HOST:PORT")),
+    fallback: ["nats://127.0.0.1:4222"],
+    help: "the NATS servers; USER:PASSWORD@ or TOKEN@ may stand before the host",
+  }),
+  natsCredentials: setting({ kind: file, fallback: undefined, help: "a .creds file with the login to NATS" }),
+  natsTlsCa: setting({ kind: file, fallback: undefined, help: "who has signed the NATS servers' certificates, PEM" }),
+  natsTlsCert: setting({ kind: file, fallback: undefined, help: "certificate shown to NATS servers, PEM" }),
+  natsTlsKey: setting({ kind: file, fallback: undefined, help: "its private key, PEM" }),
+  linkTlsCa: setting({ kind: file, fallback: undefined, help: "who has signed the certificates of gateways and agents, PEM" }),
+  linkTlsCert: setting({ kind: file, fallback: undefined, help: "certificate of this gateway or agent, PEM" }),
+  linkTlsKey: setting({ kind: file, fallback: undefined, help: "its private key, PEM" }),
+  drainMs: setting({
+    kind: wholeNumber(0, 3_600_000),
+    fallback: 30_000,
+    unit: "ms",
+    help: "how long running work may go on after SIGTERM or Ctrl-C",
+  }),
+};
+
+export const GATEWAY_SETTINGS = {
+  ...CLUSTER_SETTINGS,
+  redisUrl: setting({
+    kind: optional(secret(text("redis://HOST:PORT or rediss://HOST:PORT"))),
+    fallback: undefined,
+    fallbackText: "none, for one gateway",
+    help: "where gateways agree on what is served and which of them places it",
+  }),
+  model: setting({ kind: text("a model name"), fallback: "none", help: "a language model to serve in any case, or none" }),
+  stages: setting({ kind: wholeNumber(1, 64), fallback: 1, help: "pipeline stages that its layers are cut into" }),
+  nodes: setting({
+    kind: optional(wholeNumber(1, 1024)),
+    fallback: undefined,
+    fallbackText: "one a stage",
+    help: "nodes to wait for before anything is placed",
+  }),
+  quantization,
+  slots,
+  contextLength,
+  prefixCacheTokens,
+  threads: setting({
+    kind: optional(wholeNumber(1, 256)),
+    fallback: undefined,
+    fallbackText: "all of a node",
+    help: "threads of each stage's runner",
+  }),
+  host,
+  ...doorPorts,
+  ...DOOR_SETTINGS,
+  ...TELEMETRY_SETTINGS,
+  models,
+  modelControlMode,
+  cache,
+  stopDelayMs: setting({
+    kind: wholeNumber(0, 600_000),
+    fallback: 1_000,
+    unit: "ms",
+    help: "readiness says no for so long before the ports are closed",
+  }),
+  logLevel,
+};
+
+export const AGENT_SETTINGS = {
+  ...CLUSTER_SETTINGS,
+  node: setting({
+    kind: optional(text("a name")),
+    fallback: undefined,
+    fallbackText: "the host's name",
+    help: "this node; no two have one name",
+  }),
+  host,
+  advertiseHost: setting({
+    kind: optional(text("a name or an address")),
+    fallback: undefined,
+    fallbackText: "the host's own address",
+    help: "where gateways and other nodes reach this one, where that is not --host",
+  }),
+  port: setting({ kind: port, fallback: 0, help: "port for gateways' links; 0 takes a free one" }),
+  insecure: setting({ kind: yesNo(), fallback: false, help: "listen where other machines reach it, though stages talk in clear" }),
+  models,
+  responseCacheBytes,
+  cache,
+  logLevel,
+};
+
+export const STATUS_SETTINGS = {
+  url: setting({ kind: serverUrl, fallback: "http://127.0.0.1:8000", help: "a gateway" }),
+  apiKey: setting({ kind: optional(secret(text("an API key"))), fallback: undefined, help: "where the gateway asks for one" }),
+  node: setting({
+    kind: optional(text("a name")),
+    fallback: undefined,
+    fallbackText: "all",
+    help: "ends with code 1 unless this node is there",
+  }),
 };
 
 export const KEY_SETTINGS = {

@@ -45,3 +45,11 @@ export function stopSignal(clock: Clock, environment: StartEnvironment): StopSig
     },
   };
 }
+
+/** Resolves when it is time to stop. */
+export function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -15,7 +15,7 @@ import { startProgress } from "./progress.ts";
 import { catalogModel } from "./pull/catalog.ts";
 import { pullByName } from "./pull.ts";
 import { UP_SETTINGS } from "./settings-tables.ts";
-import { stopSignal } from "./stop.ts";
+import { stopped, stopSignal } from "./stop.ts";
 
 type UpSettings = SettingsOf<typeof UP_SETTINGS>;
 
@@ -43,7 +43,7 @@ export async function up(source: SettingsSource): Promise<void> {
     const ready = await cluster.gateway.readyModels();
     const wholeModels = ready.filter((name) => name !== cluster.model?.name);
     process.stdout.write(banner({ ...cluster, wholeModels, startedInMs: systemClock.now() - startedMs }));
-    await aborted(stop.signal);
+    await stopped(stop.signal);
     process.stdout.write("stopping …\n");
   } catch (thrown) {
     if (!(thrown instanceof ServingError && thrown.reason === INTERRUPTED)) throw thrown;
@@ -95,11 +95,4 @@ function progressNote(model: ServedModel): string {
   }
   const byState = Object.entries(Object.groupBy(model.shards, (shard) => shard.state));
   return byState.map(([state, shards = []]) => `${shards.length} of ${model.shards.length} stages ${state}`).join(", ");
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -2,14 +2,14 @@
  * The whole cluster in one process: a gateway and its node agents on the memory bus and the memory link, with real runner
  * processes and real sockets between the stages. What `nereid up` runs.
  */
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import path from "node:path";
 import { untilAborted } from "../core/abort.ts";
 import { MemoryBroker } from "../core/bus/memory.ts";
 import { systemClock } from "../core/clock.ts";
 import type { DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
-import { modelName, nodeId } from "../core/ids.ts";
+import { nodeId } from "../core/ids.ts";
 import { MemoryLinks } from "../core/link/memory.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { systemRandom } from "../core/random.ts";
@@ -21,16 +21,14 @@ import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import type { TelemetryOptions } from "../core/telemetry/options.ts";
 import { VERSION } from "../core/version.ts";
-import { socketWire } from "../core/wire/socket.ts";
 import type { PlacementStore } from "../gateway/control/control-plane.ts";
+import { forgetPresets } from "../gateway/control/forget-presets.ts";
 import type { OpenDoors } from "../gateway/doors.ts";
-import { unload } from "../gateway/placement/wanted-transitions.ts";
-import { type Gateway, type PresetModel, startGateway } from "../gateway/run.ts";
+import { type PresetModel, presetModel } from "../gateway/placement/preset-model.ts";
+import { type Gateway, startGateway } from "../gateway/run.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
-import { Agent } from "../node-agent/agent.ts";
-import { partitionerCutter } from "../node-agent/models/partitioner-cutter.ts";
-import { modelProcesses } from "../node-agent/runners/model-process.ts";
-import { processRunners } from "../node-agent/runners/process.ts";
+import type { Agent } from "../node-agent/agent.ts";
+import { startAgent } from "../node-agent/run.ts";
 
 export interface ClusterOptions {
   /** How the doors are opened and for whom; as Triton has it unless said. */
@@ -92,7 +90,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const broker = new MemoryBroker({ clock: systemClock });
   const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
   const metrics = createMetrics();
-  const presets = options.model === undefined ? [] : [presetModel(options.model, options)];
+  const presets = options.model === undefined ? [] : [presetOf(options.model, options)];
   const uploadsFolder = path.join(options.cacheFolder, "uploads");
   const sources = new ModelSources({ repositoryFolder: options.repositoryFolder, uploadsFolder, random: systemRandom });
   const shared = { clock: systemClock, random: systemRandom, metrics, logger };
@@ -103,34 +101,14 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
       { ...shared, store, sources, bus: stack.use(broker.connect()), links },
     ),
   );
-  const runners = processRunners({ logger });
-  const modelRunners = modelProcesses({ logger });
-  const cutter = partitionerCutter(options);
   // It dies with the nodes, so it saves nothing; models may still ask for it, and go on after a reload.
   const sequences = { store: new MemorySequenceStore(systemClock), durability: { kind: "none" } } as const;
   const agents: Agent[] = [];
   for (let index = 1; index <= options.nodes; index++) {
-    const wire = stack.use(await socketWire({}));
     const bus = stack.use(broker.connect());
-    const node = nodeId(`node-${index}`);
-    const agent = await Agent.start({
-      ...shared,
-      logger: logger.child({ node }),
-      node,
-      bus,
-      links,
-      wire,
-      runners,
-      cutter,
-      modelRunners,
-      sources,
-      cacheBytes: options.responseCacheBytes,
-      sequences,
-      cpu: cpuName(),
-      memory: () => memoryShare(options.nodes),
-      threads: Math.max(1, Math.floor(availableParallelism() / options.nodes)),
-    });
-    agents.push(stack.use(agent));
+    const node = { ...options, node: nodeId(`node-${index}`), stages: undefined, memory: () => memoryShare(options.nodes) };
+    const threads = Math.max(1, Math.floor(availableParallelism() / options.nodes));
+    agents.push(await startAgent({ ...node, threads }, { ...shared, bus, links, sources, sequences }, stack));
   }
   stack.defer(() => {
     for (const agent of agents) agent.retire();
@@ -147,31 +125,22 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   };
 }
 
-function presetModel(name: string, options: ClusterOptions): PresetModel {
+function presetOf(name: string, options: ClusterOptions): PresetModel {
   const { version, stages, quantization, slots, contextLength = 0, prefixCacheTokens } = options;
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / stages));
   const language = { stages, quantization, slots, contextLength, threads, ...(prefixCacheTokens !== undefined && { prefixCacheTokens }) };
-  const fingerprint = `${PRESET}${JSON.stringify([version, language])}`;
-  return { model: modelName(name), plan: { fingerprint, versions: [version], source: "", config: "", copies: 1, bytes: 0, language } };
+  return presetModel(name, version, language);
 }
 
-/** How fingerprints of presets begin. */
-const PRESET = "preset ";
-
 /** In memory; with a file what was wanted before is wanted again, but for what another start was given by a flag. */
-async function openStore(options: ClusterOptions, stack: AsyncDisposableStack): Promise<PlacementStore> {
+async function openStore({ wantedFile, model }: ClusterOptions, stack: AsyncDisposableStack): Promise<PlacementStore> {
   const memory = new MemoryPlacementStore({ clock: systemClock, random: systemRandom });
-  if (options.wantedFile === undefined) return memory;
-  const wantedModels = stack.use(await fileWantedModels(options.wantedFile, memory.wantedModels));
-  for (const [model, { version, wanted }] of (await wantedModels.read(undefined))?.entries ?? []) {
-    const isPreset = [wanted.current, wanted.next].some((load) => load?.fingerprint.startsWith(PRESET) === true);
-    const forgotten = isPreset && model !== options.model ? unload(wanted) : undefined;
-    if (forgotten !== undefined) await wantedModels.change(model, version, forgotten);
-  }
+  if (wantedFile === undefined) return memory;
+  const wantedModels = stack.use(await fileWantedModels(wantedFile, memory.wantedModels));
+  await forgetPresets(wantedModels, { except: model });
   return { wantedModels, lease: memory.lease };
 }
 
-const cpuName = (): string => cpus()[0]?.model.trim() ?? process.arch;
 /** Each node of the one machine may take its share: two must not promise the same bytes. */
 const memoryShare = (nodes: number) => ({ totalBytes: totalmem() / nodes, freeBytes: process.availableMemory() / nodes });
 

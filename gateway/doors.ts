@@ -32,6 +32,8 @@ import type { ModelDirectory, TextGeneration } from "./serving/text-generation.t
 
 /** Where the doors listen; ports of 0 are any free ones. */
 export interface DoorAddresses {
+  /** How long running requests may go on once the doors are closed; 3,000 ms unless said. */
+  readonly closeGraceMs?: number;
   readonly host: string;
   readonly port: number;
   readonly grpcPort: number;
@@ -49,6 +51,8 @@ export interface DoorDeps {
   readonly models: ModelDirectory;
   readonly tensors: Pick<TensorServing, "inference" | "catalog" | "control" | "statistics">;
   readonly nodes: ConsoleDeps["nodes"];
+  /** Aborts when the gateway is about to stop. */
+  readonly stopping?: AbortSignal;
   /** What /metrics says. */
   readonly metricsText: () => Promise<string>;
 }
@@ -81,8 +85,8 @@ export async function openDoors(
   deps: DoorDeps,
   stack: AsyncDisposableStack,
 ): Promise<OpenDoors> {
-  const { host, port, grpcPort, metricsPort } = addresses;
-  const { clock, logger, metricsText } = deps;
+  const { host, port, grpcPort, metricsPort, closeGraceMs = CLOSE_GRACE_MS } = addresses;
+  const { clock, logger, metricsText, stopping } = deps;
   const locks = await makeLocks(host, options, deps, stack);
   const services = makeServices(host, options, deps, stack);
   const opened: { -readonly [K in keyof OpenDoors]: OpenDoors[K] } = {
@@ -102,7 +106,8 @@ export async function openDoors(
       routes: httpRoutes(services, deps),
       report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),
     });
-    stack.defer(() => http.close(CLOSE_GRACE_MS));
+    stopping?.addEventListener("abort", () => http.announceStop(), { once: true });
+    stack.defer(() => http.close(closeGraceMs));
     opened.httpAddress = `${scheme}://${host}:${http.port}`;
   }
   if (options.allowGrpc) {
@@ -116,7 +121,8 @@ export async function openDoors(
       methods: kserveGrpcMethods({ ...services, forwardedHeaders: patternOf(options.grpcHeaderForwardPattern) }),
       report: (err, path) => logger.warn({ err, path }, "a call failed"),
     });
-    stack.defer(() => grpc.close(CLOSE_GRACE_MS));
+    stopping?.addEventListener("abort", () => grpc.announceStop(), { once: true });
+    stack.defer(() => grpc.close(closeGraceMs));
     opened.grpcAddress = `${host}:${grpc.port}`;
   }
   if (options.allowMetrics) {

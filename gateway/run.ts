@@ -1,9 +1,8 @@
 /** Composes a gateway: fleet and placement, the serving core, the doors and their servers. */
 import type { Bus } from "../core/bus/bus.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, sleep } from "../core/clock.ts";
 import { DOOR_DEFAULTS, type DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
-import type { ModelName } from "../core/ids.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
@@ -13,10 +12,12 @@ import { TELEMETRY_DEFAULTS, type TelemetryOptions } from "../core/telemetry/opt
 import { createControlPlane, type PlacementStore } from "./control/control-plane.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
 import type { ClusterModelControl } from "./control/model-control.ts";
+import { nodeTeller } from "./control/node-teller.ts";
+import { NodeWatch } from "./control/node-watch.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
 import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
-import type { LoadPlan } from "./placement/wanted-transitions.ts";
+import type { PresetModel } from "./placement/preset-model.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing, type TextServing } from "./serving/text-serving.ts";
@@ -36,11 +37,6 @@ export interface GatewayOptions extends DoorAddresses {
   readonly version: string;
 }
 
-export interface PresetModel {
-  readonly model: ModelName;
-  readonly plan: LoadPlan;
-}
-
 export interface GatewayDeps {
   readonly store: PlacementStore;
   readonly bus: Bus;
@@ -58,6 +54,8 @@ export interface Gateway extends AsyncDisposable, OpenDoors {
   readonly loaded: Promise<readonly ServingError[]>;
   /** Names of models of which a version is ready, sorted. */
   readyModels(): Promise<readonly string[]>;
+  /** Readiness says no from now on, and connections are not kept; requests are still answered, until it is disposed. */
+  announceStop(): void;
   /** Called when the fleet changes. @returns what stops the calls. */
   onChange(listener: () => void): () => void;
 }
@@ -65,12 +63,14 @@ export interface Gateway extends AsyncDisposable, OpenDoors {
 /** Listens at once; models become ready as agents report them. @throws ServingError when a door cannot be opened. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
-  const core = startCore(options, deps, stack);
+  const stopping = new AbortController();
+  const core = startCore(options, deps, stopping.signal, stack);
   const { watch, text, whole, control } = core;
   const nodes = () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
   const { generation, models } = text;
   const metricsText = fleetMetrics(options, deps, core, stack);
-  const behind = { ...deps, metricsText, version: options.version, generation, models, tensors: { ...whole, control }, nodes };
+  const serving = { generation, models, tensors: { ...whole, control }, nodes };
+  const behind = { ...deps, ...serving, metricsText, version: options.version, stopping: stopping.signal };
   const doors = await openDoors(options, { ...DOOR_DEFAULTS, ...options.doors }, behind, stack);
   stack.defer(
     watch.onChange(() => {
@@ -81,8 +81,8 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   );
   const closing = new AbortController();
   stack.defer(() => closing.abort(new ServingError("CANCELLED", "the gateway is shutting down")));
-  const loaded = loadFirst(options, control, closing.signal);
-  loaded.catch(() => {}); // whoever wants to know asks; at a stop nobody does
+  const loaded = loadFirst(options, control, deps.clock, closing.signal);
+  loaded.then(core.loadedFirst, () => {}); // whoever wants to know asks; at a stop nobody does
   const running = stack.move();
   return {
     ...doors,
@@ -92,6 +92,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
       const ready = (await control.index()).filter(({ state }) => state === "READY");
       return [...new Set(ready.map(({ name }) => name))];
     },
+    announceStop: () => stopping.abort(),
     onChange: (listener) => watch.onChange(listener),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
@@ -103,10 +104,27 @@ interface Core {
   readonly text: TextServing;
   readonly whole: ModelServing;
   readonly control: ClusterModelControl;
+  /** To be called when all that is to be served from the start has been tried: until then this gateway is not ready. */
+  readonly loadedFirst: () => void;
 }
 
-/** @returns why models could not be loaded */
+const STORE_RETRY_MS = 1_000;
+
+/** Tries until the store has been there. @returns why models could not be loaded */
 async function loadFirst(
+  options: GatewayOptions,
+  control: ClusterModelControl,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<readonly ServingError[]> {
+  for (;;) {
+    const failures = await loadOnce(options, control, signal);
+    if (!failures.some(({ code }) => code === "UNAVAILABLE")) return failures;
+    await sleep(clock, STORE_RETRY_MS, signal);
+  }
+}
+
+async function loadOnce(
   { presets, modelControl }: GatewayOptions,
   control: ClusterModelControl,
   signal: AbortSignal,
@@ -125,13 +143,15 @@ async function loadFirst(
   return [...ofPresets.flat(), ...fromRepository];
 }
 
-function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDisposableStack): Core {
-  const watch = stack.use(new FleetWatch(deps.bus, deps.clock, deps.logger));
+function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSignal, stack: AsyncDisposableStack): Core {
+  const { bus, clock, logger } = deps;
+  const watch = stack.use(new FleetWatch(bus, clock, logger));
   const { fleet } = watch;
   const plane = stack.use(
     createControlPlane(
       {
         ...deps,
+        tell: nodeTeller(bus, { tell: (node, control) => nodes.tell(node, control) }),
         watch,
         folders: new RepositoryFolders(deps.sources),
         models: () => whole.hosted(),
@@ -143,13 +163,19 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stack: AsyncDispo
   const { control } = plane;
   const text = stack.use(createTextServing({ ...deps, fleet, desired: () => control.desired().replicas }));
   const { models: directory, submitter, inFlight } = text;
+  const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
+  let hasLoaded = false;
+  const loadedFirst = () => {
+    hasLoaded = true;
+  };
+  const serving = () => hasLoaded && !stopping.aborted && (bus.connected || nodes.hearing > 0);
   // What the store has never heard of serves since before the store was emptied.
   const wanted = () => [...control.desired().models, ...fleet.models().filter(({ model }) => !control.isKnown(model))];
   const whole: ModelServing = stack.use(
-    createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known() }),
+    createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving }),
   );
   whole.onChange(() => control.fleetChanged());
-  return { watch, text, whole, control };
+  return { watch, text, whole, control, loadedFirst };
 }
 
 /** @returns what /metrics says @throws ServingError INVALID_ARGUMENT when `metricsConfig` is not what it may be */

@@ -2,8 +2,10 @@
  * One machine's agent: hosts shards as placement says, leads the replicas whose first stage is here, answers the gateways'
  * submits over their links, and says in its heartbeat how things stand.
  */
+
+import { deadlineSignal } from "../core/abort.ts";
 import type { Bus } from "../core/bus/bus.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, sleep } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { LinkListener, LinkNetwork } from "../core/link/link.ts";
@@ -25,6 +27,10 @@ import type { SequenceStorage } from "./models/sequence-keeping.ts";
 import { WholeModels } from "./models/whole-models.ts";
 import { ResponseCache } from "./scheduling/response-cache.ts";
 import { SubmitDesk } from "./submit-desk.ts";
+import { Watchers } from "./watchers.ts";
+
+/** How often a draining agent looks whether something is still here. */
+const DRAIN_LOOK_MS = 20;
 
 export interface AgentDeps {
   readonly node: NodeId;
@@ -56,6 +62,7 @@ interface AgentParts {
   readonly incarnation: string;
   readonly models: Models;
   readonly wholeModels: WholeModels;
+  readonly watchers: Watchers;
   readonly desk: SubmitDesk;
   readonly listener: LinkListener;
 }
@@ -64,11 +71,14 @@ export class Agent implements AsyncDisposable {
   readonly #deps: AgentDeps;
   readonly #models: Models;
   readonly #wholeModels: WholeModels;
+  readonly #desk: SubmitDesk;
   readonly #listener: LinkListener;
   readonly #heartbeat: HeartbeatSender;
   readonly #subscriptions: readonly { unsubscribe(): void }[];
   /** Of the placement that is obeyed. */
   #fence = 0;
+  #draining = false;
+  #gone = false;
 
   static async start(deps: AgentDeps): Promise<Agent> {
     const models = new Models(deps);
@@ -90,17 +100,22 @@ export class Agent implements AsyncDisposable {
       models: [...wholeModels.statistics(model)],
       ...(cache !== undefined && { cache: cache.counters }),
     });
-    const desk = new SubmitDesk(models, wholeModels, { ...deps, statistics });
+    const watchers = new Watchers();
+    const beat = () => agent.#heartbeat.changed();
+    const obey = (control: Uint8Array) => agent.#control(control);
+    const desk = new SubmitDesk(models, wholeModels, { ...deps, statistics, watchers, beat, obey });
     const listener = await deps.links.listen((link) => desk.welcome(link));
-    return new Agent(deps, { incarnation, models, wholeModels, desk, listener });
+    const agent: Agent = new Agent(deps, { incarnation, models, wholeModels, watchers, desk, listener });
+    return agent;
   }
 
-  private constructor(deps: AgentDeps, { incarnation, models, wholeModels, desk, listener }: AgentParts) {
+  private constructor(deps: AgentDeps, { incarnation, models, wholeModels, watchers, desk, listener }: AgentParts) {
     this.#deps = deps;
     this.#models = models;
     this.#wholeModels = wholeModels;
+    this.#desk = desk;
     this.#listener = listener;
-    this.#heartbeat = new HeartbeatSender(deps.node, () => this.#report(incarnation), deps);
+    this.#heartbeat = new HeartbeatSender(deps.node, () => this.#report(incarnation), { ...deps, watchers });
     models.onChange(() => this.#heartbeat.changed());
     wholeModels.onChange(() => this.#heartbeat.changed());
     this.#subscriptions = [
@@ -117,6 +132,8 @@ export class Agent implements AsyncDisposable {
       wire: this.#deps.wire.address,
       cpu: this.#deps.cpu,
       fence: this.#fence,
+      ...(this.#draining && { draining: true }),
+      ...(this.#gone && { gone: true }),
       memoryTotalBytes: totalBytes,
       memoryFreeBytes: freeBytes,
       ...this.#models.report(),
@@ -159,6 +176,30 @@ export class Agent implements AsyncDisposable {
     }
   }
 
+  /** What gateways dial. */
+  get address(): string {
+    return this.#listener.address;
+  }
+
+  /**
+   * Lets placement move away what is here, for half of the time at most, then takes nothing new. Resolves when all that ran is
+   * answered. @throws ServingError DEADLINE_EXCEEDED when that takes longer than `limitMs`
+   */
+  async drain(limitMs: number): Promise<void> {
+    const { clock } = this.#deps;
+    using limit = deadlineSignal(clock, limitMs);
+    this.#draining = true;
+    this.#heartbeat.changed();
+    const moveUntilMs = clock.now() + limitMs / 2;
+    while (this.#desk.connected && !this.#empty && clock.now() < moveUntilMs) await sleep(clock, DRAIN_LOOK_MS, limit.signal);
+    this.#desk.refuseNew();
+    while (this.#desk.busy) await sleep(clock, DRAIN_LOOK_MS, limit.signal);
+  }
+
+  get #empty(): boolean {
+    return this.#wholeModels.all().length === 0 && this.#models.report().shards.length === 0;
+  }
+
   /** The cluster is about to stop: nothing is answered any more. */
   retire(): void {
     this.#models.retire();
@@ -166,6 +207,7 @@ export class Agent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    this.#gone = true;
     this.#heartbeat[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();
     await Promise.all([this.#models[Symbol.asyncDispose](), this.#wholeModels[Symbol.asyncDispose]()]);

@@ -1,16 +1,20 @@
-/** Says on the bus what this node has: twice a second, and at once when something changes. */
+/** Says on the bus, and to gateways that watch over their links, what this node has: twice a second, and at once when something changes. */
 import type { Bus } from "../core/bus/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { Heartbeat } from "../core/messages/heartbeat.ts";
 import { encodeJson } from "../core/messages/json-message.ts";
+import { HEARTBEAT_END } from "../core/messages/node-watch.ts";
 import { SUBJECTS } from "../core/messages/subjects.ts";
+import type { Watchers } from "./watchers.ts";
 
 const PERIOD_MS = 500;
+const END = Uint8Array.of(HEARTBEAT_END);
 
 export class HeartbeatSender implements Disposable {
   readonly #bus: Bus;
   readonly #clock: Clock;
+  readonly #watchers: Watchers;
   readonly #node: NodeId;
   readonly #report: () => Omit<Heartbeat, "node" | "sequence">;
   #sequence = 0;
@@ -18,11 +22,16 @@ export class HeartbeatSender implements Disposable {
   #soon = false;
   #closed = false;
 
-  constructor(node: NodeId, report: () => Omit<Heartbeat, "node" | "sequence">, deps: { readonly bus: Bus; readonly clock: Clock }) {
+  constructor(
+    node: NodeId,
+    report: () => Omit<Heartbeat, "node" | "sequence">,
+    deps: { readonly bus: Bus; readonly clock: Clock; readonly watchers: Watchers },
+  ) {
     this.#node = node;
     this.#report = report;
     this.#bus = deps.bus;
     this.#clock = deps.clock;
+    this.#watchers = deps.watchers;
     this.changed();
   }
 
@@ -36,13 +45,21 @@ export class HeartbeatSender implements Disposable {
 
   #beat(): void {
     this.#soon = false;
-    this.#sequence += 1;
-    this.#bus.publish(SUBJECTS.heartbeat(this.#node), encodeJson({ ...this.#report(), node: this.#node, sequence: this.#sequence }));
+    this.#say();
     this.#takeBack = this.#clock.after(PERIOD_MS, () => this.#beat());
   }
 
+  #say(): void {
+    this.#sequence += 1;
+    const heartbeat = encodeJson({ ...this.#report(), node: this.#node, sequence: this.#sequence });
+    this.#bus.publish(SUBJECTS.heartbeat(this.#node), heartbeat);
+    this.#watchers.tell(Buffer.concat([heartbeat, END]));
+  }
+
+  /** Says how things stand once more. */
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#takeBack();
+    this.#say();
   }
 }

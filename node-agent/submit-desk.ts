@@ -17,6 +17,7 @@ import type { Upcalls } from "./calls/model-calls.ts";
 import { answerInference } from "./infer-answer.ts";
 import type { Models } from "./models/models.ts";
 import type { WholeModels } from "./models/whole-models.ts";
+import type { Watchers } from "./watchers.ts";
 
 interface Session {
   readonly link: Link;
@@ -30,6 +31,11 @@ export interface SubmitDeskDeps {
   readonly logger: Logger;
   /** Of the node, or of one of its models; empty: of all. */
   readonly statistics: (model: string) => NodeStatistics;
+  readonly watchers: Watchers;
+  /** The node says soon how things stand. */
+  readonly beat: () => void;
+  /** A control message came over a link. */
+  readonly obey: (control: Uint8Array) => void;
 }
 
 export class SubmitDesk {
@@ -38,7 +44,9 @@ export class SubmitDesk {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #statistics: SubmitDeskDeps["statistics"];
+  readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey">;
   readonly #sessions = new Map<string, Session>();
+  #refuses = false;
 
   constructor(models: Models, wholeModels: WholeModels, deps: SubmitDeskDeps) {
     this.#models = models;
@@ -46,6 +54,7 @@ export class SubmitDesk {
     this.#clock = deps.clock;
     this.#logger = deps.logger;
     this.#statistics = deps.statistics;
+    this.#node = deps;
   }
 
   /** A gateway has dialed. */
@@ -54,6 +63,23 @@ export class SubmitDesk {
     this.#sessions.set(link.session, session);
     link.onStream((number) => this.#submittedOverLink(session, number));
     link.closed.then(() => this.#sessions.delete(link.session)).catch(() => {});
+  }
+
+  /** Whether any gateway has a link. */
+  get connected(): boolean {
+    return this.#sessions.size > 0;
+  }
+
+  /** Whether anything is being answered, heartbeats aside. */
+  get busy(): boolean {
+    let streams = 0;
+    for (const { link } of this.#sessions.values()) streams += link.streams;
+    return streams > this.#node.watchers.count;
+  }
+
+  /** Requests are refused from now on: other nodes may take them. */
+  refuseNew(): void {
+    this.#refuses = true;
   }
 
   /** A submit came over the bus. One of a session that is gone, or not here yet, is dropped: its gateway sends it over the link. */
@@ -87,6 +113,10 @@ export class SubmitDesk {
   }
 
   #start(stream: LinkStream, submit: Submit, session: Session): void {
+    if (this.#refuses && (submit.body.kind === "generate" || submit.body.kind === "infer")) {
+      this.#refuse(stream, "draining", "the node is being shut down");
+      return;
+    }
     switch (submit.body.kind) {
       case "generate":
         this.#generate(stream, submit.body);
@@ -99,6 +129,15 @@ export class SubmitDesk {
         return;
       case "statistics":
         this.#sendStatistics(stream, submit.body.model);
+        return;
+      case "watch":
+        this.#node.watchers.add(stream);
+        this.#node.beat();
+        return;
+      case "control":
+        this.#node.obey(submit.body.control);
+        stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
+        stream.end();
         return;
     }
   }

@@ -60,6 +60,8 @@ export interface Link {
    * stream is reset.
    */
   onStream(listener: (number: number) => void): void;
+  /** Streams that are open at this end. */
+  readonly streams: number;
   /** Resolves when the connection is gone, with the reason. */
   readonly closed: Promise<string>;
   close(): void;

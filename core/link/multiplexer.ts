@@ -78,6 +78,10 @@ export class Multiplexer implements Link {
     return stream;
   }
 
+  get streams(): number {
+    return this.#streams.size;
+  }
+
   onStream(listener: (number: number) => void): void {
     this.#onStream = listener;
   }

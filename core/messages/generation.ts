@@ -6,6 +6,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { GenerationId } from "../ids.ts";
 import type { SampledToken, SamplingParameters } from "../model/sampling-parameters.ts";
 import type { InferSubmit, StatisticsRequest } from "./infer.ts";
+import type { ControlRequest, WatchRequest } from "./node-watch.ts";
 
 export interface GenerationSubmit {
   readonly kind: "generate";
@@ -42,7 +43,7 @@ export interface TextBundleRequest {
 }
 
 /** What a gateway can start a stream with, over the bus or as the stream's first frame. */
-export type SubmitBody = GenerationSubmit | TextBundleRequest | InferSubmit | StatisticsRequest;
+export type SubmitBody = GenerationSubmit | TextBundleRequest | InferSubmit | StatisticsRequest | WatchRequest | ControlRequest;
 
 /** A submit on the bus says to which stream of which link session its answer goes. */
 export interface Submit {

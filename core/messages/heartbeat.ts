@@ -78,6 +78,8 @@ export const Heartbeat = Type.Object({
   fence: Type.Optional(Type.Integer()),
   /** The node is to be left: nothing new is placed here, and what is here moves away. */
   draining: Type.Optional(Type.Boolean()),
+  /** The last heartbeat of all. */
+  gone: Type.Optional(Type.Boolean()),
   memoryTotalBytes: Type.Number(),
   memoryFreeBytes: Type.Number(),
   shards: Type.Array(ShardReport),

@@ -15,7 +15,7 @@ import type { CancelChoice, GenerationSubmit, Submit, SubmitBody } from "./gener
 import { inferBytes, readInfer, writeInfer } from "./infer-codec.ts";
 
 const FORM = 1;
-const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4 } as const;
+const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4, watch: 5, control: 6 } as const;
 const FRAME = { more: 1, last: 2, cancelChoice: 3 } as const;
 /** On the wire: no deadline, no log probabilities. */
 const NONE = -1;
@@ -45,6 +45,13 @@ export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
     case "statistics":
       writer.u8(BODY.statistics);
       writer.text(body.model);
+      break;
+    case "watch":
+      writer.u8(BODY.watch);
+      break;
+    case "control":
+      writer.u8(BODY.control);
+      writer.bytes(body.control);
       break;
   }
   const bytes = writer.finish();
@@ -187,7 +194,10 @@ function expectedBytes(body: SubmitBody): number {
       return 384 + inferBytes(body);
     case "text-bundle":
     case "statistics":
+    case "watch":
       return 192;
+    case "control":
+      return 192 + body.control.byteLength;
   }
 }
 
@@ -197,6 +207,8 @@ function readBody(reader: ByteReader): SubmitBody {
   if (kind === BODY.textBundle) return { kind: "text-bundle", digest: reader.text() };
   if (kind === BODY.infer) return readInfer(reader);
   if (kind === BODY.statistics) return { kind: "statistics", model: reader.text() };
+  if (kind === BODY.watch) return { kind: "watch" };
+  if (kind === BODY.control) return { kind: "control", control: reader.rest() };
   return reader.fail(`is of the unknown kind ${kind}`);
 }
 

@@ -26,6 +26,12 @@ export function parseAddress(text: string): SocketAddress {
   return { kind: "tcp", host, port: Number(port) };
 }
 
+/** What others dial: the address of a socket that listens here, under the name that this host has for them. */
+export function advertisedAddress(listening: string, host: string | undefined): string {
+  const address = parseAddress(listening);
+  return address.kind === "unix" || host === undefined ? listening : formatAddress({ ...address, host });
+}
+
 export function formatAddress(address: SocketAddress): string {
   if (address.kind === "unix") return `unix:${address.path}`;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;

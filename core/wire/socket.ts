@@ -6,6 +6,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
 import { ServingError } from "../errors.ts";
+import { advertisedAddress } from "./address.ts";
 import { type Connection, dial, type Listening, listen } from "./connection.ts";
 import type { Frame } from "./frame.ts";
 import { type Hello, Strangers, sendHello } from "./hello.ts";
@@ -18,6 +19,8 @@ import type { JoinOptions, Pipeline, PipelineListener, Wire } from "./wire.ts";
 export interface SocketWireOptions {
   /** Where last stages dial. A unix socket in a folder of its own unless said; `tcp:HOST:0` takes any free port. */
   readonly listen?: string;
+  /** What they dial, where that is not the host of `listen`. */
+  readonly advertiseHost?: string;
   readonly clock?: Clock;
 }
 
@@ -28,7 +31,7 @@ const ARRIVED_MAX = 1024;
 
 /** @throws ServingError FAILED_PRECONDITION when the address cannot be had. */
 export async function socketWire(options: SocketWireOptions): Promise<Wire> {
-  const wire = new SocketWire(options.clock ?? systemClock);
+  const wire = new SocketWire(options.clock ?? systemClock, options.advertiseHost);
   if (options.listen !== undefined) {
     await wire.open(options.listen, undefined);
   } else {
@@ -45,18 +48,20 @@ interface Arrival {
 
 class SocketWire implements Wire {
   readonly #strangers: Strangers;
+  readonly #advertiseHost: string | undefined;
   /** By replica; the newest epoch only. */
   readonly #arrived = new Map<string, Arrival>();
   readonly #pipelines = new Map<string, SocketPipeline>();
   #listening: Listening | undefined;
   #folder: string | undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, advertiseHost: string | undefined) {
     this.#strangers = new Strangers(clock);
+    this.#advertiseHost = advertiseHost;
   }
 
   get address(): string {
-    return this.#listening?.address ?? "";
+    return this.#listening === undefined ? "" : advertisedAddress(this.#listening.address, this.#advertiseHost);
   }
 
   async open(address: string, folder: string | undefined): Promise<void> {

@@ -1,5 +1,4 @@
 /** What a gateway does for the cluster beside serving: knows what is wanted, takes loads and unloads, and places them while that is its duty. */
-import type { Bus } from "../../core/bus/bus.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import type { PlacementLease } from "../../core/store/placement/placement-lease.ts";
@@ -10,7 +9,7 @@ import type { FleetWatch } from "./fleet-watch.ts";
 import { ClusterModelControl } from "./model-control.ts";
 import type { ModelFolders } from "./model-folders.ts";
 import { PlacementDuty } from "./placement-duty.ts";
-import { PlacementLoop } from "./placement-loop.ts";
+import { PlacementLoop, type PlacementLoopDeps } from "./placement-loop.ts";
 import { WantedWatch } from "./wanted-watch.ts";
 
 /** What gateways share: which models are wanted, and which gateway places them. */
@@ -20,7 +19,8 @@ export interface PlacementStore {
 }
 
 export interface ControlPlaneDeps {
-  readonly bus: Bus;
+  /** Brings placement's commands to nodes. */
+  readonly tell: PlacementLoopDeps["tell"];
   readonly watch: FleetWatch;
   readonly store: PlacementStore;
   readonly folders: ModelFolders;
@@ -65,7 +65,7 @@ export function createControlPlane(deps: ControlPlaneDeps, options: ControlPlane
   );
   const placement: PlacementLoop = stack.use(
     new PlacementLoop({
-      bus: deps.bus,
+      tell: deps.tell,
       clock,
       watch,
       desired: () => control.desired().replicas,

@@ -2,6 +2,7 @@
 import type { Bus } from "../../core/bus/bus.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import type { NodeId } from "../../core/ids.ts";
 import { Heartbeat } from "../../core/messages/heartbeat.ts";
 import { decodeJson } from "../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../core/messages/subjects.ts";
@@ -25,7 +26,7 @@ export class FleetWatch implements Disposable {
     this.#clock = clock;
     this.#logger = logger;
     this.#lookedAtMs = clock.now();
-    this.#subscription = bus.subscribe(SUBJECTS.everyHeartbeat, (payload) => this.#hear(payload));
+    this.#subscription = bus.subscribe(SUBJECTS.everyHeartbeat, (payload) => this.hear(payload));
     this.#scheduleExpiry();
   }
 
@@ -35,12 +36,20 @@ export class FleetWatch implements Disposable {
     return () => this.#listeners.delete(listener);
   }
 
-  #hear(payload: Uint8Array): void {
+  /** A heartbeat has come, on the bus or over a link; a copy changes nothing. */
+  hear(payload: Uint8Array): void {
     try {
       if (this.fleet.hear(decodeJson(Heartbeat, payload), this.#listenedMs)) this.#changed();
     } catch (thrown) {
       this.#logger.warn({ err: ServingError.from(thrown) }, "a heartbeat that does not fit was dropped");
     }
+  }
+
+  /** The node is not there any more, whatever its silence says. */
+  lost(node: NodeId): void {
+    if (!this.fleet.forget(node)) return;
+    this.#logger.warn({ node }, "a node's link is lost and it does not answer: it is taken for dead");
+    this.#changed();
   }
 
   #scheduleExpiry(): void {

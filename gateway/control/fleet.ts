@@ -40,14 +40,26 @@ export class Fleet {
     return this.#revision;
   }
 
-  /** @returns false when the heartbeat is older than one already heard. */
+  /** @returns false when the heartbeat is older than one already heard, or a copy of it. */
   hear(heartbeat: Heartbeat, nowMs: number): boolean {
     const node = nodeId(heartbeat.node);
     const known = this.#nodes.get(node)?.heartbeat;
     if (known !== undefined && known.incarnation === heartbeat.incarnation && known.sequence >= heartbeat.sequence) return false;
+    if (heartbeat.gone === true) return this.forget(node);
     this.#nodes.set(node, { node, heardAtMs: nowMs, heartbeat });
     this.#revision += 1;
     return true;
+  }
+
+  node(node: NodeId): NodeView | undefined {
+    return this.#nodes.get(node);
+  }
+
+  /** @returns whether it was known */
+  forget(node: NodeId): boolean {
+    const known = this.#nodes.delete(node);
+    if (known) this.#revision += 1;
+    return known;
   }
 
   /** Forgets the nodes that have been silent too long, and returns them. */

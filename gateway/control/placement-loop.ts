@@ -1,10 +1,7 @@
 /** Placement's hands: hears the fleet, asks `reconcile` what to do, and tells the agents, as long as placing is this gateway's. */
-import type { Bus } from "../../core/bus/bus.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { ReplicaId } from "../../core/ids.ts";
+import type { NodeId, ReplicaId } from "../../core/ids.ts";
 import type { ControlMessage } from "../../core/messages/control.ts";
-import { encodeJson } from "../../core/messages/json-message.ts";
-import { SUBJECTS } from "../../core/messages/subjects.ts";
 import type { DesiredModel, DesiredReplica } from "../placement/desired.ts";
 import { type ReplicaPlan, reconcile } from "../placement/reconcile.ts";
 import { type ModelPlan, occupiedRooms, reconcileModels } from "../placement/reconcile-models.ts";
@@ -16,7 +13,8 @@ const PERIOD_MS = 500;
 const LISTEN_MS = 1_200;
 
 export interface PlacementLoopDeps {
-  readonly bus: Bus;
+  /** Brings a command to an agent, or loses it. */
+  readonly tell: (node: NodeId, message: ControlMessage) => void;
   readonly clock: Clock;
   readonly watch: FleetWatch;
   readonly desired: () => readonly DesiredReplica[];
@@ -56,7 +54,7 @@ export class PlacementLoop implements Disposable {
   }
 
   #reconcile(fleet: Fleet): void {
-    const { bus, clock, desired, desiredModels, isKnown, nodesMin } = this.#deps;
+    const { tell, clock, desired, desiredModels, isKnown, nodesMin } = this.#deps;
     const fence = this.#deps.fence();
     if (fence === undefined) {
       this.#plans = new Map(); // whoever places meanwhile does otherwise
@@ -70,9 +68,7 @@ export class PlacementLoop implements Disposable {
     const models = reconcileModels(desiredModels(), fleet, this.#modelPlans, clock.now(), options);
     this.#plans = stages.plans;
     this.#modelPlans = models.plans;
-    for (const { node, control } of [...stages.commands, ...models.commands]) {
-      bus.publish(SUBJECTS.control(node), encodeJson({ fence, control } satisfies ControlMessage));
-    }
+    for (const { node, control } of [...stages.commands, ...models.commands]) tell(node, { fence, control });
   }
 
   [Symbol.dispose](): void {

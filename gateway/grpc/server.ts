@@ -35,6 +35,8 @@ export interface GrpcServerOptions extends ListenAddress {
 
 export interface GrpcServer extends AsyncDisposable {
   readonly port: number;
+  /** Sends clients away (GOAWAY): what runs goes on, their next calls take new connections, here or elsewhere. */
+  announceStop(): void;
   /** Refuses new calls, gives what runs `graceMs` to finish, then ends it. Waits until all connections are gone. */
   close(graceMs: number): Promise<void>;
 }
@@ -91,6 +93,10 @@ class MethodServer implements GrpcServer {
       resolve();
     });
     return promise;
+  }
+
+  announceStop(): void {
+    for (const session of this.#connections.keys()) session.close();
   }
 
   async close(graceMs: number): Promise<void> {

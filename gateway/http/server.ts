@@ -61,6 +61,8 @@ export const HTTP_LIMITS: Omit<HttpLimits, "bodiesBytesMax"> = {
 
 export interface HttpServer extends AsyncDisposable {
   readonly port: number;
+  /** Says that it is about to stop: health routes answer no, and connections are closed after their next answer. */
+  announceStop(): void;
   /** Takes no new connections, ends idle ones, and gives what runs `graceMs` to finish. Waits until all are gone. */
   close(graceMs: number): Promise<void>;
 }
@@ -125,8 +127,12 @@ class Gateway implements HttpServer {
     }
   }
 
-  async close(graceMs: number): Promise<void> {
+  announceStop(): void {
     this.#stopping = true;
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.announceStop();
     const closed = this.#app.close();
     const takeBackAbort = this.#clock.after(graceMs, () =>
       this.#live.abortAll(new ServingError("UNAVAILABLE", "the server is stopping: ask another one, or again later")),

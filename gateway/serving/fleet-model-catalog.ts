@@ -5,6 +5,8 @@ import type { ModelViews, ServedVersion } from "./model-views.ts";
 import type { ModelDirectory } from "./text-generation.ts";
 
 export interface FleetModelCatalogDeps {
+  /** Whether this gateway takes requests and can bring them to nodes; always unless said. */
+  readonly serving?: () => boolean;
   readonly views: Pick<ModelViews, "served">;
   /** Language models, which are part of the server's readiness. */
   readonly directory: ModelDirectory;
@@ -39,6 +41,7 @@ export class FleetModelCatalog implements ModelCatalog {
   allReady(): boolean {
     const ready = new Set(this.#deps.views.served().map(({ model }) => `${model.name}/${model.version}`));
     return (
+      this.#deps.serving?.() !== false &&
       this.#deps.wanted().every(({ model, version }) => ready.has(`${model}/${version}`)) &&
       this.#deps.directory.list().every(({ readiness }) => readiness.kind === "ready")
     );

@@ -6,6 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import { advertisedAddress } from "../../core/wire/address.ts";
 import type { ConnectShard, OpenShard, RunnerExit, RunnerFactory, RunnerHandle, ShardOpened } from "../../core/wire/runner-handle.ts";
 import { privateSocketFolder } from "../../core/wire/socket-folder.ts";
 import { CONTROL_LINE_BYTES_MAX, type ControlAnswer, type ControlRequest, encodeControl, parseAnswer } from "./control-protocol.ts";
@@ -17,6 +18,8 @@ export interface ProcessRunnersOptions {
   readonly logger: Logger;
   /** Where runners listen for their upstream end: `tcp:HOST:0`; a unix socket in a private folder unless said. */
   readonly listen?: string;
+  /** What it dials, where that is not the host of `listen`. */
+  readonly advertiseHost?: string;
   /** Another ONNX Runtime than the one that is installed. */
   readonly libraryFile?: string;
   /** Of the runners; the agent's own unless said. */
@@ -80,7 +83,7 @@ class ProcessRunner implements RunnerHandle {
     try {
       const answer = await this.#ask((id) => ({ kind: "open", id, shard, listen }), signal);
       if (answer.kind !== "opened") throw unexpected(answer);
-      return answer.opened;
+      return { ...answer.opened, address: advertisedAddress(answer.opened.address, this.#options.advertiseHost) };
     } finally {
       if (signal.aborted) this.kill(); // it loads on, and nobody wants it
       this.#opening = undefined;

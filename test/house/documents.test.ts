@@ -3,7 +3,15 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BENCH_SETTINGS } from "../../cli/bench/settings-table.ts";
-import { CHAT_SETTINGS, KEY_SETTINGS, PARTITION_SETTINGS, PULL_SETTINGS, UP_SETTINGS } from "../../cli/settings-tables.ts";
+import {
+  AGENT_SETTINGS,
+  CHAT_SETTINGS,
+  GATEWAY_SETTINGS,
+  KEY_SETTINGS,
+  PARTITION_SETTINGS,
+  PULL_SETTINGS,
+  UP_SETTINGS,
+} from "../../cli/settings-tables.ts";
 import { type SettingsTable, settingsMarkdown } from "../../core/settings.ts";
 import { metricsMarkdown } from "../../core/telemetry/metrics-table.ts";
 import { allFiles, ROOT } from "./source-tree.ts";
@@ -13,12 +21,19 @@ const { UPDATE_DOCUMENTS } = process.env;
 const README = join(ROOT, "README.md");
 const TABLES: Readonly<Record<string, SettingsTable>> = {
   up: UP_SETTINGS,
+  gateway: besides(GATEWAY_SETTINGS, UP_SETTINGS),
+  agent: besides(AGENT_SETTINGS, { ...UP_SETTINGS, ...GATEWAY_SETTINGS }),
   key: KEY_SETTINGS,
   pull: PULL_SETTINGS,
   chat: CHAT_SETTINGS,
   partition: PARTITION_SETTINGS,
   bench: BENCH_SETTINGS,
 };
+
+/** The rows that are not listed for another command already. */
+function besides(table: SettingsTable, listed: SettingsTable): SettingsTable {
+  return Object.fromEntries(Object.entries(table).filter(([name, row]) => listed[name] !== row));
+}
 
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
 

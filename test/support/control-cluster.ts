@@ -8,6 +8,7 @@ import { createMetrics } from "../../core/telemetry/metrics.ts";
 import { ScriptedRunners } from "../../core/wire/scripted.ts";
 import { type ControlPlane, createControlPlane, type PlacementStore } from "../../gateway/control/control-plane.ts";
 import { FleetWatch } from "../../gateway/control/fleet-watch.ts";
+import { nodeTeller } from "../../gateway/control/node-teller.ts";
 import type { LoadPlan } from "../../gateway/placement/wanted-transitions.ts";
 import { SimulatedAgent } from "../simulation/cluster/simulated-agent.ts";
 import { LogBook } from "../unit/node-agent/hosting-rig.ts";
@@ -71,7 +72,7 @@ export class ControlCluster implements AsyncDisposable {
     const reached = severable(store);
     const plane = createControlPlane(
       {
-        bus,
+        tell: nodeTeller(bus, { tell: () => {} }),
         watch,
         store: reached.store,
         folders: { names: async () => ["tiny"], plan: async () => PLAN },

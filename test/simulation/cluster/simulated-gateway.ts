@@ -7,6 +7,8 @@ import type { Random } from "../../../core/random.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { Metrics } from "../../../core/telemetry/metrics.ts";
 import { FleetWatch } from "../../../gateway/control/fleet-watch.ts";
+import { nodeTeller } from "../../../gateway/control/node-teller.ts";
+import { NodeWatch } from "../../../gateway/control/node-watch.ts";
 import { PlacementLoop } from "../../../gateway/control/placement-loop.ts";
 import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
 import type { TextGeneration } from "../../../gateway/serving/text-generation.ts";
@@ -27,6 +29,7 @@ export class SimulatedGateway {
   readonly #deps: SimulatedGatewayDeps;
   readonly #bus: Bus;
   readonly #text: TextServing;
+  readonly #nodes: NodeWatch;
   #placement: PlacementLoop | undefined;
 
   constructor(deps: SimulatedGatewayDeps) {
@@ -35,6 +38,7 @@ export class SimulatedGateway {
     this.#bus = broker.connect();
     this.watch = new FleetWatch(this.#bus, clock, logger);
     this.#text = createTextServing({ ...deps, bus: this.#bus, fleet: this.watch.fleet, desired: () => deps.desired });
+    this.#nodes = new NodeWatch({ bus: this.#bus, watch: this.watch, submitter: this.#text.submitter, clock, logger });
     this.watch.onChange(() => this.#text.warm());
   }
 
@@ -55,7 +59,7 @@ export class SimulatedGateway {
   place(fence: number): void {
     const { clock, desired } = this.#deps;
     this.#placement = new PlacementLoop({
-      bus: this.#bus,
+      tell: nodeTeller(this.#bus, this.#nodes),
       clock,
       watch: this.watch,
       desired: () => desired,
@@ -74,6 +78,7 @@ export class SimulatedGateway {
 
   async stop(): Promise<void> {
     this.stopPlacing();
+    this.#nodes[Symbol.dispose]();
     await this.#text[Symbol.asyncDispose]();
     this.watch[Symbol.dispose]();
     await this.#bus[Symbol.asyncDispose]();

@@ -5,6 +5,7 @@ import { Heartbeat } from "../../../core/messages/heartbeat.ts";
 import { decodeJson } from "../../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../../core/messages/subjects.ts";
 import { HeartbeatSender } from "../../../node-agent/heartbeat.ts";
+import { Watchers } from "../../../node-agent/watchers.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const NODE = nodeId("node-1");
@@ -28,7 +29,7 @@ function start() {
     replicas: [],
     models: [],
   });
-  const sender = new HeartbeatSender(NODE, report, { bus: broker.connect(), clock });
+  const sender = new HeartbeatSender(NODE, report, { bus: broker.connect(), clock, watchers: new Watchers() });
   const setFree = (bytes: number) => {
     free = bytes;
     sender.changed();
@@ -63,13 +64,13 @@ describe("a heartbeat", () => {
     expect(times()).toEqual([0, 400, 900]);
   });
 
-  test("is not sent any more once the agent is gone, and leaves no timer behind", async () => {
+  test("is sent once more when the agent goes, then never again, and leaves no timer behind", async () => {
     const { clock, times, sender } = start();
     await clock.pass(100);
     sender[Symbol.dispose]();
     sender.changed();
     await clock.pass(2_000);
-    expect(times()).toEqual([0]);
+    expect(times()).toEqual([0, 100]);
     expect(clock.pending).toBe(0);
   });
 });

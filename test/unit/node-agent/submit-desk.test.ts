@@ -12,6 +12,7 @@ import { scriptedTokens } from "../../../core/wire/scripted-stage.ts";
 import { Models } from "../../../node-agent/models/models.ts";
 import { WholeModels } from "../../../node-agent/models/whole-models.ts";
 import { SubmitDesk } from "../../../node-agent/submit-desk.ts";
+import { Watchers } from "../../../node-agent/watchers.ts";
 import { turns } from "../../support/fake-clock.ts";
 import { generationOf, HostingRig, loadShard, REPLICA } from "./hosting-rig.ts";
 import { GatewayEnd, linkPair } from "./link-pair.ts";
@@ -32,6 +33,9 @@ async function desk({ connected = true } = {}) {
   const whole = new WholeModels({ ...shared, sources, runners, cache: undefined, startAfter: 0, onRestart: () => {} });
   const one = new SubmitDesk(models, whole, {
     ...shared,
+    watchers: new Watchers(),
+    beat: () => {},
+    obey: () => {},
     statistics: (model) => ({ incarnation: "i", models: [...whole.statistics(model)] }),
   });
   models.load(loadShard());

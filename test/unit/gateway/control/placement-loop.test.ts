@@ -3,6 +3,7 @@ import { MemoryBroker } from "../../../../core/bus/memory.ts";
 import { modelName, replicaId } from "../../../../core/ids.ts";
 import type { ReplicaReport } from "../../../../core/messages/heartbeat.ts";
 import { FleetWatch } from "../../../../gateway/control/fleet-watch.ts";
+import { nodeTeller } from "../../../../gateway/control/node-teller.ts";
 import { PlacementLoop } from "../../../../gateway/control/placement-loop.ts";
 import type { DesiredModel, DesiredReplica } from "../../../../gateway/placement/desired.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
@@ -54,7 +55,7 @@ function place(desired: readonly DesiredReplica[], desiredModels: readonly Desir
   const nodes = ["node-1", "node-2"].map((name) => new HeardNode(name, broker.connect()));
   const want: Want = { replicas: desired, models: desiredModels, fence: 1, known: true };
   const loop = new PlacementLoop({
-    bus,
+    tell: nodeTeller(bus, { tell: () => {} }),
     clock,
     watch,
     desired: () => want.replicas,

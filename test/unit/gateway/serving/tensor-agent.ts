@@ -110,7 +110,9 @@ export class TensorAgent {
         return;
       }
       case "generate":
-        throw new Error("no text here");
+      case "watch":
+      case "control":
+        throw new Error(`no ${body.kind} here`);
     }
   }
 

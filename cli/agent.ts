@@ -1,0 +1,71 @@
+/** `nereid agent`: the agent of one machine in a cluster that meets over NATS. It is there before NATS and the gateways are. */
+import { availableParallelism, homedir, hostname, totalmem } from "node:os";
+import path from "node:path";
+import { systemClock } from "../core/clock.ts";
+import { ServingError } from "../core/errors.ts";
+import { nodeId } from "../core/ids.ts";
+import { systemRandom } from "../core/random.ts";
+import { ModelSources } from "../core/repository/model-sources.ts";
+import { readSettings, type SettingsSource } from "../core/settings.ts";
+import { MemorySequenceStore } from "../core/store/sequences/memory.ts";
+import { createLogger } from "../core/telemetry/logger.ts";
+import { createMetrics } from "../core/telemetry/metrics.ts";
+import { cacheFolders } from "./cache.ts";
+import { clusterNetwork, reachableHost } from "./cluster-network.ts";
+import { News } from "./news.ts";
+import { AGENT_SETTINGS } from "./settings-tables.ts";
+import { stopped, stopSignal } from "./stop.ts";
+
+const LOOPBACK = /^(localhost|127\..*|::1)$/;
+
+/** Returns when it was stopped by a signal and what ran has been answered. @throws ServingError that says what to do */
+export async function agent(source: SettingsSource): Promise<void> {
+  const settings = readSettings(AGENT_SETTINGS, source);
+  const { host, port, advertiseHost = reachableHost(host), responseCacheBytes, insecure, drainMs } = settings;
+  if (!LOOPBACK.test(host) && !insecure) throw exposed(host);
+  const node = nodeId(settings.node ?? hostname());
+  const folders = cacheFolders(settings, source.environment, homedir());
+  using stop = stopSignal(systemClock, source.environment);
+  const { startAgent } = await import("../node-agent/run.ts");
+  await using stack = new AsyncDisposableStack();
+  const logger = createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" });
+  const metrics = stack.use(createMetrics());
+  const { bus, links } = await clusterNetwork(settings, { name: `nereid agent ${node}`, logger, listen: { host, port, advertiseHost } });
+  stack.use(bus);
+  const uploadsFolder = path.join(folders.shards, "uploads");
+  const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
+  const sequences = { store: new MemorySequenceStore(systemClock), durability: { kind: "none" } } as const;
+  const started = await startAgent(
+    {
+      node,
+      stages: { host, advertiseHost },
+      repositoryFolder: folders.models,
+      cacheFolder: folders.shards,
+      responseCacheBytes,
+      threads: availableParallelism(),
+      memory: () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() }),
+    },
+    { bus, links, sources, sequences, clock: systemClock, random: systemRandom, logger, metrics },
+    stack,
+  );
+  const news = new News(process.stdout);
+  news.say("node", `${node} at ${started.address}`);
+  const sayBus = () =>
+    news.say("NATS", bus.connected ? "connected" : `waiting for ${settings.natsUrl.map((url) => new URL(url).host).join(", ")}`);
+  bus.onConnection(sayBus);
+  sayBus();
+  await stopped(stop.signal);
+  news.say("agent", "stopping");
+  await started.drain(drainMs).catch((thrown: unknown) => {
+    logger.warn({ err: ServingError.from(thrown) }, "what still runs is ended");
+  });
+  started.retire();
+}
+
+function exposed(host: string): ServingError {
+  return new ServingError(
+    "FAILED_PRECONDITION",
+    `${host} can be reached from other machines, and stages talk in clear: keep them in a network of their own and say --insecure, or listen on 127.0.0.1`,
+    { reason: "exposed" },
+  );
+}

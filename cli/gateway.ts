@@ -1,0 +1,122 @@
+/** `nereid gateway`: a gateway of a cluster that meets over NATS. It is there before NATS and the agents are, and says what it waits for. */
+import { mkdir, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { sleep, systemClock } from "../core/clock.ts";
+import { ServingError } from "../core/errors.ts";
+import { systemRandom } from "../core/random.ts";
+import { ModelSources } from "../core/repository/model-sources.ts";
+import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
+import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
+import { redisPlacementLease, redisWantedModels } from "../core/store/placement/redis.ts";
+import { RedisConnection } from "../core/store/redis-connection.ts";
+import { createLogger, type Logger } from "../core/telemetry/logger.ts";
+import { createMetrics } from "../core/telemetry/metrics.ts";
+import { VERSION } from "../core/version.ts";
+import type { Gateway, GatewayDeps } from "../gateway/run.ts";
+import { cacheFolders } from "./cache.ts";
+import { clusterNetwork } from "./cluster-network.ts";
+import { News } from "./news.ts";
+import { GATEWAY_SETTINGS } from "./settings-tables.ts";
+import { stopped, stopSignal } from "./stop.ts";
+
+type GatewaySettings = SettingsOf<typeof GATEWAY_SETTINGS>;
+
+const MODEL_VERSION = "1";
+
+/** Returns when it was stopped by a signal and what ran has been answered. @throws ServingError that says what to do */
+export async function gateway(source: SettingsSource): Promise<void> {
+  const settings = readSettings(GATEWAY_SETTINGS, source);
+  const folders = cacheFolders(settings, source.environment, homedir());
+  using stop = stopSignal(systemClock, source.environment);
+  const [{ startGateway }, { presetModel }, { forgetPresets }] = await Promise.all([
+    import("../gateway/run.ts"),
+    import("../gateway/placement/preset-model.ts"),
+    import("../gateway/control/forget-presets.ts"),
+  ]);
+  await using stack = new AsyncDisposableStack();
+  const logger = createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" });
+  const metrics = stack.use(createMetrics());
+  const { bus, links } = await clusterNetwork(settings, { name: "nereid gateway", logger });
+  stack.use(bus);
+  const model = settings.model === "none" ? undefined : settings.model;
+  const store = placementStore(settings, logger, stack);
+  const forgetting = forgetPresets(store.wantedModels, { except: model });
+  forgetting.catch((err: unknown) => logger.warn({ err }, "what an earlier start was given is not taken back: the store is away"));
+  await repositoryThere(folders.models, settings);
+  const uploadsFolder = path.join(folders.shards, "uploads");
+  const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
+  const started = stack.use(
+    await startGateway(
+      {
+        ...settings,
+        doors: settings,
+        closeGraceMs: settings.drainMs,
+        telemetry: settings,
+        presets: model === undefined ? [] : [presetModel(model, MODEL_VERSION, languageSettings(settings))],
+        modelControl: settings.modelControlMode,
+        nodesMin: settings.nodes ?? (model === undefined ? 0 : settings.stages),
+        version: VERSION,
+      },
+      {
+        store: await placementStore(settings, logger, stack),
+        bus,
+        links,
+        sources,
+        clock: systemClock,
+        random: systemRandom,
+        logger,
+        metrics,
+      },
+    ),
+  );
+  const news = new News(process.stdout);
+  sayAddresses(news, started);
+  const sayBus = () =>
+    news.say("NATS", bus.connected ? "connected" : `waiting for ${settings.natsUrl.map((url) => new URL(url).host).join(", ")}`);
+  bus.onConnection(sayBus);
+  sayBus();
+  started.onChange(() => sayModels(news, started));
+  started.loaded
+    .then((failures) => {
+      for (const err of failures) logger.error({ err }, "a model of the repository cannot be loaded");
+    })
+    .catch((err: unknown) => {
+      if (!stop.signal.aborted) logger.error({ err }, "the repository cannot be read");
+    });
+  await stopped(stop.signal);
+  started.announceStop();
+  news.say("gateway", "stopping");
+  await sleep(systemClock, settings.stopDelayMs, new AbortController().signal);
+}
+
+function sayAddresses(news: News, { httpAddress, grpcAddress, metricsAddress }: Gateway): void {
+  if (httpAddress !== undefined) news.say("HTTP", httpAddress);
+  if (grpcAddress !== undefined) news.say("gRPC", grpcAddress);
+  if (metricsAddress !== undefined) news.say("metrics", `${metricsAddress}/metrics`);
+}
+
+function sayModels(news: News, { models }: Gateway): void {
+  for (const { name, readiness } of models.list()) {
+    if (readiness.kind === "ready") news.say(`model ${name}`, "ready");
+    else news.say(`model ${name}`, readiness.kind === "failed" ? `failed: ${readiness.reason}` : "loading");
+  }
+}
+
+/** @throws ServingError NOT_FOUND when a folder was named that is not there. */
+async function repositoryThere(folder: string, { models }: GatewaySettings): Promise<void> {
+  if (models === undefined) await mkdir(folder, { recursive: true });
+  else if (!(await stat(folder).catch(() => undefined))?.isDirectory())
+    throw new ServingError("NOT_FOUND", `there is no folder ${folder}: give --models the model repository`);
+}
+
+function languageSettings({ stages, quantization, slots, contextLength = 0, threads = 0, prefixCacheTokens }: GatewaySettings) {
+  return { stages, quantization, slots, contextLength, threads, ...(prefixCacheTokens !== undefined && { prefixCacheTokens }) };
+}
+
+/** Gateways of one Redis agree; without one this gateway is the only one. */
+function placementStore({ redisUrl }: GatewaySettings, logger: Logger, stack: AsyncDisposableStack): GatewayDeps["store"] {
+  if (redisUrl === undefined) return new MemoryPlacementStore({ clock: systemClock, random: systemRandom });
+  const connection = stack.use(new RedisConnection({ url: redisUrl }, { random: systemRandom, logger }));
+  return { wantedModels: redisWantedModels(connection), lease: redisPlacementLease(connection) };
+}

@@ -1,0 +1,63 @@
+/** Composes an agent: runner processes, the partitioner, the wire between its leads and their stages. */
+import { cpus } from "node:os";
+import type { Bus } from "../core/bus/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import type { NodeId } from "../core/ids.ts";
+import type { LinkNetwork } from "../core/link/link.ts";
+import type { Random } from "../core/random.ts";
+import type { ModelSources } from "../core/repository/model-sources.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
+import type { Metrics } from "../core/telemetry/metrics.ts";
+import { socketWire } from "../core/wire/socket.ts";
+import { Agent, type AgentDeps } from "./agent.ts";
+import { partitionerCutter } from "./models/partitioner-cutter.ts";
+import { modelProcesses } from "./runners/model-process.ts";
+import { processRunners } from "./runners/process.ts";
+
+export interface AgentOptions {
+  readonly node: NodeId;
+  /** Where stages and leads listen for those on other hosts, and what these dial; undefined: unix sockets, for this host alone. */
+  readonly stages: { readonly host: string; readonly advertiseHost: string } | undefined;
+  /** Holds one folder per model, as in a Triton model repository. */
+  readonly repositoryFolder: string;
+  /** Where cut shards are kept between starts. */
+  readonly cacheFolder: string;
+  /** Bytes of answers that are kept for models with a response cache; 0: none. */
+  readonly responseCacheBytes: number;
+  /** Of a shard's runner, where placement leaves it to the node. */
+  readonly threads: number;
+  readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
+}
+
+export interface AgentNetwork {
+  readonly bus: Bus;
+  readonly links: LinkNetwork;
+  readonly sources: ModelSources;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly sequences: NonNullable<AgentDeps["sequences"]>;
+}
+
+/** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */
+export async function startAgent(options: AgentOptions, network: AgentNetwork, stack: AsyncDisposableStack): Promise<Agent> {
+  const { node, stages, responseCacheBytes, memory, threads } = options;
+  const logger = network.logger.child({ node });
+  const sockets = stages === undefined ? {} : { listen: `tcp:${stages.host}:0`, advertiseHost: stages.advertiseHost };
+  const wire = stack.use(await socketWire(sockets));
+  const agent = await Agent.start({
+    ...network,
+    logger,
+    node,
+    wire,
+    runners: processRunners({ logger, ...sockets }),
+    cutter: partitionerCutter(options),
+    modelRunners: modelProcesses({ logger }),
+    cacheBytes: responseCacheBytes,
+    cpu: cpus()[0]?.model.trim() ?? process.arch,
+    memory,
+    threads,
+  });
+  return stack.use(agent);
+}

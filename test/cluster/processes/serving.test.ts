@@ -1,0 +1,111 @@
+/** One NATS, one gateway and two agents as processes of their own: what a cluster of machines answers, and what it survives. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { sleep, systemClock } from "../../../core/clock.ts";
+import type { Started } from "../../engine/cli/command.ts";
+import { ended, isReady, ProcessCluster } from "../../support/process-cluster.ts";
+import { type ShardCache, shardCache } from "../../support/replica.ts";
+import { type CompletionFields, complete, streamCompletion, WITHOUT_END } from "../completion-client.ts";
+
+const SOON = { interval: 50, timeout: 60_000 };
+const never = new AbortController().signal;
+
+let cache: ShardCache;
+beforeAll(async () => {
+  cache = await shardCache();
+});
+afterAll(() => cache?.[Symbol.asyncDispose]());
+
+interface GoldenPrompt {
+  readonly name: string;
+  readonly prompt_ids: readonly number[];
+  readonly greedy_text: string;
+}
+
+function goldenPrompts(): readonly GoldenPrompt[] {
+  const file = new URL("../../golden/smollm2-135m-instruct.fp32.json", import.meta.url);
+  const golden: { readonly prompts: readonly GoldenPrompt[] } = JSON.parse(readFileSync(file, "utf8"));
+  return golden.prompts;
+}
+
+test("a model cut over two agents answers with the golden tokens", async () => {
+  await using cluster = await ProcessCluster.start({ cache, quantization: "fp32" });
+  const gateway = cluster.gateway();
+  cluster.agent("node-1");
+  cluster.agent("node-2");
+  const url = await gateway.url;
+  await vi.waitFor(async () => expect(await isReady(url)).toBe(true), SOON);
+  for (const { name, prompt_ids, greedy_text } of goldenPrompts()) {
+    const [untilEnd] = greedy_text.split("<|im_end|>");
+    const { text } = await complete(url, { prompt: prompt_ids, max_tokens: 64, temperature: 0 });
+    expect(text, name).toBe(untilEnd);
+  }
+});
+
+describe("a running cluster", () => {
+  const QUESTION: CompletionFields = { ...WITHOUT_END, prompt: "The capital of France is", max_tokens: 24 };
+  const LONG: CompletionFields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: 450 };
+  let cluster: ProcessCluster;
+  let gateway: Started;
+  let agents: readonly Started[];
+  let url: string;
+  let expected: string;
+
+  beforeAll(async () => {
+    cluster = await ProcessCluster.start({ cache });
+    const started = cluster.gateway("--stop-delay-ms", "0");
+    gateway = started.process;
+    agents = ["node-1", "node-2"].map((node) => cluster.agent(node));
+    url = await started.url;
+    await vi.waitFor(async () => expect(await isReady(url)).toBe(true), SOON);
+    ({ text: expected } = await complete(url, QUESTION));
+  });
+  afterAll(() => cluster?.[Symbol.asyncDispose]());
+
+  test("NATS that is killed for 10 s is not noticed by a stream, and new requests are answered", async () => {
+    let pieces = 0;
+    const stream = streamCompletion(url, LONG, {
+      onPiece: (count) => {
+        pieces = count;
+      },
+    });
+    await vi.waitFor(() => expect(pieces).toBeGreaterThan(3), SOON);
+    await cluster.nats.kill();
+    const backMs = systemClock.now() + 10_000;
+    let answered = 0;
+    while (systemClock.now() < backMs) {
+      expect((await complete(url, QUESTION)).text).toBe(expected);
+      expect(await isReady(url)).toBe(true);
+      answered += 1;
+      await sleep(systemClock, 100, never);
+    }
+    expect(answered).toBeGreaterThan(3);
+    await cluster.nats.start();
+    expect((await complete(url, QUESTION)).text).toBe(expected);
+    const { text, done, error } = await stream;
+    expect({ done, error }).toEqual({ done: true, error: undefined });
+    expect(text).toBe((await complete(url, LONG)).text);
+  });
+
+  test("a gateway that is told to stop answers what runs, and ends with 0", async () => {
+    let pieces = 0;
+    const stream = streamCompletion(
+      url,
+      { ...LONG, max_tokens: 100 },
+      {
+        onPiece: (count) => {
+          pieces = count;
+        },
+      },
+    );
+    await vi.waitFor(() => expect(pieces).toBeGreaterThan(3), SOON);
+    const over = ended(gateway, "SIGTERM");
+    expect(await stream).toMatchObject({ done: true, error: undefined, finishReason: "length" });
+    expect((await over).code).toBe(0);
+    await expect(fetch(`${url}/v2/health/live`)).rejects.toThrow();
+  });
+
+  test("agents that are told to stop end with 0, and leave nothing behind", async () => {
+    for (const { code, stderr } of await Promise.all(agents.map((agent) => ended(agent, "SIGTERM")))) expect(code, stderr).toBe(0);
+  });
+});

@@ -1,0 +1,74 @@
+/** A cluster as people run one: NATS, gateways and agents in processes of their own, with the real model, on free ports. */
+import path from "node:path";
+import { type Ended, MAIN, type Started, start } from "../engine/cli/command.ts";
+import { realModelFolder } from "./real-model.ts";
+import { type RealServer, startNats } from "./real-servers.ts";
+import type { ShardCache } from "./replica.ts";
+
+export const MODEL = path.basename(realModelFolder());
+
+export interface ProcessClusterOptions {
+  readonly cache: ShardCache;
+  /** A stage on each node. */
+  readonly stages?: number;
+  readonly quantization?: string;
+  /** Of gateways. */
+  readonly flags?: readonly string[];
+}
+
+export interface GatewayProcess {
+  /** `http://HOST:PORT`; once it listens. */
+  readonly url: Promise<string>;
+  readonly process: Started;
+}
+
+/** Nothing is started until it is asked for, in any order; NATS has its port from the beginning. Disposing kills what still runs. */
+export class ProcessCluster implements AsyncDisposable {
+  readonly nats: RealServer;
+  readonly #options: ProcessClusterOptions;
+  readonly #started: Started[] = [];
+
+  /** @param options NATS runs when it resolves */
+  static async start(options: ProcessClusterOptions): Promise<ProcessCluster> {
+    return new ProcessCluster(options, await startNats());
+  }
+
+  private constructor(options: ProcessClusterOptions, nats: RealServer) {
+    this.#options = options;
+    this.nats = nats;
+  }
+
+  gateway(...flags: readonly string[]): GatewayProcess {
+    const { stages = 2, quantization = "auto" } = this.#options;
+    const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
+    const model = ["--model", MODEL, "--stages", String(stages), "--quantization", quantization, "--threads", "1"];
+    const process = this.#start(["gateway", ...ports, ...model, ...flags]);
+    const url = process.printed("metrics: ").then((said) => /HTTP: (\S+)/.exec(said)?.[1] ?? "");
+    url.catch(() => {}); // told to who asks for it
+    return { url, process };
+  }
+
+  agent(node: string, ...flags: readonly string[]): Started {
+    return this.#start(["agent", "--node", node, ...flags]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#started.map((process) => process[Symbol.asyncDispose]()));
+    await this.nats[Symbol.asyncDispose]();
+  }
+
+  #start([command = "", ...flags]: readonly string[]): Started {
+    const folders = ["--models", path.dirname(realModelFolder()), "--cache", this.#options.cache.folder];
+    const process = start([MAIN, command, "--nats-url", this.nats.url, ...folders, "--log-level", "warn", ...flags]);
+    this.#started.push(process);
+    return process;
+  }
+}
+
+/** Sends the signal, and resolves when the process has ended. */
+export function ended({ child, ended: over }: Started, signal: "SIGTERM" | "SIGKILL" | "SIGINT"): Promise<Ended> {
+  child.kill(signal);
+  return over;
+}
+
+export const isReady = async (url: string): Promise<boolean> => (await fetch(`${url}/v2/health/ready`)).status === 200;

@@ -60,6 +60,11 @@ const responseCacheBytes = setting({
   fallback: 0,
   help: "answers that each node keeps for models with a response cache; 0 keeps none",
 });
+const migrationLimit = setting({
+  kind: wholeNumber(0, 1_000),
+  fallback: 3,
+  help: "how often in a row, without a token in between, a generation that has lost its node goes on elsewhere; 0: never",
+});
 const logLevel = setting<LogLevel>({ kind: oneOf(LOG_LEVELS), fallback: "warn", help: "how much of the log goes to standard error" });
 const doorPorts = {
   port: setting({ kind: port, fallback: 8000, help: "port of the HTTP protocols; 0 takes a free one" }),
@@ -102,6 +107,7 @@ export const UP_SETTINGS = {
     fallbackText: "none, a restart forgets as Triton's does",
     help: "where the models that clients have loaded are remembered for the next start",
   }),
+  migrationLimit,
   responseCacheBytes,
   cache,
   logLevel,
@@ -156,6 +162,7 @@ export const GATEWAY_SETTINGS = {
     fallbackText: "all of a node",
     help: "threads of each stage's runner",
   }),
+  migrationLimit,
   host,
   ...doorPorts,
   ...DOOR_SETTINGS,

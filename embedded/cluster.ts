@@ -63,6 +63,8 @@ export interface ClusterOptions {
   readonly wantedFile?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
+  /** How often in a row a generation that has lost its lead is placed again; 0: never. */
+  readonly migrationLimit: number;
 }
 
 export interface ClusterHooks {
@@ -111,6 +113,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
     agents.push(await startAgent({ ...node, threads }, { ...shared, bus, links, sources, sequences }, stack));
   }
   stack.defer(() => {
+    gateway.retire();
     for (const agent of agents) agent.retire();
   });
   const model = await untilLoaded(gateway, options, hooks);

@@ -5,7 +5,7 @@
 import { systemClock } from "../core/clock.ts";
 import { assert, ServingError } from "../core/errors.ts";
 import { generationId, modelName, replicaId } from "../core/ids.ts";
-import type { ChoiceToken, FinishReason, GenerationSubmit } from "../core/messages/generation.ts";
+import { type ChoiceToken, type FinishReason, type GenerationSubmit, openChoices } from "../core/messages/generation.ts";
 import { GREEDY, type SamplingParameters } from "../core/model/sampling-parameters.ts";
 import type { ShardDescription } from "../core/model/shard-description.ts";
 import { systemRandom } from "../core/random.ts";
@@ -123,7 +123,7 @@ function generate(
   };
   return new Promise((resolve, reject) => {
     const tokens: ChoiceToken[] = [];
-    let left = choices - request.begun.filter(({ over }) => over).length;
+    let left = openChoices(request).length;
     const sink: GenerationSink = {
       tokens(more) {
         tokens.push(...more);

@@ -33,6 +33,8 @@ export interface GatewayOptions extends DoorAddresses {
   readonly nodesMin: number;
   /** What is measured and told; the defaults unless said. */
   readonly telemetry?: Partial<TelemetryOptions>;
+  /** See TextServingDeps. */
+  readonly migrationLimit?: number;
   /** Nereid's own version, for metadata. */
   readonly version: string;
 }
@@ -58,6 +60,8 @@ export interface Gateway extends AsyncDisposable, OpenDoors {
   announceStop(): void;
   /** Called when the fleet changes. @returns what stops the calls. */
   onChange(listener: () => void): () => void;
+  /** The cluster is about to stop: what its agents give up ends. */
+  retire(): void;
 }
 
 /** Listens at once; models become ready as agents report them. @throws ServingError when a door cannot be opened. */
@@ -94,6 +98,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
     },
     announceStop: () => stopping.abort(),
     onChange: (listener) => watch.onChange(listener),
+    retire: () => text.retire(),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
@@ -161,7 +166,7 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSi
     ),
   );
   const { control } = plane;
-  const text = stack.use(createTextServing({ ...deps, fleet, desired: () => control.desired().replicas }));
+  const text = stack.use(createTextServing({ ...deps, ...options, fleet, desired: () => control.desired().replicas }));
   const { models: directory, submitter, inFlight } = text;
   const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
   let hasLoaded = false;

@@ -5,13 +5,15 @@
 import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../core/link/link.ts";
-import type { AnswerFrame, CancelChoice, ChoiceToken, FinishReason } from "../core/messages/generation.ts";
+import { type AnswerFrame, type CancelChoice, type ChoiceToken, type FinishReason, UNREAD } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import { decodeCancelChoice } from "../core/messages/submit-codec.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
 
 /** A reader that has not read for this long is cut off. */
 const UNREAD_MS_MAX = 30_000;
+/** Before that, what it holds goes to others after this. */
+const IDLE_MS_MAX = 2_000;
 /** Credit at which the generation is paused: tokens under way still need room. */
 const CREDIT_LOW = 8;
 /** A frame of tokens that gathered stays far below the link's limit. */
@@ -29,10 +31,11 @@ export class AnswerWriter implements GenerationSink {
   #ended = false;
   #takeBackCut: () => void = () => {};
 
-  constructor(stream: LinkStream, options: { readonly clock: Clock; readonly choices: number }) {
+  /** @param options.choices those of which something comes */
+  constructor(stream: LinkStream, options: { readonly clock: Clock; readonly choices: Iterable<number> }) {
     this.#stream = stream;
     this.#clock = options.clock;
-    this.#choicesLeft = new Set(Array.from({ length: options.choices }, (_, choice) => choice));
+    this.#choicesLeft = new Set(options.choices);
     stream.listen({
       frame: (payload) => {
         stream.consumed(1);
@@ -91,7 +94,10 @@ export class AnswerWriter implements GenerationSink {
     this.#paused = paused;
     if (paused) {
       this.#handle?.pause();
-      this.#takeBackCut = this.#clock.after(UNREAD_MS_MAX, () => this.#giveUp("the reader did not read for 30 s"));
+      this.#takeBackCut = this.#clock.after(IDLE_MS_MAX, () => {
+        this.#takeBackCut = this.#clock.after(UNREAD_MS_MAX - IDLE_MS_MAX, () => this.#giveUp(UNREAD));
+        this.#handle?.park();
+      });
     } else {
       this.#takeBackCut();
       this.#handle?.resume();

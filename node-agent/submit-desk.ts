@@ -4,7 +4,13 @@ import { ServingError } from "../core/errors.ts";
 import type { Link, LinkStream } from "../core/link/link.ts";
 import { sendWhole } from "../core/link/send-whole.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
-import type { GenerationSubmit, RefusalReason, Submit, TextBundleRequest } from "../core/messages/generation.ts";
+import {
+  type GenerationSubmit,
+  openChoices,
+  type RefusalReason,
+  type Submit,
+  type TextBundleRequest,
+} from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeJson } from "../core/messages/json-message.ts";
@@ -148,7 +154,7 @@ export class SubmitDesk {
       this.#refuse(stream, lead === undefined ? "not-here" : "not-ready", `replica ${request.replica} is not led here, or not ready`);
       return;
     }
-    const writer = new AnswerWriter(stream, { clock: this.#clock, choices: request.choices });
+    const writer = new AnswerWriter(stream, { clock: this.#clock, choices: openChoices(request) });
     try {
       const handle = lead.engine.submit(request, writer);
       writer.started(handle, lead.engine.load().queued);

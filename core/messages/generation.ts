@@ -36,6 +36,11 @@ export interface BegunChoice {
   readonly over: boolean;
 }
 
+/** Numbers of the choices that are not over. */
+export function openChoices({ choices, begun }: GenerationSubmit): readonly number[] {
+  return Array.from({ length: choices }, (_, choice) => choice).filter((choice) => begun[choice]?.over !== true);
+}
+
 /** Asks the agent for a model's text bundle; answered by `part` frames and the stream's end. */
 export interface TextBundleRequest {
   readonly kind: "text-bundle";
@@ -77,6 +82,9 @@ export type AnswerFrame =
   | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
   /** The next bytes of an answer that is one whole: a text bundle, an inference's result, statistics. The stream's end ends it. */
   | { readonly kind: "part"; readonly bytes: Uint8Array };
+
+/** Why an agent resets the stream of a reader that is too slow. */
+export const UNREAD = "the reader did not read for 30 s";
 
 /** Gateway → agent, on a running stream. */
 export interface CancelChoice {

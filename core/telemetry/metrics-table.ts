@@ -45,6 +45,12 @@ export const METRICS = {
     labels: ["model"],
     help: "Generations that a replica refused or lost before their start, and that were tried elsewhere.",
   },
+  generationsMoved: {
+    name: "nereid_generations_moved_total",
+    type: "counter",
+    labels: ["model"],
+    help: "Generations that lost their lead while they ran and went on at the same token, there or elsewhere.",
+  },
   submitsResent: {
     name: "nereid_submits_resent_total",
     type: "counter",

@@ -62,6 +62,7 @@ export function createMetrics(): Metrics {
     completionTokens: counter("completionTokens"),
     generationsCanceled: counter("generationsCanceled"),
     generationsRerouted: counter("generationsRerouted"),
+    generationsMoved: counter("generationsMoved"),
     submitsResent: counter("submitsResent"),
     generationsInFlight: gauge("generationsInFlight"),
     generationsQueued: gauge("generationsQueued"),

@@ -21,6 +21,8 @@ export interface ReplicaView extends ReplicaReport {
   readonly node: NodeId;
   /** The lead's link address. */
   readonly link: string;
+  /** What the lead's CPU is. */
+  readonly cpu: string;
 }
 
 /** A version of a whole model, and where to send its requests. */
@@ -91,6 +93,8 @@ export class Fleet {
   }
 
   replicas(): readonly ReplicaView[] {
-    return this.nodes().flatMap(({ node, heartbeat }) => heartbeat.replicas.map((replica) => ({ ...replica, node, link: heartbeat.link })));
+    return this.nodes().flatMap(({ node, heartbeat }) =>
+      heartbeat.replicas.map((replica) => ({ ...replica, node, link: heartbeat.link, cpu: heartbeat.cpu })),
+    );
   }
 }

@@ -11,6 +11,8 @@ export interface RouteQuestion {
   readonly inFlight: (replica: string) => number;
   /** Replicas that have refused this request, or could not be reached. */
   readonly refused: ReadonlyMap<string, RefusalReason>;
+  /** Other CPUs may compute other bits; undefined: no matter. */
+  readonly preferredCpu: string | undefined;
   /** In [0, 1): breaks ties, so that gateways do not all choose alike. */
   readonly chance: number;
 }
@@ -30,6 +32,12 @@ function newest(replicas: readonly ReplicaView[]): string | undefined {
   return replicas.map(({ version }) => version).toSorted((a, b) => Number(b) - Number(a) || (a < b ? 1 : -1))[0];
 }
 
+/** Those with this CPU, if there is one. */
+function sameCpu(replicas: readonly ReplicaView[], preferred: string | undefined): readonly ReplicaView[] {
+  const same = replicas.filter(({ cpu }) => cpu === preferred);
+  return same.length > 0 ? same : replicas;
+}
+
 function whyNone(question: RouteQuestion, hosted: readonly ReplicaView[]): NoRouteReason {
   if (hosted.length === 0) return "no-replica";
   return hosted.some(({ replica }) => question.refused.get(replica) === "full") ? "full" : "not-ready";
@@ -38,7 +46,10 @@ function whyNone(question: RouteQuestion, hosted: readonly ReplicaView[]): NoRou
 export function chooseReplica(question: RouteQuestion): Route {
   const { model, version, refused, inFlight } = question;
   const hosted = question.replicas.filter((view) => view.model === model && (version === undefined || view.version === version));
-  const ready = hosted.filter((view) => view.ready && !refused.has(view.replica));
+  const ready = sameCpu(
+    hosted.filter((view) => view.ready && !refused.has(view.replica)),
+    question.preferredCpu,
+  );
   const chosenVersion = version ?? newest(ready);
   const scored = ready
     .filter((view) => view.version === chosenVersion)

@@ -1,7 +1,7 @@
 /** The gateway's end of a request's link stream: answer frames, pulled. What is not pulled gives no credit back, so the agent waits. */
 import { ServingError } from "../../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../../core/link/link.ts";
-import type { AnswerFrame } from "../../core/messages/generation.ts";
+import { type AnswerFrame, UNREAD } from "../../core/messages/generation.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import { encodeCancelChoice } from "../../core/messages/submit-codec.ts";
 
@@ -84,6 +84,7 @@ export class AnswerStream implements Disposable {
   }
 
   cancelChoice(choice: number): void {
+    if (this.#over || this.#ended) return;
     this.#stream.write(encodeCancelChoice({ kind: "cancel-choice", choice }));
   }
 
@@ -162,6 +163,8 @@ function failureOf(end: StreamEnd, node: string): ServingError | undefined {
     case "lost":
       return new ServingError("UNAVAILABLE", `the connection to node ${node} was lost: send the request again`, { reason: "link_lost" });
     case "reset":
+      if (end.reason === UNREAD)
+        return new ServingError("UNAVAILABLE", `node ${node} gave the request up: ${UNREAD}`, { reason: "unread" });
       return new ServingError("UNAVAILABLE", `node ${node} gave the request up: ${end.reason}`, { reason: "reset_by_node" });
   }
 }

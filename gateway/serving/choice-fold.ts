@@ -1,6 +1,6 @@
 /** Folds a generation's answer frames into text events: one delta per choice for all frames that came together. Pure. */
 import { ServingError } from "../../core/errors.ts";
-import type { AnswerFrame, ChoiceToken, FinishReason } from "../../core/messages/generation.ts";
+import type { AnswerFrame, BegunChoice, ChoiceToken, FinishReason } from "../../core/messages/generation.ts";
 import { finishText, pushToken, type TextFold, type TextFoldState } from "../text/text-fold.ts";
 import { spelledBytes, tokenBytes } from "../text/token-table.ts";
 import type { TextEvent, TextToken } from "./text-generation.ts";
@@ -11,9 +11,8 @@ interface Choice {
   /** Text and tokens of the delta to come; tokens wait here while they have released no text. */
   text: string;
   tokens: TextToken[];
-  /** Of the last token. */
-  position: number;
-  completionTokens: number;
+  /** All there are, position 0 first: with the prompt, all that it takes to go on elsewhere. */
+  readonly ids: number[];
   finished: FinishReason | undefined;
   /** The agent has been told, or has told, that it is over. */
   agentDone: boolean;
@@ -39,8 +38,7 @@ export class ChoiceFold {
       state: fold.start,
       text: "",
       tokens: [],
-      position: -1,
-      completionTokens: 0,
+      ids: [],
       finished: undefined,
       agentDone: false,
       told: false,
@@ -74,6 +72,11 @@ export class ChoiceFold {
     return { events, tokens, ...this.#rest() };
   }
 
+  /** What there is of each choice. */
+  begun(): readonly BegunChoice[] {
+    return this.#choices.map(({ ids, finished }) => ({ outputIds: Int32Array.from(ids), over: finished !== undefined }));
+  }
+
   #rest(): Pick<FoldedFrames, "cancel" | "state"> {
     if (this.#choices.every(({ finished }) => finished !== undefined)) {
       return { cancel: [], state: this.#choices.every(({ agentDone }) => agentDone) ? "finished" : "stopped-here" };
@@ -93,14 +96,12 @@ export class ChoiceFold {
   #token(token: ChoiceToken): void {
     const choice = this.#choice(token.choice);
     if (choice.finished !== undefined) return;
-    if (token.position !== choice.position + 1 && choice.position >= 0) {
-      throw new ServingError("INTERNAL", `choice ${token.choice} went from position ${choice.position} to ${token.position}`);
-    }
+    if (token.position !== choice.ids.length)
+      throw new ServingError("INTERNAL", `choice ${token.choice} went on at position ${token.position}, not at ${choice.ids.length}`);
     const { state, text, stopped } = pushToken(this.#fold, choice.state, token.id);
     choice.state = state;
     choice.text += text;
-    choice.position = token.position;
-    choice.completionTokens++;
+    choice.ids.push(token.id);
     choice.tokens.push(this.#textToken(token));
     if (stopped) choice.finished = "stop";
   }
@@ -127,15 +128,15 @@ export class ChoiceFold {
     const events: TextEvent[] = [];
     const over = choice.finished !== undefined && !choice.told;
     if (choice.text !== "" || (over && choice.tokens.length > 0)) {
-      const { number, text, tokens, position } = choice;
-      events.push({ kind: "delta", choice: number, text, tokens, position });
+      const { number, text, tokens, ids } = choice;
+      events.push({ kind: "delta", choice: number, text, tokens, position: ids.length - 1 });
       choice.text = "";
       choice.tokens = [];
     }
     if (over && choice.finished !== undefined) {
       choice.told = true;
-      const { number, finished, completionTokens } = choice;
-      events.push({ kind: "finished", choice: number, reason: finished, completionTokens });
+      const { number, finished, ids } = choice;
+      events.push({ kind: "finished", choice: number, reason: finished, completionTokens: ids.length });
     }
     return events;
   }

@@ -2,18 +2,19 @@
 import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { AnswerFrame } from "../../core/messages/generation.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import { textFold } from "../text/text-fold.ts";
 import type { AnswerStream } from "./answer-stream.ts";
 import { ChoiceFold, type FoldedFrames } from "./choice-fold.ts";
-import { type PlacedGeneration, type PlacementDeps, placeGeneration } from "./placed-generation.ts";
+import { type MovingDeps, MovingGeneration } from "./moving-generation.ts";
+import { type PlacedGeneration, placeGeneration } from "./placed-generation.ts";
 import type { TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
 
-export interface GenerationDeps extends PlacementDeps {
+export interface GenerationDeps extends MovingDeps {
   readonly metrics: Pick<
     Metrics,
     | "generationsRerouted"
+    | "generationsMoved"
     | "timeToFirstToken"
     | "interToken"
     | "promptTokens"
@@ -31,7 +32,9 @@ async function* generate(request: TextRequest, deps: GenerationDeps, signal: Abo
   const arrivedMs = deps.clock.now();
   using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
   try {
-    using placed = await placeGeneration(request, arrivedMs, deps, scope.signal);
+    const placed = await placeGeneration(request, arrivedMs, deps, scope.signal);
+    const fold = foldOf(request, placed);
+    using moving = new MovingGeneration({ request, arrivedMs, placed, begun: () => fold.begun(), signal: scope.signal }, deps);
     using count = new GenerationCount(deps, { model: request.model, arrivedMs, choices: request.choices });
     yield {
       kind: "started",
@@ -42,7 +45,7 @@ async function* generate(request: TextRequest, deps: GenerationDeps, signal: Abo
     };
     count.started(placed.submit.promptIds.length);
     try {
-      yield* events(request, placed, count);
+      yield* events(moving, fold, count);
       count.settled();
     } catch (thrown) {
       if (!scope.signal.aborted) count.settled();
@@ -53,15 +56,16 @@ async function* generate(request: TextRequest, deps: GenerationDeps, signal: Abo
   }
 }
 
-async function* events(request: TextRequest, placed: PlacedGeneration, count: GenerationCount): AsyncGenerator<TextEvent, void, undefined> {
-  const { answers, model } = placed;
-  const text = textFold(model.tokenizer.table, request.stop, { textStart: request.prompt.kind === "chat" });
-  const fold = new ChoiceFold(text, request.choices);
+function foldOf(request: TextRequest, { model }: PlacedGeneration): ChoiceFold {
+  return new ChoiceFold(textFold(model.tokenizer.table, request.stop, { textStart: request.prompt.kind === "chat" }), request.choices);
+}
+
+async function* events(moving: MovingGeneration, fold: ChoiceFold, count: GenerationCount): AsyncGenerator<TextEvent, void, undefined> {
   for (;;) {
-    const frames = await answers.pull();
-    const folded = fold.push(checked(frames, placed));
+    const frames = await moving.pull();
+    const folded = fold.push(frames);
     count.tokens(folded.tokens);
-    settle(answers, folded);
+    settle(moving.answers, folded);
     yield* folded.events;
     if (folded.state !== "running") return;
   }
@@ -72,11 +76,6 @@ function settle(answers: AnswerStream, { cancel, state }: FoldedFrames): void {
   for (const choice of cancel) answers.cancelChoice(choice);
   if (state === "finished") answers.end();
   if (state === "stopped-here") answers.reset("a stop string is complete");
-}
-
-function checked(frames: readonly AnswerFrame[], { replica }: PlacedGeneration): readonly AnswerFrame[] {
-  if (frames.length > 0) return frames;
-  throw new ServingError("INTERNAL", `node ${replica.node} ended the stream before the generation was over`);
 }
 
 /** A generation's metrics, from its acceptance to its disposal. */

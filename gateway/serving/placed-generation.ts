@@ -2,7 +2,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { generationId } from "../../core/ids.ts";
-import type { GenerationSubmit, RefusalReason } from "../../core/messages/generation.ts";
+import type { BegunChoice, GenerationSubmit, RefusalReason } from "../../core/messages/generation.ts";
 import type { Random } from "../../core/random.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import type { Fleet, ReplicaView } from "../control/fleet.ts";
@@ -39,24 +39,36 @@ export interface PlacedGeneration extends Disposable {
   readonly answers: AnswerStream;
 }
 
+/** Where a generation comes from that has lost its lead, and how far it was. */
+export interface Departure {
+  readonly from: PlacedGeneration;
+  readonly begun: readonly BegunChoice[];
+}
+
 /** @throws ServingError as `TextGeneration.generate` does before `started`; the signal's reason. */
 export async function placeGeneration(
   request: TextRequest,
   arrivedMs: number,
   deps: PlacementDeps,
   signal: AbortSignal,
+  departure?: Departure,
 ): Promise<PlacedGeneration> {
   const refused = new Map<string, RefusalReason>();
   let lastError: ServingError | undefined;
-  let prepared: Prepared | undefined;
+  let prepared: Prepared | undefined = departure?.from;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const replica = routed(request, refused, prepared?.replica.version, lastError, deps);
+    const replica = routed(request, { refused, version: prepared?.replica.version, lastError, from: departure?.from }, deps);
     using undo = new DisposableStack();
     undo.use(deps.inFlight.begin(replica.replica));
     let outcome: Submission;
     try {
       if (prepared?.replica.textDigest !== replica.textDigest) prepared = await prepare(request, replica, deps, signal);
-      const submit = { ...prepared.submit, replica: replica.replica, remainingMs: remainingMs(request, arrivedMs, deps.clock) };
+      const submit = {
+        ...prepared.submit,
+        replica: replica.replica,
+        remainingMs: remainingMs(request, arrivedMs, deps.clock),
+        begun: departure?.begun ?? [],
+      };
       outcome = await deps.submitter.submit(submit, replica, signal);
       if (outcome.kind === "accepted") {
         const { answers } = outcome;
@@ -108,24 +120,33 @@ function remainingMs(request: TextRequest, arrivedMs: number, clock: Clock): num
   return request.deadlineMs === undefined ? undefined : Math.max(0, request.deadlineMs - (clock.now() - arrivedMs));
 }
 
+interface Tried {
+  readonly refused: ReadonlyMap<string, RefusalReason>;
+  readonly lastError: ServingError | undefined;
+  /** undefined: any. */
+  readonly version: string | undefined;
+  /** Its ids are to go on: they must mean the same there, and have room. */
+  readonly from: PlacedGeneration | undefined;
+}
+
 /** @throws ServingError when no replica is left to try: the last one's reason where there was one. */
-function routed(
-  { model }: TextRequest,
-  refused: ReadonlyMap<string, RefusalReason>,
-  version: string | undefined,
-  lastError: ServingError | undefined,
-  deps: PlacementDeps,
-): ReplicaView {
+function routed({ model }: TextRequest, { refused, version, lastError, from }: Tried, deps: PlacementDeps): ReplicaView {
+  const replicas = deps.fleet.replicas();
   const route = chooseReplica({
     model,
     version,
-    replicas: deps.fleet.replicas(),
+    replicas: from === undefined ? replicas : replicas.filter((replica) => goesOn(from, replica)),
+    preferredCpu: from?.replica.cpu,
     inFlight: (replica) => deps.inFlight.count(replica),
     refused,
     chance: deps.random.next(),
   });
   if (route.kind === "route") return route.replica;
   throw lastError ?? noRoute(model, route.reason, deps);
+}
+
+function goesOn({ submit, replica }: PlacedGeneration, { textDigest, contextLength }: ReplicaView): boolean {
+  return textDigest === replica.textDigest && contextLength >= submit.promptIds.length + submit.tokensMax;
 }
 
 function refusal(model: string, reason: RefusalReason, message: string): ServingError {

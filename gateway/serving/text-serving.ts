@@ -18,6 +18,7 @@ import { Submitter } from "./submit.ts";
 import { TextBundles } from "./text-bundles.ts";
 import type { ModelDirectory, TextGeneration } from "./text-generation.ts";
 
+const MIGRATION_LIMIT = 3;
 const BUNDLE_CACHE_BYTES = 256 * 1024 * 1024;
 
 export interface TextServingDeps {
@@ -25,6 +26,8 @@ export interface TextServingDeps {
   readonly links: LinkNetwork;
   readonly fleet: Fleet;
   readonly desired: () => readonly DesiredReplica[];
+  /** How often in a row, without a token in between, a generation that has lost its lead is placed again; 0: never; 3 unless said. */
+  readonly migrationLimit?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
@@ -43,6 +46,8 @@ export interface TextServing extends AsyncDisposable {
    * when the fleet changes; costs nothing where all is there.
    */
   warm(): void;
+  /** The agents are about to stop: generations that lose their lead are not placed again. */
+  retire(): void;
 }
 
 export function createTextServing(deps: TextServingDeps): TextServing {
@@ -53,6 +58,7 @@ export function createTextServing(deps: TextServingDeps): TextServing {
   const bundles = new TextBundles<TextModel>({ submitter, clock, bytesMax: BUNDLE_CACHE_BYTES, open: openTextModel });
   const models = new FleetModelDirectory({ fleet, desired, wallClockMs: () => clock.wallClockMs() });
   const inFlight = new InFlight();
+  let migrationLimit = deps.migrationLimit ?? MIGRATION_LIMIT;
   const closing = new AbortController();
   const warmed = new Set<string>();
 
@@ -68,7 +74,18 @@ export function createTextServing(deps: TextServingDeps): TextServing {
   };
 
   return {
-    generation: createTextGeneration({ fleet, directory: models, submitter, bundles, encodePool, inFlight, clock, random, metrics }),
+    generation: createTextGeneration({
+      fleet,
+      directory: models,
+      submitter,
+      bundles,
+      encodePool,
+      inFlight,
+      clock,
+      random,
+      metrics,
+      migrationLimit: () => migrationLimit,
+    }),
     models,
     submitter,
     inFlight,
@@ -79,7 +96,11 @@ export function createTextServing(deps: TextServingDeps): TextServing {
         warmOne(replica.textDigest, replica).catch(() => {}); // logged there
       }
     },
+    retire() {
+      migrationLimit = 0;
+    },
     async [Symbol.asyncDispose]() {
+      migrationLimit = 0;
       closing.abort(new ServingError("UNAVAILABLE", "the gateway is shutting down: try another"));
       submitter[Symbol.dispose]();
       pool[Symbol.dispose]();

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { GenerationSubmit } from "../../core/messages/generation.ts";
+import { type GenerationSubmit, openChoices } from "../../core/messages/generation.ts";
 import type { StepResult } from "../../core/wire/step.ts";
 import type { Pipeline } from "../../core/wire/wire.ts";
 import { createCounters, type GenerationCounters } from "../generation/generation-counters.ts";
@@ -173,9 +173,9 @@ export class GenerationEngine {
   #start(submit: GenerationSubmit, sink: GenerationSink, { survives }: Pick<Entry, "survives">): GenerationHandle {
     const key = ++this.#lastKey;
     const nowMs = this.#clock.now();
-    const { choices, begun, remainingMs } = submit;
+    const { remainingMs } = submit;
     const deadlineMs = remainingMs === undefined ? undefined : nowMs + remainingMs;
-    this.#entries.set(key, { sink, survives, choicesLeft: choices - begun.filter(({ over }) => over).length });
+    this.#entries.set(key, { sink, survives, choicesLeft: openChoices(submit).length });
     this.#scheduler.offer({ ...submit, key, deadlineMs }, nowMs);
     this.#submitSteps();
     this.#deadlines.await(deadlineMs);

@@ -213,8 +213,8 @@ class Simulation {
   }
 
   /** Who may fail depends on what fails. */
-  #judge({ name, error, accepted, manner }: SimulatedClient): void {
-    if (error?.code !== "UNAVAILABLE" || this.#weather === "storm" || (this.#weather === "lame" && accepted)) return;
+  #judge({ name, error, manner }: SimulatedClient): void {
+    if (error?.code !== "UNAVAILABLE" || this.#weather === "storm") return;
     const cutOff = manner.rest !== undefined && manner.rest.forMs === undefined;
     if (!cutOff) this.#fail(`${name} failed, and nothing did that it should notice: ${error.message}`);
   }

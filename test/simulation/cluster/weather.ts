@@ -4,7 +4,7 @@ import type { Dice } from "./dice.ts";
 /**
  * - `calm`: nothing fails, and no request may.
  * - `lossy`: the bus loses and delays submits and goes away for moments; no request may fail, only take longer.
- * - `lame`: as `lossy`, and runners of one replica of two fail; only requests that have started there may.
+ * - `lame`: as `lossy`, and runners of one replica of two fail; no request may.
  * - `storm`: everything fails; each request ends all the same, and all heals.
  */
 export type Weather = "calm" | "lossy" | "lame" | "storm";

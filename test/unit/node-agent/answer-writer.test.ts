@@ -23,7 +23,7 @@ async function open(choices = 1) {
   const { links, gateway, agent } = await linkPair(clock);
   const end = new GatewayEnd(gateway.open(1, "tokens"));
   const stream = agent.open(1, "tokens");
-  const writer = new AnswerWriter(stream, { clock, choices });
+  const writer = new AnswerWriter(stream, { clock, choices: Array(choices).keys() });
   const handle = new ToldHandle();
   return { clock, links, end, stream, writer, handle };
 }
@@ -124,10 +124,12 @@ describe("a reader that is slower than the stages", () => {
     end.reads = false;
     writer.started(handle, 0);
     tokensUntilPaused(writer, handle);
-    await clock.pass(29_999);
+    await clock.pass(1_999);
     expect(handle.told).toEqual(["pause"]);
+    await clock.pass(28_000);
+    expect(handle.told).toEqual(["pause", "park"]); // after 2 s its slot is given to others
     await clock.pass(1);
-    expect(handle.told).toEqual(["pause", "cancel"]);
+    expect(handle.told).toEqual(["pause", "park", "cancel"]);
     expect(end.end).toMatchObject({ kind: "reset", reason: expect.stringContaining("30 s") });
     expect(clock.pending).toBe(0);
   });
@@ -143,7 +145,7 @@ describe("a reader that is slower than the stages", () => {
       end.read();
       await turns(60);
     }
-    expect(handle.told).toEqual(["pause", "resume", "pause", "resume", "pause", "resume"]);
+    expect(handle.told).toEqual(Array(3).fill(["pause", "park", "resume"]).flat());
     expect(end.end).toBeUndefined();
     expect(clock.pending).toBe(0);
   });
@@ -207,7 +209,7 @@ describe("a gateway that wants less", () => {
     const streams: LinkStream[] = [1, 2].map((number) => agent.open(number, "tokens"));
     const handles = streams.map((stream) => {
       const handle = new ToldHandle();
-      new AnswerWriter(stream, { clock, choices: 1 }).started(handle, 0);
+      new AnswerWriter(stream, { clock, choices: [0] }).started(handle, 0);
       return handle;
     });
     ends[0]?.stream.write(Uint8Array.of(99, 1, 2));

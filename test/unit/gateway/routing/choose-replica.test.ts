@@ -18,10 +18,19 @@ const replica = (number: number, changes: Partial<ReplicaView> = {}): ReplicaVie
   textDigest: "d",
   node: nodeId(`n${number}`),
   link: "memory:1",
+  cpu: "c",
   ...changes,
 });
 const route = (replicas: readonly ReplicaView[], changes: Partial<RouteQuestion> = {}) => {
-  const question = { model: "m", version: undefined, replicas, inFlight: () => 0, refused: new Map<string, RefusalReason>(), chance: 0 };
+  const question = {
+    model: "m",
+    version: undefined,
+    replicas,
+    inFlight: () => 0,
+    refused: new Map<string, RefusalReason>(),
+    preferredCpu: undefined,
+    chance: 0,
+  };
   const chosen = chooseReplica({ ...question, ...changes });
   return chosen.kind === "route" ? chosen.replica.replica : chosen.reason;
 };
@@ -29,6 +38,12 @@ const route = (replicas: readonly ReplicaView[], changes: Partial<RouteQuestion>
 test("the least loaded replica is chosen, by sequences per slot", () => {
   expect(route([replica(1, { busySlots: 2 }), replica(2, { busySlots: 3, slots: 8 })])).toBe("m/1/2");
   expect(route([replica(1, { queued: 1 }), replica(2)])).toBe("m/1/2");
+});
+
+test("a replica on the preferred CPU is chosen where there is one, however loaded", () => {
+  const replicas = [replica(1, { cpu: "other" }), replica(2, { busySlots: 3 })];
+  expect(route(replicas, { preferredCpu: "c" })).toBe("m/1/2");
+  expect(route(replicas, { preferredCpu: "third" })).toBe("m/1/1");
 });
 
 test("the gateway's own count stands in for heartbeats that lag", () => {

@@ -235,8 +235,8 @@ describe("ending", () => {
     expect(run.error).toMatchObject({ code: "INTERNAL", message: "the runner died twice" });
   });
 
-  test("a lost link is UNAVAILABLE and says which node", async () => {
-    await using rig = await servingRig();
+  test("a lost link is UNAVAILABLE and says which node, where generations are not to go on elsewhere", async () => {
+    await using rig = await servingRig({ migrationLimit: 0 });
     const run = await started(rig);
     rig.agent.last.say("some");
     await turns();
@@ -250,7 +250,7 @@ describe("ending", () => {
   });
 
   test("an agent that ends too early, or skips a position, is an error and not a short answer", async () => {
-    await using rig = await servingRig();
+    await using rig = await servingRig({ migrationLimit: 0 });
     const early = await started(rig);
     rig.agent.last.say("some");
     early.read();

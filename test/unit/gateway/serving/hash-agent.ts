@@ -31,7 +31,7 @@ export class AgentGeneration {
   constructor(submit: GenerationSubmit, stream: LinkStream) {
     this.submit = submit;
     this.stream = stream;
-    this.#positions = Array.from({ length: submit.choices }, () => 0);
+    this.#positions = Array.from({ length: submit.choices }, (_, choice) => submit.begun[choice]?.outputIds.length ?? 0);
     stream.listen({
       frame: (payload) => {
         stream.consumed(1);

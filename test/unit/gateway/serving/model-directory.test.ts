@@ -36,6 +36,7 @@ const lead = (ready: boolean): ReplicaView => ({
   model,
   version: "1",
   epoch: 1,
+  cpu: "c",
   ready,
   slots: 4,
   busySlots: 0,

@@ -26,6 +26,7 @@ export interface RigOptions {
   readonly contextLength?: number;
   readonly bundle?: TextBundle;
   readonly desired?: readonly DesiredReplica[];
+  readonly migrationLimit?: number;
 }
 
 export type Rig = Awaited<ReturnType<typeof servingRig>>;
@@ -69,6 +70,7 @@ export async function servingRig(options: RigOptions = {}) {
     links,
     fleet,
     desired: () => options.desired ?? [],
+    migrationLimit: options.migrationLimit ?? 3,
     clock,
     random,
     metrics,

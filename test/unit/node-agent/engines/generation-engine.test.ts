@@ -35,7 +35,7 @@ function submitOf(changes: Partial<GenerationSubmit> = {}): GenerationSubmit {
 /** With penalties, so that ids that are there already count. */
 const SAMPLED = submitOf({ sampling: { ...GREEDY, frequencyPenalty: 0.5 } });
 const GONE = new ServingError("UNAVAILABLE", "a shard of model tiny was lost while generating; try again");
-const NEVER = new AbortController().signal;
+const never = () => new AbortController().signal; // its listeners go with it
 
 class Reader implements GenerationSink {
   readonly ids: number[] = [];
@@ -243,7 +243,7 @@ describe("when stages are lost", () => {
     if (died) engine.lost(GONE, { died });
     const second = attach(2);
     expect(pipeline.closed).toBe(true);
-    engine.canary(NEVER).catch(() => {});
+    engine.canary(never()).catch(() => {});
     pipeline.deliver(); // late results of the epoch that is over
     second.deliver();
     for (const { ids, events } of readers) expect([ids, events.at(-1)]).toEqual([expected(SAMPLED), "finished 0 length"]);
@@ -263,7 +263,7 @@ describe("when stages are lost", () => {
     clock.advance(900);
     expect(readers[2]?.error?.code).toBe("DEADLINE_EXCEEDED");
     const second = attach(2);
-    engine.canary(NEVER).catch(() => {});
+    engine.canary(never()).catch(() => {});
     second.deliver();
     expect(readers[1]?.ids.length).toBeLessThan(6);
     paused?.resume();
@@ -289,7 +289,7 @@ describe("when stages are lost", () => {
     const { engine, attach } = open();
     for (let count = 0; count < 4; count++) engine.submit(submitOf(), new Reader());
     const second = attach(2);
-    const canary = engine.canary(NEVER);
+    const canary = engine.canary(never());
     expect(second.steps[0]?.run).toMatchObject({ kind: "prefill", tokens: Int32Array.of(0, 0) });
     engine.lost(GONE, { died: true });
     await expect(canary).rejects.toBe(GONE);
@@ -307,12 +307,12 @@ describe("when stages are lost", () => {
     engine.lost(GONE, { died: true });
     for (const epoch of [2, 3]) {
       const next = attach(epoch);
-      engine.canary(NEVER).catch(() => {});
+      engine.canary(never()).catch(() => {});
       while (sampledPosition(next) < place) next.deliver(1);
       engine.lost(GONE, { died: true });
     }
     const last = attach(4);
-    engine.canary(NEVER).catch(() => {});
+    engine.canary(never()).catch(() => {});
     last.deliver();
     if (further === 0) expect(reader.error).toMatchObject({ code: "INTERNAL", reason: "poison_request" });
     else expect(reader.ids).toEqual(expected(SAMPLED));

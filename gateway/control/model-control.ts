@@ -89,6 +89,12 @@ export class ClusterModelControl implements ModelControl, Disposable {
     await untilAborted(this.#deps.watch.heardOnce, signal);
   }
 
+  /** Versions whose load has failed while nothing of their model serves: as in Triton, they keep the server from being ready. */
+  failed(): readonly { readonly model: string; readonly version: string }[] {
+    const lost = [...this.#deps.watch.entries].filter(([, { wanted }]) => wanted.current === undefined && wanted.next === undefined);
+    return lost.flatMap(([model, { wanted }]) => (wanted.failed?.versions ?? []).map(({ version }) => ({ model, version })));
+  }
+
   /** Loads what the repository has, as at start, but for what is named. Failures are told by the index. */
   async loadAll(options: { readonly except: ReadonlySet<string> }, signal: AbortSignal): Promise<readonly ServingError[]> {
     const names = (await this.#deps.folders.names()).filter((name) => !options.except.has(name));
@@ -170,7 +176,7 @@ export class ClusterModelControl implements ModelControl, Disposable {
     const model = checkedName(name);
     let planned: FolderPlan;
     try {
-      planned = await this.#deps.folders.plan(model, overrides);
+      planned = await this.#deps.folders.plan(model, overrides, this.#deps.watch.entries.get(model)?.wanted.current);
     } catch (cause) {
       if ((await this.#deps.folders.names()).includes(model)) this.#unplanned.set(model, ServingError.from(cause).message);
       throw new ServingError("INTERNAL", `failed to load '${name}', failed to poll from model repository`, { cause });

@@ -7,8 +7,11 @@ import type { LoadOverrides } from "../serving/model-catalog.ts";
 export interface ModelFolders {
   /** Models of the repository, sorted. */
   names(): Promise<readonly string[]>;
-  /** @throws ServingError NOT_FOUND without such a model, INVALID_ARGUMENT when its configuration is wrong. */
-  plan(model: ModelName, overrides: LoadOverrides): Promise<FolderPlan>;
+  /**
+   * @param before the load that serves: its configuration stays, as in Triton, until the model's own file changes or another is given
+   * @throws ServingError NOT_FOUND without such a model, INVALID_ARGUMENT when its configuration is wrong
+   */
+  plan(model: ModelName, overrides: LoadOverrides, before?: LoadPlan): Promise<FolderPlan>;
 }
 
 export interface FolderPlan extends LoadPlan {

@@ -7,6 +7,7 @@ import { problemError } from "../../core/model/config/problem.ts";
 import { readModelDraft } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { FileInfo, ModelFiles } from "../../core/repository/repository.ts";
+import type { LoadPlan } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides } from "../serving/model-catalog.ts";
 import type { FolderPlan, ModelFolders } from "./model-folders.ts";
 
@@ -21,17 +22,17 @@ export class RepositoryFolders implements ModelFolders {
     return this.#sources.names();
   }
 
-  async plan(model: ModelName, overrides: LoadOverrides): Promise<FolderPlan> {
+  async plan(model: ModelName, overrides: LoadOverrides, before?: LoadPlan): Promise<FolderPlan> {
     const uploaded = overrides.files.size > 0;
     if (uploaded && overrides.config === undefined) {
       throw new ServingError("INVALID_ARGUMENT", "files are uploaded without a configuration: give 'config' too");
     }
     const source = uploaded ? await this.#sources.save(model, overrides.files) : "";
     const files = await this.#sources.files(model, source);
-    const { draft, list } = await readModelDraft(files, {
-      model,
-      ...(overrides.config === undefined ? {} : { override: overrides.config }),
-    });
+    const configDigest = await files.digest(CONFIG_FILE).catch(() => "");
+    const isKept = source === "" && before?.source === "" && before.configDigest === configDigest;
+    const override = overrides.config ?? (isKept && before.config !== "" ? before.config : undefined);
+    const { draft, list } = await readModelDraft(files, { model, ...(override !== undefined && { override }) });
     const [problem] = draft.problems;
     if (problem !== undefined) throw problemError(problem);
     const isLanguage = draft.config.backend === LANGUAGE_BACKEND;
@@ -41,11 +42,12 @@ export class RepositoryFolders implements ModelFolders {
       });
     }
     const versions = draft.versions.served.map(String).toSorted((a, b) => Number(a) - Number(b));
-    const config = overrides.config ?? "";
+    const config = override ?? "";
     return {
       versions,
       source,
       config,
+      ...(override !== undefined && { configDigest }),
       fingerprint: await fingerprint(files, list, config),
       copies: copiesOf(draft.config),
       bytes: Math.max(...versions.map((version) => bytesOf(list, version))),
@@ -54,6 +56,8 @@ export class RepositoryFolders implements ModelFolders {
     };
   }
 }
+
+const CONFIG_FILE = "config.pbtxt";
 
 /** Of a version's folder, or of the model's own where the version has none. */
 function bytesOf(list: readonly FileInfo[], version: string): number {

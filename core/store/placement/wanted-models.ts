@@ -35,6 +35,8 @@ const WantedLoad = Type.Object({
   source: Type.String(),
   /** A whole configuration as JSON instead of the file's; empty: the file's. */
   config: Type.String(),
+  /** Only with `config`: the digest of the file that it stands for; it does so until that changes. */
+  configDigest: Type.Optional(Type.String()),
   /** Replicas of each version. */
   copies: Type.Integer({ minimum: 1 }),
   /** Bytes of the model's files: what placement knows before anybody has opened them; 0: unknown. */

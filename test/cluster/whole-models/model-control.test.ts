@@ -104,11 +104,14 @@ describe("explicit control", () => {
 });
 
 describe("overrides", () => {
-  test("a configuration that comes with the call replaces the file's", async () => {
+  test("a configuration that comes with the call replaces the file's until that changes", async () => {
     await cluster.client.loadModel("sum", { config: { backend: "onnxruntime", instance_group: [{ count: 3, kind: "KIND_CPU" }] } });
     expect(await cluster.client.modelConfig("sum")).toMatchObject({ instance_group: [{ count: 3 }] });
     expect(await eventually(cluster.runnerPids, (pids) => pids.length === 3)).toHaveLength(3);
     expect((await sum("sum")).values).toEqual([11, 22]);
+    await cluster.client.loadModel("sum");
+    expect(await cluster.client.modelConfig("sum")).toMatchObject({ instance_group: [{ count: 3 }] });
+    repository.put("sum", { "config.pbtxt": `${ONE_INSTANCE} # touched` });
     await cluster.client.loadModel("sum");
     expect(await cluster.client.modelConfig("sum")).toMatchObject({ instance_group: [{ count: 1 }] });
   });

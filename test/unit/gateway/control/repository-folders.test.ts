@@ -81,6 +81,18 @@ describe("a plan", () => {
     expect((await plan("m")).fingerprint).toBe(first.fingerprint);
   });
 
+  test("keeps the configuration of the load before it, until the model's own file changes or another one comes", async () => {
+    put("m/1/model.onnx");
+    put("m/config.pbtxt", "max_batch_size: 0");
+    const [model, given] = [modelName("m"), '{"backend":"onnxruntime","max_batch_size":2}'];
+    const overridden = await folders.plan(model, { ...NONE, config: given });
+    expect((await folders.plan(model, NONE, overridden)).fingerprint).toBe(overridden.fingerprint);
+    const other = '{"backend":"onnxruntime","max_batch_size":3}';
+    expect((await folders.plan(model, { ...NONE, config: other }, overridden)).config).toBe(other);
+    put("m/config.pbtxt", "max_batch_size: 1");
+    expect((await folders.plan(model, NONE, overridden)).config).toBe("");
+  });
+
   test("of a language model has how it is to be run, by its configuration or by itself", async () => {
     put("bare/1/anything.gguf", "12345");
     expect(await plan("bare")).toMatchObject({

@@ -1,5 +1,6 @@
 /** safetensors headers: whole, damaged, hostile. */
 import { describe, expect, test } from "vitest";
+import { ServingError } from "../../../../core/errors.ts";
 import { memoryModelFiles } from "../../../../core/repository/memory.ts";
 import { readSafetensors } from "../../../../partitioner/sources/safetensors.ts";
 import { type FileTensor, safetensorsFile } from "../checkpoint-files.ts";
@@ -33,6 +34,21 @@ describe("a safetensors header", () => {
       }),
     );
     expect([tensors.get("s")?.bytes, tensors.get("e")?.bytes]).toEqual([4, 0]);
+  });
+
+  test("with any byte changed is read or refused, and never breaks the reader", async () => {
+    const whole = safetensorsFile({ x: TENSOR, y: HALF }, (header) => Object.assign(header, { __metadata__: { format: "pt" } }));
+    for (let at = 0; at < whole.length - TENSOR.bytes.length - HALF.bytes.length; at++) {
+      for (const value of [0, 9, 34, 57, 92, 123, 255]) {
+        const changed = Uint8Array.from(whole);
+        changed[at] = value;
+        try {
+          for (const { offset, bytes } of (await read(changed)).values()) expect(offset + bytes).toBeLessThanOrEqual(whole.length);
+        } catch (thrown) {
+          expect(thrown, `byte ${at} = ${value}`).toBeInstanceOf(ServingError);
+        }
+      }
+    }
   });
 
   test.each([

@@ -173,7 +173,7 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSi
   const loadedFirst = () => {
     hasLoaded = true;
   };
-  const serving = () => hasLoaded && !stopping.aborted && (bus.connected || nodes.hearing > 0);
+  const serving = () => hasLoaded && !stopping.aborted && !control.hasLost() && (bus.connected || nodes.hearing > 0);
   // What the store has never heard of serves since before the store was emptied.
   const wanted = () => [...control.desired().models, ...fleet.models().filter(({ model }) => !control.isKnown(model))];
   const whole: ModelServing = stack.use(

@@ -12,7 +12,7 @@ import type { Logger } from "../../core/telemetry/logger.ts";
 import { composed, orphans, recomposed } from "../placement/composed.ts";
 import { type Desired, desiredOf } from "../placement/desired-of.ts";
 import { type Hosted, loadProgress } from "../placement/load-progress.ts";
-import { failLoad, finishLoad, type LoadPlan, outcomeOf, startLoad, unload } from "../placement/wanted-transitions.ts";
+import { failLoad, finishLoad, isLost, type LoadPlan, outcomeOf, startLoad, unload } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides, ModelControl, ModelIndexEntry } from "../serving/model-catalog.ts";
 import { loadMembers } from "./ensemble-members.ts";
 import { checkedName, loadFailure } from "./load-refusals.ts";
@@ -89,11 +89,8 @@ export class ClusterModelControl implements ModelControl, Disposable {
     await untilAborted(this.#deps.watch.heardOnce, signal);
   }
 
-  /** Versions whose load has failed while nothing of their model serves: as in Triton, they keep the server from being ready. */
-  failed(): readonly { readonly model: string; readonly version: string }[] {
-    const lost = [...this.#deps.watch.entries].filter(([, { wanted }]) => wanted.current === undefined && wanted.next === undefined);
-    return lost.flatMap(([model, { wanted }]) => (wanted.failed?.versions ?? []).map(({ version }) => ({ model, version })));
-  }
+  /** Whether a load has failed and nothing of its model serves: as in Triton, that keeps the server from being ready. */
+  readonly hasLost = (): boolean => this.#deps.watch.entries.values().some(({ wanted }) => isLost(wanted));
 
   /** Loads what the repository has, as at start, but for what is named. Failures are told by the index. */
   async loadAll(options: { readonly except: ReadonlySet<string> }, signal: AbortSignal): Promise<readonly ServingError[]> {

@@ -151,3 +151,11 @@ test("Load in mode none → 503 (not 400 or 501).", async () => {
   await using none = await startModelCluster(other.folder, { "--nodes": "1" });
   await expect(none.client.loadModel("plain")).rejects.toMatchObject({ status: 503 });
 });
+
+test("Model with no usable version → blocks strict readiness.", async () => {
+  expect(await cluster.client.isReady()).toBe(true);
+  await expect(cluster.client.loadModel("damaged")).rejects.toThrow("load failed");
+  expect(await cluster.client.isReady()).toBe(false);
+  await cluster.client.unloadModel("damaged");
+  expect(await cluster.client.isReady()).toBe(true);
+});

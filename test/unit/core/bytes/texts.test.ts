@@ -18,7 +18,7 @@ describe("texts in binary messages", () => {
         reader.end();
         expect(read).toEqual(values.map((value) => [7, value.toWellFormed()]));
       }),
-      { seed: 20261123 },
+      { seed: 20261123, numRuns: 30 },
     );
   });
 

@@ -8,6 +8,8 @@ export interface BenchContext {
   /** In the repository, as version 1. */
   readonly model: string;
   readonly modelFile: string;
+  /** Where peers are kept, beside all else. */
+  readonly cacheRoot: string;
   readonly folders: { readonly repositoryFolder: string; readonly cacheFolder: string };
   /** The peer of language models; built when it is first asked for. */
   peer(): Promise<LlamaCpp>;

@@ -21,11 +21,13 @@ import { describeMachine, machineText } from "./machine.ts";
 import { type LlamaCpp, llamaCpp } from "./peers/llama-cpp.ts";
 import { type TritonServer, tritonServer } from "./peers/tritonserver.ts";
 import { type PartResult, writeResults } from "./results.ts";
+import { GENERATORS_PART } from "./small/generators.ts";
+import { LOADING_PART } from "./small/loading.ts";
 import { BATCHING_PART, ECHO_PART, LARGE_PART, REQUESTS_PART } from "./small/parts.ts";
 
 const SUITES = {
   llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, PREFIX_PART, GATEWAY_PART, LOAD_PART, START_PART],
-  small: [REQUESTS_PART, LARGE_PART, ECHO_PART, BATCHING_PART],
+  small: [REQUESTS_PART, LARGE_PART, ECHO_PART, BATCHING_PART, GENERATORS_PART, LOADING_PART],
 };
 
 type Run = Extract<BenchCall<BenchPart>, { readonly kind: "run" }>;
@@ -78,6 +80,7 @@ function benchContext(call: Run, signal: AbortSignal, { peer, triton }: Peers): 
   return {
     model: DEFAULT_MODEL,
     modelFile: modelFile(folders, DEFAULT_MODEL),
+    cacheRoot: folders.root,
     folders: { repositoryFolder: folders.models, cacheFolder: folders.shards },
     peer: () => peer(folders.root),
     triton: () => triton(folders.root),

@@ -15,19 +15,23 @@ export interface SmallServer extends AsyncDisposable {
   readonly pid: number;
 }
 
-export const SERVER_CORE = "0";
-const LOAD_CORE = "1";
+const SERVER_CORE = "0";
+export const LOAD_CORE = "1";
 const ECHO = fileURLToPath(new URL("echo-program.ts", import.meta.url));
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const START_LIMIT_MS = 60_000;
 const LOAD_LIMIT_MS = 120_000;
 
 /** `nereid up` with one node, on one core. */
-export async function startOurs(context: BenchContext, repositoryFolder: string): Promise<SmallServer> {
+export async function startOurs(
+  context: BenchContext,
+  repositoryFolder: string,
+  flagsBeside: readonly string[] = [],
+): Promise<SmallServer> {
   const cache = await mkdtemp(path.join(tmpdir(), "nereid-bench-cache-"));
   const flags = ["--model", "none", "--nodes", "1", "--models", repositoryFolder, "--cache", cache];
   const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
-  const args = ["-c", SERVER_CORE, process.execPath, MAIN, "up", ...flags, ...ports];
+  const args = ["-c", SERVER_CORE, process.execPath, MAIN, "up", ...flags, ...ports, ...flagsBeside];
   const { program } = await startServer("taskset", args, /Ctrl-C/, { signal: context.signal, limitMs: START_LIMIT_MS });
   return {
     ...addressesOf(program),

@@ -43,6 +43,24 @@ async function install(folder: string): Promise<void> {
   await command([python, "-m", "pip", "--python", target, "install", ...flags, ...REQUIREMENTS]);
 }
 
+/** The files of a package, without what it needs: for the models that are in it. Fetched once. @returns their folder */
+export async function pythonPackageFiles(requirement: string): Promise<string> {
+  const { root } = cacheFolders({ cache: process.env["NEREID_CACHE"], models: undefined }, process.env, homedir());
+  const folder = path.join(root, "python-packages", requirement);
+  if (existsSync(folder)) return folder;
+  const unfinished = `${folder}.${randomUUID()}`;
+  const flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--target", unfinished];
+  try {
+    await command([await firstInterpreter(), "-m", "pip", "install", ...flags, requirement]);
+    await rename(unfinished, folder).catch((thrown) => {
+      if (!existsSync(folder)) throw thrown; // else another run was faster
+    });
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+  return folder;
+}
+
 async function firstInterpreter(): Promise<string> {
   for (const python of INTERPRETERS) {
     const { code } = await ended(spawn(python, ["-m", "pip", "--version"], { stdio: ["ignore", "pipe", "pipe"] }));

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { residentBytes } from "../../../bench/processes.ts";
 import type { ModelStatistics } from "../../../client/answers.ts";
 import { HttpClient } from "../../../client/http/http-client.ts";
 import { sleep, systemClock } from "../../../core/clock.ts";
@@ -15,6 +16,8 @@ export interface ModelCluster extends AsyncDisposable {
   readonly client: HttpClient;
   /** Processes that have a model open, or are about to. Linux. */
   runnerPids(): readonly number[];
+  /** Of the command and all that it has started. Linux. */
+  residentBytes(): number;
   /** What /metrics says. */
   metrics(): Promise<string>;
   /** Of a model's only version. */
@@ -22,7 +25,11 @@ export interface ModelCluster extends AsyncDisposable {
 }
 
 /** Resolves when all models of the repository are ready; with `--model-control-mode explicit` at once. */
-export async function startModelCluster(repositoryFolder: string, flags: Readonly<Record<string, string>> = {}): Promise<ModelCluster> {
+export async function startModelCluster(
+  repositoryFolder: string,
+  flags: Readonly<Record<string, string>> = {},
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ModelCluster> {
   const cache = mkdtempSync(path.join(tmpdir(), "nereid-cache-"));
   const all = {
     "--model": "none",
@@ -34,7 +41,7 @@ export async function startModelCluster(repositoryFolder: string, flags: Readonl
     "--log-level": "silent",
     ...flags,
   };
-  const command = start([MAIN, "up", ...Object.entries(all).flat()]);
+  const command = start([MAIN, "up", ...Object.entries(all).flat()], environment);
   const said = await command.printed("Ctrl-C\n");
   const url = /HTTP +(http:\/\/[^ /]+)/.exec(said)?.[1] ?? "";
   const client = new HttpClient(url);
@@ -44,6 +51,7 @@ export async function startModelCluster(repositoryFolder: string, flags: Readonl
     client,
     metrics: async () => (await fetch(/metrics +(\S+)/.exec(said)?.[1] ?? "")).text(),
     runnerPids: () => runnersBelow(command.child.pid),
+    residentBytes: () => familyOf(command.child.pid ?? 0).reduce((sum, id) => sum + residentBytes(id), 0),
     async statistics(model) {
       const [only] = await client.statistics(model);
       if (only === undefined) throw new Error(`no statistics of ${model}`);

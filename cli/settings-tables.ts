@@ -50,10 +50,10 @@ const prefixCacheTokens = setting({
   help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
 });
 const host = setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" });
-const modelControlMode = setting<"none" | "explicit">({
-  kind: oneOf(["none", "explicit"]),
+const modelControlMode = setting<"none" | "explicit" | "on-demand">({
+  kind: oneOf(["none", "explicit", "on-demand"]),
   fallback: "none",
-  help: "none serves all that the repository has, explicit what clients load",
+  help: "none serves all that the repository has, explicit what clients load, on-demand also what requests ask for",
 });
 const responseCacheBytes = setting({
   kind: byteSize(),

@@ -25,7 +25,7 @@ import type { PlacementStore } from "../gateway/control/control-plane.ts";
 import { forgetPresets } from "../gateway/control/forget-presets.ts";
 import type { OpenDoors } from "../gateway/doors.ts";
 import { type PresetModel, presetModel } from "../gateway/placement/preset-model.ts";
-import { type Gateway, startGateway } from "../gateway/run.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../gateway/run.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 import type { Agent } from "../node-agent/agent.ts";
 import { startAgent } from "../node-agent/run.ts";
@@ -57,8 +57,8 @@ export interface ClusterOptions {
   readonly repositoryFolder: string;
   /** Where cut shards are kept between starts. */
   readonly cacheFolder: string;
-  /** Whole models: `none` serves all that the repository has, `explicit` what clients load. */
-  readonly modelControlMode: "none" | "explicit" | "off";
+  /** What is served beside `model`. */
+  readonly modelControlMode: GatewayOptions["modelControl"];
   /** Where the models that clients have loaded are remembered for the next start; undefined: nowhere, as with Triton. */
   readonly wantedFile?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */

@@ -49,7 +49,7 @@ export interface DoorDeps {
   readonly version: string;
   readonly generation: TextGeneration;
   readonly models: ModelDirectory;
-  readonly tensors: Pick<TensorServing, "inference" | "catalog" | "control" | "statistics">;
+  readonly tensors: Pick<TensorServing, "inference" | "catalog" | "control" | "demand" | "statistics">;
   readonly nodes: ConsoleDeps["nodes"];
   /** Aborts when the gateway is about to stop. */
   readonly stopping?: AbortSignal;

@@ -9,15 +9,18 @@ import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { TELEMETRY_DEFAULTS, type TelemetryOptions } from "../core/telemetry/options.ts";
-import { createControlPlane, type PlacementStore } from "./control/control-plane.ts";
+import { type ControlPlane, createControlPlane, type PlacementStore } from "./control/control-plane.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
 import type { ClusterModelControl } from "./control/model-control.ts";
+import { LoadsOnDemand } from "./control/model-demand.ts";
 import { nodeTeller } from "./control/node-teller.ts";
 import { NodeWatch } from "./control/node-watch.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
 import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import type { PresetModel } from "./placement/preset-model.ts";
+import { generationOnDemand } from "./serving/generation-on-demand.ts";
+import type { ModelDemand } from "./serving/model-catalog.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing, type TextServing } from "./serving/text-serving.ts";
@@ -27,8 +30,11 @@ export interface GatewayOptions extends DoorAddresses {
   readonly doors?: Partial<DoorOptions>;
   /** What is served in any case, whatever the repository says of it. */
   readonly presets: readonly PresetModel[];
-  /** `none` serves all that the repository has, `explicit` what clients load, `off` nothing but the presets. */
-  readonly modelControl: "none" | "explicit" | "off";
+  /**
+   * `none` serves all that the repository has, `explicit` what clients load, `on-demand` also what requests ask for, `off` nothing but
+   * the presets.
+   */
+  readonly modelControl: "none" | "explicit" | "on-demand" | "off";
   /** Nodes to wait for before anything is placed; 0: whoever speaks in the time in which every node does. */
   readonly nodesMin: number;
   /** What is measured and told; the defaults unless said. */
@@ -69,11 +75,12 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   await using stack = new AsyncDisposableStack();
   const stopping = new AbortController();
   const core = startCore(options, deps, stopping.signal, stack);
-  const { watch, text, whole, control } = core;
+  const { watch, text, whole, control, demand } = core;
   const nodes = () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
-  const { generation, models } = text;
+  const { models } = text;
+  const generation = demand === undefined ? text.generation : generationOnDemand(text.generation, demand);
   const metricsText = fleetMetrics(options, deps, core, stack);
-  const serving = { generation, models, tensors: { ...whole, control }, nodes };
+  const serving = { generation, models, tensors: { ...whole, control, demand }, nodes };
   const behind = { ...deps, ...serving, metricsText, version: options.version, stopping: stopping.signal };
   const doors = await openDoors(options, { ...DOOR_DEFAULTS, ...options.doors }, behind, stack);
   stack.defer(
@@ -111,6 +118,7 @@ interface Core {
   readonly control: ClusterModelControl;
   /** To be called when all that is to be served from the start has been tried: until then this gateway is not ready. */
   readonly loadedFirst: () => void;
+  readonly demand: ModelDemand | undefined;
 }
 
 const STORE_RETRY_MS = 1_000;
@@ -162,7 +170,10 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSi
         models: () => whole.hosted(),
         onWanted: () => whole.refresh(),
       },
-      { mode: options.modelControl === "explicit" ? "explicit" : "none", nodesMin: options.nodesMin },
+      {
+        mode: options.modelControl === "explicit" || options.modelControl === "on-demand" ? "explicit" : "none",
+        nodesMin: options.nodesMin,
+      },
     ),
   );
   const { control } = plane;
@@ -180,7 +191,25 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSi
     createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving }),
   );
   whole.onChange(() => control.fleetChanged());
-  return { watch, text, whole, control, loadedFirst };
+  const demand = options.modelControl === "on-demand" ? stack.use(loadsOnDemand({ deps, watch, plane, text, whole })) : undefined;
+  return { watch, text, whole, control, demand, loadedFirst };
+}
+
+interface DemandParts {
+  readonly deps: GatewayDeps;
+  readonly watch: FleetWatch;
+  readonly plane: ControlPlane;
+  readonly text: TextServing;
+  readonly whole: ModelServing;
+}
+
+function loadsOnDemand({ deps, watch, plane, text, whole }: DemandParts): LoadsOnDemand {
+  const { clock, logger, sources } = deps;
+  const isServed = (model: string) =>
+    whole.catalog.isReady(model, undefined) ||
+    text.models.list().some(({ name, readiness }) => name === model && readiness.kind === "ready");
+  const folders = new RepositoryFolders(sources);
+  return new LoadsOnDemand({ control: plane.control, folders, fleet: watch.fleet, entries: () => plane.wanted(), isServed, clock, logger });
 }
 
 /** @returns what /metrics says @throws ServingError INVALID_ARGUMENT when `metricsConfig` is not what it may be */

@@ -2,7 +2,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import type { PlacementLease } from "../../core/store/placement/placement-lease.ts";
-import type { WantedModels } from "../../core/store/placement/wanted-models.ts";
+import type { WantedEntry, WantedModels } from "../../core/store/placement/wanted-models.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelOnNode } from "./fleet.ts";
 import type { FleetWatch } from "./fleet-watch.ts";
@@ -42,6 +42,8 @@ export interface ControlPlaneOptions {
 /** Disposing it lets another gateway place at once. */
 export interface ControlPlane extends AsyncDisposable {
   readonly control: ClusterModelControl;
+  /** What the store says is wanted, by model. */
+  wanted(): ReadonlyMap<string, WantedEntry>;
   /** Whether this gateway places. */
   readonly duty: PlacementDuty;
 }
@@ -79,5 +81,5 @@ export function createControlPlane(deps: ControlPlaneDeps, options: ControlPlane
     onWanted();
     placement.nudge();
   });
-  return { control, duty, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { control, duty, wanted: () => wanted.entries, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }

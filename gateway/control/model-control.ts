@@ -180,7 +180,8 @@ export class ClusterModelControl implements ModelControl, Disposable {
     }
     this.#unplanned.delete(model);
     const { calls = [], ...own } = planned;
-    const plan = why.path.length === 0 ? own : { ...own, asMember: true };
+    const asked = overrides.onDemand === true ? { ...own, onDemand: true } : own;
+    const plan = why.path.length === 0 ? asked : { ...asked, asMember: true };
     await this.loadPlanned(model, calls.length === 0 ? plan : await this.#composed(model, { plan, calls }, signal, why), signal);
   }
 

@@ -9,6 +9,7 @@ import { encodeInferResponse } from "./response-encoder.ts";
 /** @throws ServingError with Triton's texts, in its order: the model, what the request says, what the core and the model say of it */
 export async function modelInfer(deps: KserveGrpcDeps, bytes: Uint8Array, call: GrpcCall): Promise<Message> {
   const wire = decodeInferRequest(bytes);
+  await deps.tensors.demand?.ready(wire.model, call.signal);
   const model = modelOf(deps, wire);
   if (model.view.decoupled) {
     throw new ServingError("UNIMPLEMENTED", "ModelInfer RPC doesn't support models with decoupled transaction policy", {

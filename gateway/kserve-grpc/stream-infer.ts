@@ -59,7 +59,9 @@ class InferStream {
   async read(requests: AsyncIterable<Uint8Array>): Promise<void> {
     try {
       for await (const bytes of requests) {
-        this.#start(bytes);
+        const wire = decodeInferRequest(bytes);
+        await this.#demanded(wire.model);
+        this.#start(wire, bytes.byteLength);
         if (this.#running.size >= RUNNING_MAX) await Promise.race(this.#running);
         if (this.#scope.signal.aborted) break;
       }
@@ -75,10 +77,15 @@ class InferStream {
     await Promise.all(this.#running);
   }
 
-  #start(bytes: Uint8Array): void {
-    const wire = decodeInferRequest(bytes);
+  /** What cannot be loaded is refused as what is not there. */
+  async #demanded(model: string): Promise<void> {
+    const { demand } = this.#deps.tensors;
+    if (demand !== undefined) await demand.ready(model, this.#scope.signal).catch(() => {});
+  }
+
+  #start(wire: WireInferRequest, byteLength: number): void {
     const held = new DisposableStack();
-    const running = this.#run(wire, bytes.byteLength, held).finally(() => {
+    const running = this.#run(wire, byteLength, held).finally(() => {
       this.#running.delete(running);
       held.dispose();
     });

@@ -27,14 +27,18 @@ export function isLanguageModel({ models }: Pick<LanguageDeps, "models">, name: 
 /** Exactly one answer. */
 export async function generate(deps: GenerateDeps, request: HttpRequest): Promise<HttpAnswer> {
   checkEncoding(request);
-  if (isLanguageModel(deps, modelPath(request).name)) return generateText(deps, request);
+  const { name } = modelPath(request);
+  await deps.tensors.demand?.ready(name, request.signal);
+  if (isLanguageModel(deps, name)) return generateText(deps, request);
   return { kind: "whole", status: 200, headers: { "content-type": "application/json" }, body: await inferOnce(deps, request) };
 }
 
 /** The status is the first answer's: what fails before it is answered as it would be without a stream. */
 export async function generateStream(deps: GenerateDeps, request: HttpRequest): Promise<HttpAnswer> {
   checkEncoding(request);
-  if (isLanguageModel(deps, modelPath(request).name)) return streamText(deps, request);
+  const { name } = modelPath(request);
+  await deps.tensors.demand?.ready(name, request.signal);
+  if (isLanguageModel(deps, name)) return streamText(deps, request);
   return { kind: "events", headers: {}, frames: oneFrame(await inferOnce(deps, request)) };
 }
 

@@ -2,7 +2,7 @@
 
 import { ServingError } from "../../core/errors.ts";
 import type { Inference } from "../serving/inference.ts";
-import type { ModelCatalog, ModelControl, ModelStatisticsSource } from "../serving/model-catalog.ts";
+import type { ModelCatalog, ModelControl, ModelDemand, ModelStatisticsSource } from "../serving/model-catalog.ts";
 import { LogSettings } from "./log-settings.ts";
 import { SharedMemoryRegions } from "./shared-memory.ts";
 import { TraceSettings } from "./trace-settings.ts";
@@ -12,6 +12,8 @@ export interface TensorServing {
   readonly inference: Inference;
   readonly catalog: ModelCatalog;
   readonly control: ModelControl;
+  /** undefined: models are loaded before they are asked for. */
+  readonly demand?: ModelDemand | undefined;
   readonly statistics: ModelStatisticsSource;
   /** One for all doors: a client may register over one protocol and infer over another. */
   readonly sharedMemory: SharedMemoryRegions;

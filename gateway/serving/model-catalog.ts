@@ -35,6 +35,17 @@ export interface LoadOverrides {
   readonly config?: string;
   /** Model files by `version/path`, instead of the repository's. */
   readonly files: ReadonlyMap<string, Uint8Array>;
+  /** A request asked for it: it may be unloaded for another one. */
+  readonly onDemand?: boolean;
+}
+
+/** Loads what requests ask for. */
+export interface ModelDemand {
+  /**
+   * Resolves when the model takes requests, or when there is no such model, which the catalog says better.
+   * @throws ServingError why it cannot be loaded, RESOURCE_EXHAUSTED; the signal's reason
+   */
+  ready(model: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface ModelControl {

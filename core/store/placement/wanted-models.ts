@@ -41,6 +41,8 @@ const WantedLoad = Type.Object({
   copies: Type.Integer({ minimum: 1 }),
   /** Bytes of the model's files: what placement knows before anybody has opened them; 0: unknown. */
   bytes: Type.Number({ minimum: 0 }),
+  /** A request asked for it: it may be unloaded for another one. */
+  onDemand: Type.Optional(Type.Boolean()),
   /** Only of ensembles: the models that it calls, and the number of the load that each had when the ensemble was checked against it. */
   members: Type.Optional(Type.Array(Type.Object({ model: Type.String(), number: Type.Integer({ minimum: 0 }) }))),
   /** Nobody but an ensemble has asked for it: it may go when the ensemble does. */

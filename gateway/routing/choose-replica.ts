@@ -13,6 +13,8 @@ export interface RouteQuestion {
   readonly refused: ReadonlyMap<string, RefusalReason>;
   /** Other CPUs may compute other bits; undefined: no matter. */
   readonly preferredCpu: string | undefined;
+  /** By replica, the part of the prompt that it may still hold; see PrefixAffinity. */
+  readonly matches: ReadonlyMap<string, number>;
   /** In [0, 1): breaks ties, so that gateways do not all choose alike. */
   readonly chance: number;
 }
@@ -21,6 +23,9 @@ export interface RouteQuestion {
 export type NoRouteReason = "no-replica" | "not-ready" | "full";
 
 export type Route = { readonly kind: "route"; readonly replica: ReplicaView } | { readonly kind: "none"; readonly reason: NoRouteReason };
+
+/** A prompt that is there already is worth so much load more. */
+const MATCH_WORTH = 0.5;
 
 /** Sequences per slot. Heartbeats lag and know of all gateways, the own count is exact and knows of one: the larger is nearer. */
 function loadOf(replica: ReplicaView, inFlight: number): number {
@@ -53,9 +58,14 @@ export function chooseReplica(question: RouteQuestion): Route {
   const chosenVersion = version ?? newest(ready);
   const scored = ready
     .filter((view) => view.version === chosenVersion)
-    .map((replica) => ({ replica, load: loadOf(replica, inFlight(replica.replica)) }));
-  const lightest = Math.min(...scored.map(({ load }) => load));
-  const best = scored.filter(({ load }) => load === lightest);
+    .map((replica) => {
+      const load = loadOf(replica, inFlight(replica.replica));
+      // A replica without a free slot makes it wait: what it holds is no use then.
+      const worth = load < 1 ? MATCH_WORTH * (question.matches.get(replica.replica) ?? 0) : 0;
+      return { replica, cost: load - worth };
+    });
+  const lowest = Math.min(...scored.map(({ cost }) => cost));
+  const best = scored.filter(({ cost }) => cost === lowest);
   const pick = best[Math.floor(question.chance * best.length)];
   return pick === undefined ? { kind: "none", reason: whyNone(question, hosted) } : { kind: "route", replica: pick.replica };
 }

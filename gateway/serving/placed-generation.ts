@@ -8,6 +8,7 @@ import type { Metrics } from "../../core/telemetry/metrics.ts";
 import type { Fleet, ReplicaView } from "../control/fleet.ts";
 import { chooseReplica, type NoRouteReason } from "../routing/choose-replica.ts";
 import type { InFlight } from "../routing/in-flight.ts";
+import { type PrefixAffinity, prefixKeys } from "../routing/prefix-affinity.ts";
 import type { EncodePool } from "../text/encode-pool.ts";
 import type { TextModel } from "../text/text-model.ts";
 import type { AnswerStream } from "./answer-stream.ts";
@@ -26,6 +27,7 @@ export interface PlacementDeps {
   readonly bundles: TextBundles<TextModel>;
   readonly encodePool: Pick<EncodePool, "encode">;
   readonly inFlight: InFlight;
+  readonly affinity: PrefixAffinity;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Pick<Metrics, "generationsRerouted">;
@@ -54,10 +56,12 @@ export async function placeGeneration(
   departure?: Departure,
 ): Promise<PlacedGeneration> {
   const refused = new Map<string, RefusalReason>();
+  const keys = prefixKeys(request.prompt, `${request.tenant} ${request.model}`);
+  const matches = deps.affinity.matches(keys);
   let lastError: ServingError | undefined;
   let prepared: Prepared | undefined = departure?.from;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const replica = routed(request, { refused, version: prepared?.replica.version, lastError, from: departure?.from }, deps);
+    const replica = routed(request, { refused, version: prepared?.replica.version, lastError, from: departure?.from, matches }, deps);
     using undo = new DisposableStack();
     undo.use(deps.inFlight.begin(replica.replica));
     let outcome: Submission;
@@ -73,6 +77,7 @@ export async function placeGeneration(
       if (outcome.kind === "accepted") {
         const { answers } = outcome;
         undo.use(answers);
+        deps.affinity.sent(keys, replica.replica);
         const kept = undo.move();
         return { submit, replica, model: prepared.model, answers, [Symbol.dispose]: () => kept.dispose() };
       }
@@ -121,6 +126,7 @@ function remainingMs(request: TextRequest, arrivedMs: number, clock: Clock): num
 }
 
 interface Tried {
+  readonly matches: ReadonlyMap<string, number>;
   readonly refused: ReadonlyMap<string, RefusalReason>;
   readonly lastError: ServingError | undefined;
   /** undefined: any. */
@@ -130,7 +136,7 @@ interface Tried {
 }
 
 /** @throws ServingError when no replica is left to try: the last one's reason where there was one. */
-function routed({ model }: TextRequest, { refused, version, lastError, from }: Tried, deps: PlacementDeps): ReplicaView {
+function routed({ model }: TextRequest, { matches, refused, version, lastError, from }: Tried, deps: PlacementDeps): ReplicaView {
   const replicas = deps.fleet.replicas();
   const route = chooseReplica({
     model,
@@ -139,6 +145,7 @@ function routed({ model }: TextRequest, { refused, version, lastError, from }: T
     preferredCpu: from?.replica.cpu,
     inFlight: (replica) => deps.inFlight.count(replica),
     refused,
+    matches,
     chance: deps.random.next(),
   });
   if (route.kind === "route") return route.replica;

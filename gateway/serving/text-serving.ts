@@ -9,6 +9,7 @@ import type { Metrics } from "../../core/telemetry/metrics.ts";
 import type { Fleet } from "../control/fleet.ts";
 import type { DesiredReplica } from "../placement/desired.ts";
 import { InFlight } from "../routing/in-flight.ts";
+import { PrefixAffinity } from "../routing/prefix-affinity.ts";
 import { EncodePool } from "../text/encode-pool.ts";
 import { openTextModel, type TextModel } from "../text/text-model.ts";
 import { createTextGeneration } from "./generate.ts";
@@ -58,6 +59,7 @@ export function createTextServing(deps: TextServingDeps): TextServing {
   const bundles = new TextBundles<TextModel>({ submitter, clock, bytesMax: BUNDLE_CACHE_BYTES, open: openTextModel });
   const models = new FleetModelDirectory({ fleet, desired, wallClockMs: () => clock.wallClockMs() });
   const inFlight = new InFlight();
+  const affinity = new PrefixAffinity();
   let migrationLimit = deps.migrationLimit ?? MIGRATION_LIMIT;
   const closing = new AbortController();
   const warmed = new Set<string>();
@@ -81,6 +83,7 @@ export function createTextServing(deps: TextServingDeps): TextServing {
       bundles,
       encodePool,
       inFlight,
+      affinity,
       clock,
       random,
       metrics,

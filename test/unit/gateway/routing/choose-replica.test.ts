@@ -30,6 +30,7 @@ const route = (replicas: readonly ReplicaView[], changes: Partial<RouteQuestion>
     refused: new Map<string, RefusalReason>(),
     preferredCpu: undefined,
     chance: 0,
+    matches: new Map<string, number>(),
   };
   const chosen = chooseReplica({ ...question, ...changes });
   return chosen.kind === "route" ? chosen.replica.replica : chosen.reason;
@@ -48,6 +49,13 @@ test("a replica on the preferred CPU is chosen where there is one, however loade
 
 test("the gateway's own count stands in for heartbeats that lag", () => {
   expect(route([replica(1), replica(2)], { inFlight: (name) => (name === "m/1/1" ? 3 : 0) })).toBe("m/1/2");
+});
+
+test("a prompt goes where its beginning may still be, unless it had to wait there, or would load one replica alone", () => {
+  const matches = new Map([["m/1/2", 0.9]]);
+  expect(route([replica(1), replica(2, { busySlots: 1 })], { matches })).toBe("m/1/2");
+  expect(route([replica(1), replica(2, { busySlots: 2 })], { matches })).toBe("m/1/1");
+  expect(route([replica(1, { busySlots: 3 }), replica(2, { busySlots: 4 })], { matches })).toBe("m/1/1");
 });
 
 test("chance decides between equals", () => {

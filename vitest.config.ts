@@ -11,7 +11,7 @@ export default defineConfig({
   test: {
     projects: [
       // Files share a worker: loading the modules again for each one takes longer than the tests do.
-      { test: { name: "fast", include: folders(fast), exclude: [servers], isolate: false } },
+      { test: { name: "fast", include: folders(fast), exclude: [servers], isolate: false, testTimeout: 30_000 } },
       // Two cores: one file of real processes at a time, so that timings inside a file mean something.
       {
         test: {

@@ -55,7 +55,9 @@ class Simulation {
   generate(): void {
     for (const generation of this.#rig.agents.flatMap(({ generations }) => generations)) {
       if (generation.heard.some((word) => word !== "copy" && !word.startsWith("cancel"))) continue;
-      const running = this.#running.get(generation) ?? { generation, said: Array.from({ length: generation.submit.choices }, () => []) };
+      const { choices, begun } = generation.submit;
+      const said = Array.from({ length: choices }, (_, choice) => [...(begun[choice]?.outputIds ?? [])]);
+      const running = this.#running.get(generation) ?? { generation, said };
       this.#running.set(generation, running);
       for (const [choice, said] of running.said.entries()) this.#say(running, choice, said);
     }

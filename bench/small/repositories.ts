@@ -15,7 +15,7 @@ const CLASSES = 16;
 export const WIDE_FEATURES = 1_024;
 const WIDE_CLASSES = 1_024;
 
-/** Under these names in both repositories; `alone` and `together` are the same file, without and with dynamic batching. */
+/** Under these names in both repositories; `alone` and `together` are the same file: a request at a time, and dynamic batching. */
 export const MODELS = { identity: "identity", classifier: "classifier", alone: "alone", together: "together" } as const;
 
 const THEIRS = {
@@ -51,7 +51,7 @@ export async function writeModels(): Promise<ModelFolders> {
   const python = `backend: "python" ${dynamic} instance_group { count: 1 kind: KIND_CPU }`;
   await put(ours, MODELS.identity, { "1/model.onnx": identity(), "config.pbtxt": dynamic });
   await put(ours, MODELS.classifier, { "1/model.onnx": narrow, "config.pbtxt": dynamic });
-  await put(ours, MODELS.alone, { "1/model.onnx": wide, "config.pbtxt": "max_batch_size: 64" });
+  await put(ours, MODELS.alone, { "1/model.onnx": wide, "config.pbtxt": "max_batch_size: 1" });
   await put(ours, MODELS.together, { "1/model.onnx": wide, "config.pbtxt": dynamic });
   await put(theirs, MODELS.identity, {
     "1/model.py": IMPORTS + THEIRS.identity,

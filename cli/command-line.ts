@@ -96,10 +96,10 @@ function withPlainSwitches(argv: readonly string[]): readonly string[] {
 
 /** commander finds the flags and knows no defaults; core/settings.ts checks their values, after the environment's. */
 function withSettings(command: Command, table: SettingsTable): Command {
-  for (const [name, { kind, fallback, fallbackText, help, short }] of Object.entries(table)) {
+  for (const [name, { kind, fallback, fallbackText, help, short, environment }] of Object.entries(table)) {
     const names = short === undefined ? flagOf(name) : `-${short}, ${flagOf(name)}`;
     const flag = kind.isSwitch === true ? names : `${names} <value>`;
-    const text = `${help} (${kind.allowed}; default ${fallbackText ?? String(fallback)}; ${environmentOf(name)})`;
+    const text = `${help} (${kind.allowed}; default ${fallbackText ?? String(fallback)}; ${environmentOf(name, { environment })})`;
     command.option(flag, text, (value: string, before: unknown) =>
       kind.repeats && typeof before === "string" ? `${before};${value}` : value,
     );

@@ -3,6 +3,7 @@ import { QUANTIZATIONS, type Quantization } from "../core/model/shard-descriptio
 import { byteSize, listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import type { LogLevel } from "../core/telemetry/logger.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
+import { SCHEDULING_SETTINGS } from "./scheduling-settings.ts";
 import { TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
 
 export const DEFAULT_MODEL = "smollm2-135m-instruct";
@@ -99,6 +100,7 @@ export const UP_SETTINGS = {
   ...doorPorts,
   ...DOOR_SETTINGS,
   ...TELEMETRY_SETTINGS,
+  ...SCHEDULING_SETTINGS,
   models,
   modelControlMode,
   rememberModels: setting({

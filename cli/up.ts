@@ -58,6 +58,7 @@ function clusterOptions(settings: UpSettings, folders: CacheFolders) {
     ...settings,
     doors: settings,
     telemetry: settings,
+    scheduling: settings,
     model: languageModel(settings),
     // The models that we keep are what users have fetched, not what they want to be served all at once.
     modelControlMode: settings.models === undefined && settings.modelControlMode === "none" ? ("off" as const) : settings.modelControlMode,

@@ -28,6 +28,8 @@ export interface Setting<Value> {
   readonly fallbackText?: string;
   /** A letter that does as well as the flag. */
   readonly short?: string;
+  /** The environment variable, where it has a name of its own. */
+  readonly environment?: string;
 }
 
 export type SettingsTable = Readonly<Record<string, Setting<unknown>>>;
@@ -130,7 +132,8 @@ export function secret<Value>(kind: SettingKind<Value>): SettingKind<Value> {
 }
 
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-export const environmentOf = (name: string): string => `NEREID_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+export const environmentOf = (name: string, { environment }: { readonly environment?: string | undefined } = {}): string =>
+  environment ?? `NEREID_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`;
 
 export interface SettingsSource {
   /** Such as `process.argv.slice(2)`. */
@@ -145,11 +148,13 @@ export interface SettingsSource {
  */
 export function readSettings<Table extends SettingsTable>(table: Table, source: SettingsSource): SettingsOf<Table> {
   const flags = readFlags(table, source.flags);
-  const read = ([name, { kind, fallback }]: [string, Setting<unknown>]): [string, unknown] => {
+  const read = ([name, row]: [string, Setting<unknown>]): [string, unknown] => {
+    const { kind, fallback } = row;
     const flag = flags.get(name);
     if (flag !== undefined) return [name, parsed(flagOf(name), kind, flag)];
-    const variable = source.environment[environmentOf(name)];
-    if (variable !== undefined && variable !== "") return [name, parsed(environmentOf(name), kind, variable)];
+    const variable = environmentOf(name, row);
+    const value = source.environment[variable];
+    if (value !== undefined && value !== "") return [name, parsed(variable, kind, value)];
     return [name, fallback];
   };
   return Object.fromEntries(Object.entries(table).map(read)) as SettingsOf<Table>; // the table's rows type its values
@@ -196,9 +201,9 @@ interface SettingText {
 }
 
 function settingTexts(table: SettingsTable): readonly SettingText[] {
-  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help, short }]) => ({
+  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help, short, environment }]) => ({
     flag: short === undefined ? flagOf(name) : `-${short}, ${flagOf(name)}`,
-    environment: environmentOf(name),
+    environment: environmentOf(name, { environment }),
     allowed: unit === undefined ? kind.allowed : `${kind.allowed} ${unit}`,
     fallback: fallbackText ?? (fallback === undefined ? "" : String(fallback)),
     help,

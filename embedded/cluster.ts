@@ -14,6 +14,7 @@ import { MemoryLinks } from "../core/link/memory.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
+import type { SchedulingOptions } from "../core/scheduling-options.ts";
 import { fileWantedModels } from "../core/store/placement/file.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { MemorySequenceStore } from "../core/store/sequences/memory.ts";
@@ -35,6 +36,8 @@ export interface ClusterOptions {
   readonly doors?: Partial<DoorOptions>;
   /** What is measured and told; the defaults unless said. */
   readonly telemetry?: Partial<TelemetryOptions>;
+  /** How nodes run whole models; as Triton has it unless said. */
+  readonly scheduling?: Partial<SchedulingOptions>;
   readonly nodes: number;
   /** The language model to serve; undefined: whole models only. */
   readonly model: string | undefined;

@@ -15,11 +15,13 @@ import { decodeJson } from "../core/messages/json-message.ts";
 import { SUBJECTS } from "../core/messages/subjects.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
+import { SCHEDULING_DEFAULTS, type SchedulingOptions } from "../core/scheduling-options.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import type { ModelRunnerFactory } from "../core/wire/model-runner.ts";
 import type { RunnerFactory } from "../core/wire/runner-handle.ts";
 import type { Wire } from "../core/wire/wire.ts";
+import { ExecutionGate } from "./engines/batch/execution-gate.ts";
 import { HeartbeatSender } from "./heartbeat.ts";
 import type { Cutter } from "./models/cutter.ts";
 import { Models } from "./models/models.ts";
@@ -50,6 +52,8 @@ export interface AgentDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** As Triton's defaults unless said. */
+  readonly scheduling?: Partial<SchedulingOptions>;
   /** What the CPU is: rows of one answer come from nodes of one class. */
   readonly cpu: string;
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
@@ -84,6 +88,7 @@ export class Agent implements AsyncDisposable {
     const models = new Models(deps);
     const { node, random, sequences } = deps;
     const incarnation = random.id();
+    const scheduling = { ...SCHEDULING_DEFAULTS, ...deps.scheduling };
     const cache = deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes) : undefined;
     const wholeModels = new WholeModels({
       sources: deps.sources,
@@ -91,7 +96,10 @@ export class Agent implements AsyncDisposable {
       clock: deps.clock,
       logger: deps.logger,
       cache,
-      startAfter: 0,
+      startAfter: scheduling.delayScheduler,
+      backlogAfter: scheduling.backlogDelayScheduler,
+      autoComplete: !scheduling.disableAutoCompleteConfig,
+      gate: scheduling.rateLimit === "off" ? undefined : new ExecutionGate(scheduling.rateLimitResource),
       sequences: sequences && { ...sequences, node, incarnation, random },
       onRestart: (model) => deps.metrics.runnerRestarts.inc({ model }),
     });

@@ -23,30 +23,35 @@ export interface ComposedConfig extends ReadConfig {
 }
 
 /**
- * @param members the models of an ensemble, and theirs; of others none
+ * @param options.members the models of an ensemble, and theirs; of others none
  * @throws ServingError as `readModelConfig`, and INVALID_ARGUMENT when ensembles lead in a circle
  */
-export async function readComposedConfig(sources: ModelSources, load: LoadedFrom, members: readonly LoadedFrom[]): Promise<ComposedConfig> {
-  return await readWith(sources, load, { loads: new Map(members.map((member) => [member.model, member])), path: [] });
+export async function readComposedConfig(
+  sources: ModelSources,
+  load: LoadedFrom,
+  { members, autoComplete = true }: { readonly members: readonly LoadedFrom[]; readonly autoComplete?: boolean },
+): Promise<ComposedConfig> {
+  return await readWith(sources, load, { loads: new Map(members.map((member) => [member.model, member])), path: [], autoComplete });
 }
 
 interface Reading {
   readonly loads: ReadonlyMap<string, LoadedFrom>;
   /** Ensembles that are being read, the outermost first. */
   readonly path: readonly string[];
+  readonly autoComplete: boolean;
 }
 
-async function readWith(sources: ModelSources, load: LoadedFrom, { loads, path }: Reading): Promise<ComposedConfig> {
+async function readWith(sources: ModelSources, load: LoadedFrom, { loads, path, autoComplete }: Reading): Promise<ComposedConfig> {
   const name = modelName(load.model);
   const files = await sources.files(name, load.source);
-  const options = { model: name, ...(load.config !== "" && { override: load.config }) };
+  const options = { model: name, autoComplete, ...(load.config !== "" && { override: load.config }) };
   const { draft } = await readModelDraft(files, options);
   const composing = new Map<string, ComposingModel>();
   for (const { model, version } of draft.members) {
     if (model === name || path.includes(model)) throw problemError(circle(model, name));
     const from = loads.get(model);
     if (from === undefined || composing.has(model)) continue;
-    const { versions } = await readWith(sources, from, { loads, path: [...path, name] });
+    const { versions } = await readWith(sources, from, { loads, path: [...path, name], autoComplete });
     const [highest] = versions.keys();
     const configuration = versions.get(version ?? highest ?? 0)?.configuration;
     if (highest !== undefined && configuration !== undefined) composing.set(model, { configuration, highest });

@@ -8,6 +8,7 @@ import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
 import { BatchEngine } from "../engines/batch/batch-engine.ts";
+import type { ExecutionGate } from "../engines/batch/execution-gate.ts";
 import { EnsembleEngine } from "../engines/ensemble/ensemble-engine.ts";
 import { ensemblePlan } from "../engines/ensemble/ensemble-plan.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
@@ -42,6 +43,10 @@ export interface EngineDeps {
   readonly cache: ResponseCache | undefined;
   /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
   readonly startAfter: number;
+  /** The same for sequences that wait for a place (TRITONSERVER_BACKLOG_DELAY_SCHEDULER). */
+  readonly backlogAfter?: number;
+  /** Where instances wait for counted resources; undefined: resources are not counted. */
+  readonly gate?: ExecutionGate | undefined;
   /** Where sequences are kept for other nodes; undefined: nowhere. */
   readonly sequences?: SequenceKeeping | undefined;
   /** How ensembles call their models. */
@@ -84,21 +89,21 @@ function openEnsemble(
 
 async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
   const { model, version, configuration, files, file } = opened;
-  const { runners, clock, logger, cache, startAfter, onRestart } = deps;
+  const { runners, clock, logger, cache, startAfter, gate, onRestart } = deps;
   const unheated = enginePlan(configuration, { startAfter });
   const plan = { ...unheated, warmUps: await warmUpBatches(configuration, unheated, files) };
   return await BatchEngine.open(
     { model, version, open: { ...onnxSessionOptions(configuration), file }, plan, cache: configuration.responseCache ? cache : undefined },
-    { runners, clock, logger, onRestart },
+    { runners, clock, logger, gate, onRestart },
     signal,
   );
 }
 
 async function openSequenceEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
   const { model, version, configuration, files, file, replica } = opened;
-  const { runners, clock, logger, startAfter, onRestart, sequences } = deps;
+  const { runners, clock, logger, startAfter, backlogAfter = 0, onRestart, sequences } = deps;
   const logs = sequenceLogs(configuration, sequences, replica);
-  const plan = await sequencePlan(configuration, { startAfter }, files);
+  const plan = await sequencePlan(configuration, { startAfter, backlogAfter }, files);
   return await SequenceEngine.open(
     { model, version, open: { ...onnxSessionOptions(configuration), file }, plan, logs },
     { runners, clock, logger, onRestart },

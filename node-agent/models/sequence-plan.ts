@@ -14,7 +14,12 @@ const FILE_BYTES_MAX = 256 * 1024 * 1024;
 /** @throws ServingError INVALID_ARGUMENT when a file holds too little, UNIMPLEMENTED for what this version does not serve */
 export async function sequencePlan(
   configuration: ModelConfiguration,
-  options: { /** TRITONSERVER_DELAY_SCHEDULER; 0: none. */ readonly startAfter: number },
+  options: {
+    /** TRITONSERVER_DELAY_SCHEDULER; 0: none. */
+    readonly startAfter: number;
+    /** TRITONSERVER_BACKLOG_DELAY_SCHEDULER; 0: none. */
+    readonly backlogAfter?: number;
+  },
   files: ModelFiles,
 ): Promise<SequencePlan> {
   const { scheduler } = configuration;
@@ -37,7 +42,7 @@ export async function sequencePlan(
     controls: scheduler.controls,
     states,
     startAfter: options.startAfter,
-    backlogAfter: 0,
+    backlogAfter: options.backlogAfter ?? 0,
   };
   const rows = new RowTensors(plan);
   const first = { id: 1n, start: true, end: false, states: states.map(({ initial }) => initial) };

@@ -16,6 +16,7 @@ import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
+import type { ExecutionGate } from "../engines/batch/execution-gate.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
 import { nodeStatistics } from "./node-statistics.ts";
@@ -33,6 +34,12 @@ export interface WholeModelDeps {
   readonly cache: ResponseCache | undefined;
   /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
   readonly startAfter: number;
+  /** The same for sequences that wait for a place. */
+  readonly backlogAfter?: number;
+  /** Where instances wait for counted resources; undefined: resources are not counted. */
+  readonly gate?: ExecutionGate | undefined;
+  /** False: configurations must say all that a model file says. */
+  readonly autoComplete?: boolean;
   /** Where sequences are kept for other nodes; undefined: nowhere. */
   readonly sequences?: SequenceKeeping | undefined;
   /** How ensembles call their models. */
@@ -138,11 +145,11 @@ export class WholeModel implements AsyncDisposable {
 
   /** @returns what clients may know of the model */
   async #openEngine(): Promise<PublishedModel> {
-    const { sources, cache, startAfter, ...deps } = this.#deps;
+    const { sources, cache, autoComplete = true, ...deps } = this.#deps;
     const { replica, version, source, members = [] } = this.load;
     const model = modelName(this.load.model);
     const files = await sources.files(model, source);
-    const read = await readComposedConfig(sources, this.load, members);
+    const read = await readComposedConfig(sources, this.load, { members, autoComplete });
     const finished = read.versions.get(Number(version));
     const [problem] = [...read.draft.problems, ...(finished?.problems ?? [])];
     if (problem !== undefined) throw problemError(problem);
@@ -159,7 +166,7 @@ export class WholeModel implements AsyncDisposable {
     this.#cached = configuration.responseCache && cache !== undefined;
     this.#engine = await openEngine(
       { replica, model, version, configuration, composing: read.composing, files, file },
-      { ...deps, cache, startAfter, onRestart: () => deps.onRestart(model) },
+      { ...deps, cache, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );
     return published;

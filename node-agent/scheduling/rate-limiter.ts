@@ -4,6 +4,7 @@
  * that a big need is not starved by small ones. Pure.
  */
 import { assert, ServingError } from "../../core/errors.ts";
+import type { ResourceLimit } from "../../core/scheduling-options.ts";
 
 export interface ResourceNeed {
   readonly name: string;
@@ -18,14 +19,6 @@ export interface RatedInstance {
   readonly priority: number;
   /** The device whose resources it needs. */
   readonly device: number;
-}
-
-/** `--rate-limit-resource=name:count[:device]`. */
-export interface ResourceLimit {
-  readonly name: string;
-  readonly count: number;
-  /** undefined: this much on every device, or of a global resource. */
-  readonly device: number | undefined;
 }
 
 interface Entry {

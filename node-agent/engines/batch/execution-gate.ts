@@ -1,5 +1,6 @@
 /** Where the instances of all models of a node wait for their counted resources: the rate limiter with somebody to tell. */
-import { type RatedInstance, RateLimiter, type ResourceLimit } from "../../scheduling/rate-limiter.ts";
+import type { ResourceLimit } from "../../../core/scheduling-options.ts";
+import { type RatedInstance, RateLimiter } from "../../scheduling/rate-limiter.ts";
 
 /** One instance's way through the gate. */
 export interface GatePass {

@@ -42,6 +42,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       repositoryFolder: folders.models,
       cacheFolder: folders.shards,
       responseCacheBytes,
+      scheduling: settings,
       threads: availableParallelism(),
       memory: () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() }),
     },

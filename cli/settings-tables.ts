@@ -3,6 +3,7 @@ import { QUANTIZATIONS, type Quantization } from "../core/model/shard-descriptio
 import { byteSize, listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import type { LogLevel } from "../core/telemetry/logger.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
+import { exitOnError, REPOSITORY_SETTINGS } from "./repository-settings.ts";
 import { SCHEDULING_SETTINGS } from "./scheduling-settings.ts";
 import { TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
 
@@ -51,11 +52,6 @@ const prefixCacheTokens = setting({
   help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
 });
 const host = setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" });
-const modelControlMode = setting<"none" | "explicit" | "on-demand">({
-  kind: oneOf(["none", "explicit", "on-demand"]),
-  fallback: "none",
-  help: "none serves all that the repository has, explicit what clients load, on-demand also what requests ask for",
-});
 const responseCacheBytes = setting({
   kind: byteSize(),
   fallback: 0,
@@ -102,7 +98,8 @@ export const UP_SETTINGS = {
   ...TELEMETRY_SETTINGS,
   ...SCHEDULING_SETTINGS,
   models,
-  modelControlMode,
+  ...REPOSITORY_SETTINGS,
+  exitOnError,
   rememberModels: setting({
     kind: optional(text("a file")),
     fallback: undefined,
@@ -170,7 +167,7 @@ export const GATEWAY_SETTINGS = {
   ...DOOR_SETTINGS,
   ...TELEMETRY_SETTINGS,
   models,
-  modelControlMode,
+  ...REPOSITORY_SETTINGS,
   cache,
   stopDelayMs: setting({
     kind: wholeNumber(0, 600_000),
@@ -199,6 +196,7 @@ export const AGENT_SETTINGS = {
   port: setting({ kind: port, fallback: 0, help: "port for gateways' links; 0 takes a free one" }),
   insecure: setting({ kind: yesNo(), fallback: false, help: "listen where other machines reach it, though stages talk in clear" }),
   models,
+  ...SCHEDULING_SETTINGS,
   responseCacheBytes,
   cache,
   logLevel,

@@ -62,6 +62,12 @@ export interface ClusterOptions {
   readonly cacheFolder: string;
   /** What is served beside `model`. */
   readonly modelControlMode: GatewayOptions["modelControl"];
+  /** With `poll`; Triton's unless said. */
+  readonly repositoryPollSecs?: number;
+  /** With `explicit`: what is loaded at the start; `*` is all. */
+  readonly loadModel?: readonly string[];
+  /** A model that cannot be loaded at the start ends the start unless this is false. */
+  readonly exitOnError?: boolean;
   /** Where the models that clients have loaded are remembered for the next start; undefined: nowhere, as with Triton. */
   readonly wantedFile?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
@@ -147,6 +153,15 @@ async function openStore({ wantedFile, model }: ClusterOptions, stack: AsyncDisp
   return { wantedModels, lease: memory.lease };
 }
 
+/** Names every model that could not be loaded, and why. */
+function startFailure(failures: readonly ServingError[]): ServingError {
+  const lines = failures.map(({ message, cause }) => {
+    const why = cause instanceof ServingError ? `: ${cause.message}` : "";
+    return `${message.trim()}${why}`;
+  });
+  return new ServingError("FAILED_PRECONDITION", lines.join("\n"), { cause: failures[0] });
+}
+
 /** Each node of the one machine may take its share: two must not promise the same bytes. */
 const memoryShare = (nodes: number) => ({ totalBytes: totalmem() / nodes, freeBytes: process.availableMemory() / nodes });
 
@@ -158,8 +173,8 @@ async function untilLoaded(gateway: Gateway, options: ClusterOptions, hooks: Clu
     if (model !== undefined) hooks.onProgress?.(model);
   });
   try {
-    const [failure] = await untilAborted(gateway.loaded, hooks.signal);
-    if (failure !== undefined) throw new ServingError("FAILED_PRECONDITION", failure.message.trim(), { cause: failure });
+    const failures = await untilAborted(gateway.loaded, hooks.signal);
+    if (failures.length > 0 && options.exitOnError !== false) throw startFailure(failures);
     return served();
   } finally {
     unwatch();

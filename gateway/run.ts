@@ -13,9 +13,11 @@ import { type ControlPlane, createControlPlane, type PlacementStore } from "./co
 import { FleetWatch } from "./control/fleet-watch.ts";
 import type { ClusterModelControl } from "./control/model-control.ts";
 import { LoadsOnDemand } from "./control/model-demand.ts";
+import type { ModelFolders } from "./control/model-folders.ts";
 import { nodeTeller } from "./control/node-teller.ts";
 import { NodeWatch } from "./control/node-watch.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
+import { RepositoryPoll } from "./control/repository-poll.ts";
 import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import type { PresetModel } from "./placement/preset-model.ts";
@@ -31,10 +33,14 @@ export interface GatewayOptions extends DoorAddresses {
   /** What is served in any case, whatever the repository says of it. */
   readonly presets: readonly PresetModel[];
   /**
-   * `none` serves all that the repository has, `explicit` what clients load, `on-demand` also what requests ask for, `off` nothing but
-   * the presets.
+   * `none` serves all that the repository has, `poll` also what it gets later, `explicit` what clients load, `on-demand` also what
+   * requests ask for, `off` nothing but the presets.
    */
-  readonly modelControl: "none" | "explicit" | "on-demand" | "off";
+  readonly modelControl: "none" | "poll" | "explicit" | "on-demand" | "off";
+  /** With `explicit`: what is loaded at the start; `*` is all. */
+  readonly loadModel?: readonly string[];
+  /** With `poll`. */
+  readonly repositoryPollSecs?: number;
   /** Nodes to wait for before anything is placed; 0: whoever speaks in the time in which every node does. */
   readonly nodesMin: number;
   /** What is measured and told; the defaults unless said. */
@@ -70,6 +76,9 @@ export interface Gateway extends AsyncDisposable, OpenDoors {
   retire(): void;
 }
 
+/** Triton's. */
+const REPOSITORY_POLL_SECS = 15;
+
 /** Listens at once; models become ready as agents report them. @throws ServingError when a door cannot be opened. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
@@ -94,6 +103,11 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   stack.defer(() => closing.abort(new ServingError("CANCELLED", "the gateway is shutting down")));
   const loaded = loadFirst(options, control, deps.clock, closing.signal);
   loaded.then(core.loadedFirst, () => {}); // whoever wants to know asks; at a stop nobody does
+  if (options.modelControl === "poll") {
+    const { presets, repositoryPollSecs = REPOSITORY_POLL_SECS } = options;
+    const except = new Set<string>(presets.map(({ model }) => model));
+    stack.use(new RepositoryPoll({ ...deps, folders: core.folders, control, periodMs: repositoryPollSecs * 1_000, except }));
+  }
   const running = stack.move();
   return {
     ...doors,
@@ -119,6 +133,7 @@ interface Core {
   /** To be called when all that is to be served from the start has been tried: until then this gateway is not ready. */
   readonly loadedFirst: () => void;
   readonly demand: ModelDemand | undefined;
+  readonly folders: ModelFolders;
 }
 
 const STORE_RETRY_MS = 1_000;
@@ -137,15 +152,18 @@ async function loadFirst(
   }
 }
 
+/** What is loaded at the start, where that is not the options' to say. */
+const FIRST: Partial<Record<GatewayOptions["modelControl"], readonly string[]>> = { none: ["*"], poll: ["*"], off: [] };
+
 async function loadOnce(
-  { presets, modelControl }: GatewayOptions,
+  { presets, modelControl, loadModel = [] }: GatewayOptions,
   control: ClusterModelControl,
   signal: AbortSignal,
 ): Promise<readonly ServingError[]> {
   await control.storeHeard(signal);
   const names = new Set<string>(presets.map(({ model }) => model));
   const [fromRepository, ...ofPresets] = await Promise.all([
-    modelControl === "none" ? control.loadAll({ except: names }, signal) : [],
+    control.loadAll({ only: FIRST[modelControl] ?? loadModel, except: names }, signal),
     ...presets.map(({ model, plan }) =>
       control.loadPlanned(model, plan, signal).then(
         () => [],
@@ -160,13 +178,14 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSi
   const { bus, clock, logger } = deps;
   const watch = stack.use(new FleetWatch(bus, clock, logger));
   const { fleet } = watch;
+  const folders = new RepositoryFolders(deps.sources);
   const plane = stack.use(
     createControlPlane(
       {
         ...deps,
         tell: nodeTeller(bus, { tell: (node, control) => nodes.tell(node, control) }),
         watch,
-        folders: new RepositoryFolders(deps.sources),
+        folders,
         models: () => whole.hosted(),
         onWanted: () => whole.refresh(),
       },
@@ -192,7 +211,7 @@ function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSi
   );
   whole.onChange(() => control.fleetChanged());
   const demand = options.modelControl === "on-demand" ? stack.use(loadsOnDemand({ deps, watch, plane, text, whole })) : undefined;
-  return { watch, text, whole, control, demand, loadedFirst };
+  return { watch, text, whole, control, demand, folders, loadedFirst };
 }
 
 interface DemandParts {

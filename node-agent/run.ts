@@ -6,6 +6,7 @@ import type { NodeId } from "../core/ids.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
+import type { SchedulingOptions } from "../core/scheduling-options.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { socketWire } from "../core/wire/socket.ts";
@@ -24,6 +25,8 @@ export interface AgentOptions {
   readonly cacheFolder: string;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
+  /** How whole models are run; as Triton has it unless said. */
+  readonly scheduling?: Partial<SchedulingOptions>;
   /** Of a shard's runner, where placement leaves it to the node. */
   readonly threads: number;
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
@@ -42,7 +45,7 @@ export interface AgentNetwork {
 
 /** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */
 export async function startAgent(options: AgentOptions, network: AgentNetwork, stack: AsyncDisposableStack): Promise<Agent> {
-  const { node, stages, responseCacheBytes, memory, threads } = options;
+  const { node, stages, responseCacheBytes, scheduling, memory, threads } = options;
   const logger = network.logger.child({ node });
   const sockets = stages === undefined ? {} : { listen: `tcp:${stages.host}:0`, advertiseHost: stages.advertiseHost };
   const wire = stack.use(await socketWire(sockets));
@@ -55,6 +58,7 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
     cutter: partitionerCutter(options),
     modelRunners: modelProcesses({ logger }),
     cacheBytes: responseCacheBytes,
+    ...(scheduling !== undefined && { scheduling }),
     cpu: cpus()[0]?.model.trim() ?? process.arch,
     memory,
     threads,

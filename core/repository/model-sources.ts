@@ -24,6 +24,8 @@ const FILES_MAX = 256;
 
 export class ModelSources {
   readonly #options: ModelSourcesOptions;
+  /** By folder: digests are remembered, so that looking again reads no file that has not changed. */
+  readonly #files = new Map<string, ModelFiles>();
 
   constructor(options: ModelSourcesOptions) {
     this.#options = options;
@@ -43,9 +45,12 @@ export class ModelSources {
   async files(model: ModelName, source: string): Promise<ModelFiles> {
     const folder = this.folder(model, source);
     await access(folder).catch((cause: unknown) => {
+      this.#files.delete(folder);
       throw new ServingError("NOT_FOUND", `there is no model '${model}' in the repository`, { cause, reason: "model_not_found" });
     });
-    return folderModelFiles(folder);
+    const files = this.#files.get(folder) ?? folderModelFiles(folder);
+    this.#files.set(folder, files);
+    return files;
   }
 
   /**

@@ -30,13 +30,6 @@ export interface ModelControlDeps {
   readonly mode: "explicit" | "none";
 }
 
-/** Why a model is loaded. */
-interface LoadReason {
-  /** Ensembles that are being loaded and need it, the outermost first. */
-  readonly path: readonly string[];
-}
-
-const ASKED: LoadReason = { path: [] };
 const NO_OVERRIDES: LoadOverrides = { files: new Map() };
 
 /** Somebody waits for a load. */
@@ -92,9 +85,13 @@ export class ClusterModelControl implements ModelControl, Disposable {
   /** Whether a load has failed and nothing of its model serves: as in Triton, that keeps the server from being ready. */
   readonly hasLost = (): boolean => this.#deps.watch.entries.values().some(({ wanted }) => isLost(wanted));
 
-  /** Loads what the repository has, as at start, but for what is named. Failures are told by the index. */
-  async loadAll(options: { readonly except: ReadonlySet<string> }, signal: AbortSignal): Promise<readonly ServingError[]> {
-    const names = (await this.#deps.folders.names()).filter((name) => !options.except.has(name));
+  /** Loads what is to be served from the start: what is named, or all (`*`). Failures are told by the index, too. */
+  async loadAll(
+    { only = ["*"], except }: { readonly only?: readonly string[]; readonly except: ReadonlySet<string> },
+    signal: AbortSignal,
+  ): Promise<readonly ServingError[]> {
+    const all = only.includes("*") ? await this.#deps.folders.names() : [...new Set(only)];
+    const names = all.filter((name) => !except.has(name));
     const outcomes = await Promise.allSettled(names.map((name) => this.#load(name, NO_OVERRIDES, signal)));
     return outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [ServingError.from(outcome.reason)] : []));
   }
@@ -103,6 +100,9 @@ export class ClusterModelControl implements ModelControl, Disposable {
     this.#refuseUnlessExplicit();
     await this.#load(name, overrides, signal);
   }
+
+  /** Loads what the repository has of the model now, whatever clients may do. @throws ServingError why it cannot be loaded */
+  readonly take = (name: string, signal: AbortSignal): Promise<void> => this.#load(name, NO_OVERRIDES, signal);
 
   /** Resolves when all of it is ready. @throws ServingError why it cannot be; the signal's reason */
   async loadPlanned(model: ModelName, plan: LoadPlan, signal: AbortSignal): Promise<void> {
@@ -133,11 +133,12 @@ export class ClusterModelControl implements ModelControl, Disposable {
     this.#refuseUnlessExplicit();
     const model = checkedName(name);
     const members = this.#deps.watch.entries.get(model)?.wanted.current?.members ?? [];
-    await this.#unload(model);
+    await this.drop(model);
     if (options.dependents) for (const orphan of orphans(members, this.#deps.watch.entries)) await this.unload(orphan, options);
   }
 
-  async #unload(model: ModelName): Promise<void> {
+  /** Unloads the model, whatever clients may do. @throws ServingError INTERNAL when nobody knows it */
+  async drop(model: ModelName): Promise<void> {
     const isWanted = ({ current, next }: WantedModel) => current !== undefined || next !== undefined;
     let found = this.#highestNumber(model) > 0;
     await this.#deps.watch.change(model, (entry) => {
@@ -163,13 +164,15 @@ export class ClusterModelControl implements ModelControl, Disposable {
 
   /** To be called when the fleet changes: ends the loads that are complete or have failed. */
   fleetChanged(): void {
-    for (const [model, { wanted }] of this.#deps.watch.entries) if (wanted.next !== undefined) this.#settle(modelName(model), wanted.next);
-    for (const waiting of this.#waiting) this.#tell(waiting);
-    for (const [model, { wanted }] of this.#deps.watch.entries)
+    for (const [model, { wanted }] of this.#deps.watch.entries) {
+      if (wanted.next !== undefined) this.#settle(modelName(model), wanted.next);
       if (wanted.current !== undefined) this.#recompose(modelName(model), wanted.current);
+    }
+    for (const waiting of this.#waiting) this.#tell(waiting);
   }
 
-  async #load(name: string, overrides: LoadOverrides, signal: AbortSignal, why = ASKED): Promise<void> {
+  /** @param path ensembles that are being loaded and need it, the outermost first */
+  async #load(name: string, overrides: LoadOverrides, signal: AbortSignal, path: readonly ModelName[] = []): Promise<void> {
     const model = checkedName(name);
     let planned: FolderPlan;
     try {
@@ -181,38 +184,34 @@ export class ClusterModelControl implements ModelControl, Disposable {
     this.#unplanned.delete(model);
     const { calls = [], ...own } = planned;
     const asked = overrides.onDemand === true ? { ...own, onDemand: true } : own;
-    const plan = why.path.length === 0 ? asked : { ...asked, asMember: true };
-    await this.loadPlanned(model, calls.length === 0 ? plan : await this.#composed(model, { plan, calls }, signal, why), signal);
+    const plan = path.length === 0 ? asked : { ...asked, asMember: true };
+    const ensemble = { plan, calls, path: [...path, model] };
+    await this.loadPlanned(model, calls.length === 0 ? plan : await this.#composed(model, ensemble, signal), signal);
   }
 
   /** The plan of an ensemble, once its models are loaded. */
   async #composed(
     model: ModelName,
-    { plan, calls }: { readonly plan: LoadPlan; readonly calls: readonly ModelReference[] },
+    { plan, calls, path }: { readonly path: readonly ModelName[]; readonly plan: LoadPlan; readonly calls: readonly ModelReference[] },
     signal: AbortSignal,
-    why: LoadReason,
   ): Promise<LoadPlan> {
     const { watch, folders } = this.#deps;
-    const path = [...why.path, model];
     try {
       const members = await loadMembers(calls, path, {
         current: (member) => watch.entries.get(member)?.wanted.current,
         names: () => folders.names(),
         load: async (member) => {
           const next = watch.entries.get(member)?.wanted.next;
-          if (next === undefined) await this.#load(member, NO_OVERRIDES, signal, { path });
+          if (next === undefined) await this.#load(member, NO_OVERRIDES, signal, path);
           else await this.#untilOver(modelName(member), next.number, signal);
         },
       });
       return composed(plan, members);
     } catch (thrown) {
-      const { message: reason, ...error } = ServingError.from(thrown);
-      this.#unplanned.set(model, reason);
-      throw loadFailure(
-        model,
-        plan.versions.map((version) => ({ version, reason })),
-        error.reason,
-      );
+      const error = ServingError.from(thrown);
+      this.#unplanned.set(model, error.message);
+      const failures = plan.versions.map((version) => ({ version, reason: error.message }));
+      throw loadFailure(model, failures, error.reason);
     }
   }
 

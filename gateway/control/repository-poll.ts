@@ -1,0 +1,87 @@
+/**
+ * `--model-control-mode=poll`: looks at the repository again and again, loads what is new or has changed, unloads what is gone. Files
+ * that are written while it looks are seen half: whoever writes moves whole folders, as with Triton.
+ */
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import { modelName } from "../../core/ids.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { ClusterModelControl } from "./model-control.ts";
+import type { ModelFolders } from "./model-folders.ts";
+
+export interface RepositoryPollDeps {
+  readonly folders: ModelFolders;
+  readonly control: Pick<ClusterModelControl, "take" | "drop" | "desired">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly periodMs: number;
+  /** Models that are served whatever the repository says. */
+  readonly except: ReadonlySet<string>;
+}
+
+export class RepositoryPoll implements Disposable {
+  readonly #deps: RepositoryPollDeps;
+  /** By model: what was there when it was loaded last, or why it could not be read. */
+  readonly #seen = new Map<string, string>();
+  readonly #closing = new AbortController();
+  #takeBack: () => void = () => {};
+
+  constructor(deps: RepositoryPollDeps) {
+    this.#deps = deps;
+    this.#wait();
+  }
+
+  #wait(): void {
+    const { clock, logger, periodMs } = this.#deps;
+    this.#takeBack = clock.after(periodMs, () => {
+      this.#look()
+        .catch((thrown: unknown) => logger.warn({ err: ServingError.from(thrown) }, "the repository cannot be read; what serves goes on"))
+        .finally(() => {
+          if (!this.#closing.signal.aborted) this.#wait();
+        });
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { folders, control, except } = this.#deps;
+    const names = (await folders.names()).filter((name) => !except.has(name));
+    const changed = new Set<string>();
+    for (const name of names) {
+      const found = await this.#stateOf(name);
+      if (this.#seen.get(name) !== found) changed.add(name);
+      this.#seen.set(name, found);
+    }
+    const gone = [...this.#seen.keys()].filter((name) => !names.includes(name));
+    for (const name of gone) {
+      this.#seen.delete(name);
+      await control.drop(modelName(name)).catch(() => {}); // it could not be loaded: there is nothing to unload
+    }
+    if (changed.size === 0) return;
+    // What could not be loaded may have waited for what has come: an ensemble for its models.
+    const { models, replicas } = control.desired();
+    const wanted = new Set<string>([...models, ...replicas].map(({ model }) => model));
+    await Promise.all(names.filter((name) => changed.has(name) || !wanted.has(name)).map((name) => this.#load(name)));
+  }
+
+  async #stateOf(name: string): Promise<string> {
+    try {
+      return (await this.#deps.folders.plan(modelName(name), { files: new Map() })).fingerprint;
+    } catch (thrown) {
+      return ServingError.from(thrown).message;
+    }
+  }
+
+  async #load(name: string): Promise<void> {
+    const { control, logger } = this.#deps;
+    try {
+      await control.take(name, this.#closing.signal);
+    } catch (thrown) {
+      if (!this.#closing.signal.aborted) logger.warn({ err: ServingError.from(thrown), model: name }, "a model cannot be loaded");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#closing.abort(new ServingError("CANCELLED", "the gateway is shutting down"));
+    this.#takeBack();
+  }
+}

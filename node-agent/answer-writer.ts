@@ -2,9 +2,11 @@
  * Writes a generation's events to its link stream. Where the reader has no credit left, tokens gather in one frame to come and
  * the generation is paused: the reader's slowness stays its own.
  */
+
 import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../core/link/link.ts";
+import { failedAnswer } from "../core/messages/failed-answer.ts";
 import { type AnswerFrame, type CancelChoice, type ChoiceToken, type FinishReason, UNREAD } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import { decodeCancelChoice } from "../core/messages/submit-codec.ts";
@@ -65,7 +67,7 @@ export class AnswerWriter implements GenerationSink {
   }
 
   failed(error: ServingError): void {
-    this.#last.push({ kind: "failed", code: error.code, message: error.message });
+    this.#last.push(failedAnswer(error));
     this.#choicesLeft.clear();
     this.#flush();
   }

@@ -1,7 +1,9 @@
 /** Starts an inference on a hosted model and sends its one answer over the link stream. */
+
 import type { ServingError } from "../core/errors.ts";
 import type { LinkStream } from "../core/link/link.ts";
 import { sendWhole } from "../core/link/send-whole.ts";
+import { failedAnswer } from "../core/messages/failed-answer.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeInferResult } from "../core/messages/infer-codec.ts";
@@ -18,7 +20,7 @@ export function answerInference(stream: LinkStream, submit: InferSubmit, engine:
     },
     failed(error: ServingError) {
       over = true;
-      stream.write(encodeAnswer({ kind: "failed", code: error.code, message: error.message }));
+      stream.write(encodeAnswer(failedAnswer(error)));
       stream.end();
     },
     moved(owner) {

@@ -1,9 +1,11 @@
 /** Takes in what gateways submit, over the bus or over their link, each exactly once, and starts its answer. */
+
 import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { Link, LinkStream } from "../core/link/link.ts";
 import { sendWhole } from "../core/link/send-whole.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
+import { failedAnswer } from "../core/messages/failed-answer.ts";
 import {
   type GenerationSubmit,
   openChoices,
@@ -199,7 +201,7 @@ export class SubmitDesk {
   }
 
   #fail(stream: LinkStream, error: ServingError): void {
-    stream.write(encodeAnswer({ kind: "failed", code: error.code, message: error.message }));
+    stream.write(encodeAnswer(failedAnswer(error)));
     stream.end();
   }
 }

@@ -45,6 +45,8 @@ function encodeRare(frame: AnswerFrame): Uint8Array {
     case "failed":
       writer.u8(ERROR_CODES.indexOf(frame.code));
       writer.text(frame.message.slice(0, MESSAGE_CHARACTERS_MAX));
+      writer.text(frame.reason ?? "");
+      writer.text(frame.param ?? "");
       break;
     case "part":
       writer.bytes(frame.bytes);
@@ -82,6 +84,12 @@ export function decodeAnswer(frame: Uint8Array): AnswerFrame {
   return answer;
 }
 
+/** Texts that are empty are not there. */
+function readFailed(reader: ByteReader): AnswerFrame {
+  const [code, message, reason, param] = [oneOf(reader, ERROR_CODES), reader.text(), reader.text(), reader.text()];
+  return { kind: "failed", code, message, ...(reason !== "" && { reason }), ...(param !== "" && { param }) };
+}
+
 function readAnswer(reader: ByteReader): AnswerFrame {
   const kind = reader.u8();
   switch (kind) {
@@ -92,7 +100,7 @@ function readAnswer(reader: ByteReader): AnswerFrame {
     case KIND.finished:
       return { kind: "finished", choice: reader.u8(), reason: oneOf(reader, REASONS) };
     case KIND.failed:
-      return { kind: "failed", code: oneOf(reader, ERROR_CODES), message: reader.text() };
+      return readFailed(reader);
     case KIND.part:
       return { kind: "part", bytes: reader.rest() };
     default:

@@ -79,7 +79,7 @@ export type AnswerFrame =
   | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string }
   | { readonly kind: "tokens"; readonly tokens: readonly ChoiceToken[] }
   | { readonly kind: "finished"; readonly choice: number; readonly reason: FinishReason }
-  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string; readonly reason?: string; readonly param?: string }
   /** The next bytes of an answer that is one whole: a text bundle, an inference's result, statistics. The stream's end ends it. */
   | { readonly kind: "part"; readonly bytes: Uint8Array };
 

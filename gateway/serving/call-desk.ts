@@ -2,9 +2,11 @@
  * Answers the calls that running requests make, from the node that runs them, of models on other nodes: an ensemble's steps. One desk
  * for each link.
  */
+
 import { ServingError } from "../../core/errors.ts";
 import type { Link, LinkStream } from "../../core/link/link.ts";
 import { sendWhole } from "../../core/link/send-whole.ts";
+import { failedAnswer } from "../../core/messages/failed-answer.ts";
 import { encodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeCalledInfer, encodeInferResult } from "../../core/messages/infer-codec.ts";
@@ -82,7 +84,7 @@ export class CallDesk {
   }
 }
 
-function fail(stream: LinkStream, { code, message }: ServingError): void {
-  stream.write(encodeAnswer({ kind: "failed", code, message }));
+function fail(stream: LinkStream, error: ServingError): void {
+  stream.write(encodeAnswer(failedAnswer(error)));
   stream.end();
 }

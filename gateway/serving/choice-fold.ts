@@ -1,5 +1,7 @@
 /** Folds a generation's answer frames into text events: one delta per choice for all frames that came together. Pure. */
+
 import { ServingError } from "../../core/errors.ts";
+import { failureOf } from "../../core/messages/failed-answer.ts";
 import type { AnswerFrame, BegunChoice, ChoiceToken, FinishReason } from "../../core/messages/generation.ts";
 import { finishText, pushToken, type TextFold, type TextFoldState } from "../text/text-fold.ts";
 import { spelledBytes, tokenBytes } from "../text/token-table.ts";
@@ -61,7 +63,7 @@ export class ChoiceFold {
           this.#finished(frame.choice, frame.reason);
           break;
         case "failed":
-          throw new ServingError(frame.code, frame.message);
+          throw failureOf(frame);
         case "accepted":
         case "refused":
         case "part":

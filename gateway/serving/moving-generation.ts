@@ -2,8 +2,10 @@
  * A generation's frames, wherever it runs. When its lead is lost it is placed again, there or elsewhere, with the ids that have
  * come: whoever pulls waits and gets the next token. What the old lead still sends arrives on a stream that nobody reads.
  */
+
 import { sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import { failureOf } from "../../core/messages/failed-answer.ts";
 import type { AnswerFrame, BegunChoice } from "../../core/messages/generation.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import { endsReached } from "./ends-reached.ts";
@@ -73,7 +75,7 @@ export class MovingGeneration implements Disposable {
       const frames = await this.#placed.answers.pull();
       const end = frames.findIndex((frame) => frame.kind === "failed" && frame.code === "UNAVAILABLE");
       const failed = frames[end];
-      if (failed?.kind === "failed") this.#lost = new ServingError(failed.code, failed.message);
+      if (failed?.kind === "failed") this.#lost = failureOf(failed);
       if (frames.length > 0) return end < 0 ? frames : frames.slice(0, end);
       const message = `node ${this.#placed.replica.node} ended the stream before the generation was over`;
       throw new ServingError("INTERNAL", message);

@@ -2,9 +2,11 @@
  * Brings a submit to an agent and waits for its first frame. The bus is tried first; what is too large for it, or is not
  * answered in time, goes over the link. The agent takes the first copy and drops the other.
  */
+
 import type { Bus } from "../../core/bus/bus.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import { failureOf } from "../../core/messages/failed-answer.ts";
 import type { AnswerFrame, RefusalReason, SubmitBody } from "../../core/messages/generation.ts";
 import { SUBJECTS } from "../../core/messages/subjects.ts";
 import { encodeSubmit, submitFrames } from "../../core/messages/submit-codec.ts";
@@ -114,7 +116,7 @@ function answered(first: AnswerFrame | undefined, answers: AnswerStream, { node 
     case "refused":
       return { kind: "refused", reason: first.reason, message: first.message };
     case "failed":
-      throw new ServingError(first.code, first.message);
+      throw failureOf(first);
     case "tokens":
     case "finished":
     case "part":

@@ -1,5 +1,7 @@
 /** An answer that is one whole, put together from its parts: a text bundle, an inference's result, statistics. */
+
 import { ServingError } from "../../core/errors.ts";
+import { failureOf } from "../../core/messages/failed-answer.ts";
 import type { AnswerStream } from "./answer-stream.ts";
 
 export interface WholeAnswerOptions {
@@ -15,7 +17,7 @@ export async function wholeAnswer(answers: AnswerStream, { what, bytesMax }: Who
   answers.doneWriting();
   for (let frames = await answers.pull(); frames.length > 0; frames = await answers.pull()) {
     for (const frame of frames) {
-      if (frame.kind === "failed") throw new ServingError(frame.code, frame.message);
+      if (frame.kind === "failed") throw failureOf(frame);
       if (frame.kind === "refused") throw new ServingError("ABORTED", frame.message, { reason: frame.reason });
       if (frame.kind !== "part") throw new ServingError("INTERNAL", `a node answered with ${frame.kind} instead of ${what}`);
       parts.push(frame.bytes);

@@ -40,7 +40,16 @@ const answer: fc.Arbitrary<AnswerFrame> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("tokens" as const), tokens: fc.array(token, { maxLength: 20 }) }),
   fc.record({ kind: fc.constant("finished" as const), choice: fc.nat(255), reason: fc.constantFrom("stop" as const, "length" as const) }),
-  fc.record({ kind: fc.constant("failed" as const), code: fc.constantFrom(...ERROR_CODES), message: fc.string({ unit: "grapheme" }) }),
+  fc.record(
+    {
+      kind: fc.constant("failed" as const),
+      code: fc.constantFrom(...ERROR_CODES),
+      message: fc.string({ unit: "grapheme" }),
+      reason: fc.string({ minLength: 1 }),
+      param: fc.string({ minLength: 1 }),
+    },
+    { requiredKeys: ["kind", "code", "message"] },
+  ),
   fc.record({ kind: fc.constant("part" as const), bytes: fc.uint8Array().map((bytes) => Uint8Array.from(bytes)) }),
 );
 

@@ -70,10 +70,13 @@ export async function isVerified(path: string, expected: ExpectedFile, memory: s
   return true;
 }
 
+/** Of this process: two at once must not share one. */
+let drafts = 0;
+
 /** Never half written: to a file beside it, then renamed. */
 async function replaceFile(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const draft = join(dirname(path), `.${process.pid}.draft`);
+  const draft = join(dirname(path), `.${process.pid}.${++drafts}.draft`);
   await writeFile(draft, text);
   await rename(draft, path);
 }

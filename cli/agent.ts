@@ -8,13 +8,13 @@ import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
 import { readSettings, type SettingsSource } from "../core/settings.ts";
 import { MemorySequenceStore } from "../core/store/sequences/memory.ts";
-import { createLogger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork, reachableHost } from "./cluster-network.ts";
 import { News } from "./news.ts";
 import { AGENT_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
+import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
 
 const LOOPBACK = /^(localhost|127\..*|::1)$/;
 
@@ -28,12 +28,13 @@ export async function agent(source: SettingsSource): Promise<void> {
   using stop = stopSignal(systemClock, source.environment);
   const { startAgent } = await import("../node-agent/run.ts");
   await using stack = new AsyncDisposableStack();
-  const logger = createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" });
+  const { logger } = loggers(settings);
   const metrics = stack.use(createMetrics());
   const { bus, links } = await clusterNetwork(settings, { name: `nereid agent ${node}`, logger, listen: { host, port, advertiseHost } });
   stack.use(bus);
   const uploadsFolder = path.join(folders.shards, "uploads");
   const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
+  const tracer = await exportingTracer(withCollector(settings, source), logger, stack);
   const sequences = { store: new MemorySequenceStore(systemClock), durability: { kind: "none" } } as const;
   const started = await startAgent(
     {
@@ -46,7 +47,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       threads: availableParallelism(),
       memory: () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() }),
     },
-    { bus, links, sources, sequences, clock: systemClock, random: systemRandom, logger, metrics },
+    { bus, links, sources, sequences, clock: systemClock, random: systemRandom, logger, metrics, tracer },
     stack,
   );
   const news = new News(process.stdout);

@@ -10,7 +10,7 @@ import { readSettings, type SettingsOf, type SettingsSource } from "../core/sett
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { redisPlacementLease, redisWantedModels } from "../core/store/placement/redis.ts";
 import { RedisConnection } from "../core/store/redis-connection.ts";
-import { createLogger, type Logger } from "../core/telemetry/logger.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
 import { VERSION } from "../core/version.ts";
 import type { Gateway, GatewayDeps } from "../gateway/run.ts";
@@ -19,6 +19,7 @@ import { clusterNetwork } from "./cluster-network.ts";
 import { News } from "./news.ts";
 import { GATEWAY_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
+import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
 
 type GatewaySettings = SettingsOf<typeof GATEWAY_SETTINGS>;
 
@@ -35,7 +36,7 @@ export async function gateway(source: SettingsSource): Promise<void> {
     import("../gateway/control/forget-presets.ts"),
   ]);
   await using stack = new AsyncDisposableStack();
-  const logger = createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" });
+  const { logger, ...logs } = loggers(settings);
   const metrics = stack.use(createMetrics());
   const { bus, links } = await clusterNetwork(settings, { name: "nereid gateway", logger });
   stack.use(bus);
@@ -46,13 +47,14 @@ export async function gateway(source: SettingsSource): Promise<void> {
   await repositoryThere(folders.models, settings);
   const uploadsFolder = path.join(folders.shards, "uploads");
   const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
+  const telemetry = withCollector(settings, source);
   const started = stack.use(
     await startGateway(
       {
         ...settings,
         doors: settings,
         closeGraceMs: settings.drainMs,
-        telemetry: settings,
+        telemetry,
         presets: model === undefined ? [] : [presetModel(model, MODEL_VERSION, languageSettings(settings))],
         modelControl: settings.modelControlMode,
         nodesMin: settings.nodes ?? (model === undefined ? 0 : settings.stages),
@@ -66,7 +68,9 @@ export async function gateway(source: SettingsSource): Promise<void> {
         clock: systemClock,
         random: systemRandom,
         logger,
+        ...logs,
         metrics,
+        tracer: await exportingTracer(telemetry, logger, stack),
       },
     ),
   );

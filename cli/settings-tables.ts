@@ -1,16 +1,13 @@
 /** Every setting of every command. Flags, variables, help and README's table are made from these. Pure. */
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
 import { byteSize, listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
-import type { LogLevel } from "../core/telemetry/logger.ts";
+import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
 import { exitOnError, REPOSITORY_SETTINGS } from "./repository-settings.ts";
 import { SCHEDULING_SETTINGS } from "./scheduling-settings.ts";
-import { TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
+import { EXPORT_SETTINGS, TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
 
 export const DEFAULT_MODEL = "smollm2-135m-instruct";
-
-// Listed again, so that reading settings does not load the logger.
-const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 
 const serverUrl: SettingKind<string> = {
   allowed: "a URL such as http://127.0.0.1:8000",
@@ -199,6 +196,7 @@ export const AGENT_SETTINGS = {
   ...SCHEDULING_SETTINGS,
   responseCacheBytes,
   cache,
+  ...EXPORT_SETTINGS,
   logLevel,
 };
 

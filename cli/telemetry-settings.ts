@@ -1,9 +1,25 @@
 /** Settings of metrics, traces and logs. Pure. */
-import { manyOf, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
+import { manyOf, optional, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import { TELEMETRY_DEFAULTS } from "../core/telemetry/options.ts";
 
-/** A row for each option, and no other. */
+/** Where traces go: the same for gateways and agents. */
+export const EXPORT_SETTINGS = {
+  traceConfig: setting({
+    kind: manyOf(text("rate=100, level=TIMESTAMPS, mode=opentelemetry, triton,file=FILE or opentelemetry,url=URL")),
+    fallback: TELEMETRY_DEFAULTS.traceConfig,
+    help: "which requests are traced, and where to",
+  }),
+  otlpEndpoint: setting({
+    kind: optional(text("a URL such as http://127.0.0.1:4318")),
+    fallback: TELEMETRY_DEFAULTS.otlpEndpoint,
+    fallbackText: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    help: "an OpenTelemetry collector, to which every request is traced",
+  }),
+};
+
+/** A row for each option of a gateway, and no other. */
 export const TELEMETRY_SETTINGS = {
+  ...EXPORT_SETTINGS,
   allowCpuMetrics: setting({
     kind: yesNo(),
     fallback: TELEMETRY_DEFAULTS.allowCpuMetrics,
@@ -20,4 +36,5 @@ export const TELEMETRY_SETTINGS = {
     fallback: TELEMETRY_DEFAULTS.metricsConfig,
     help: "Triton's optional latency metrics",
   }),
+  accessLog: setting({ kind: yesNo(), fallback: false, help: "log a line for each answer over HTTP" }),
 };

@@ -6,7 +6,6 @@ import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { modelName } from "../core/ids.ts";
 import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
-import { createLogger } from "../core/telemetry/logger.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 import { banner } from "./banner.ts";
 import { type CacheFolders, cacheFolders } from "./cache.ts";
@@ -16,6 +15,7 @@ import { catalogModel } from "./pull/catalog.ts";
 import { pullByName } from "./pull.ts";
 import { UP_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
+import { loggers, withCollector } from "./telemetry.ts";
 
 type UpSettings = SettingsOf<typeof UP_SETTINGS>;
 
@@ -34,8 +34,8 @@ export async function up(source: SettingsSource): Promise<void> {
     total: undefined,
   });
   try {
-    await using cluster = await startCluster(clusterOptions(settings, folders), {
-      logger: createLogger({ level: settings.logLevel, form: process.stderr.isTTY ? "readable" : "json" }),
+    await using cluster = await startCluster(clusterOptions(settings, folders, source), {
+      ...loggers(settings),
       onProgress: (model) => progress.note(progressNote(model)),
       signal: stop.signal,
     });
@@ -53,11 +53,11 @@ export async function up(source: SettingsSource): Promise<void> {
 /** undefined: the repository's whole models only. */
 const languageModel = (settings: UpSettings): string | undefined => (settings.model === "none" ? undefined : settings.model);
 
-function clusterOptions(settings: UpSettings, folders: CacheFolders) {
+function clusterOptions(settings: UpSettings, folders: CacheFolders, source: SettingsSource) {
   return {
     ...settings,
     doors: settings,
-    telemetry: settings,
+    telemetry: withCollector(settings, source),
     scheduling: settings,
     model: languageModel(settings),
     // The models that we keep are what users have fetched, not what they want to be served all at once.

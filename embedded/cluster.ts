@@ -18,9 +18,11 @@ import type { SchedulingOptions } from "../core/scheduling-options.ts";
 import { fileWantedModels } from "../core/store/placement/file.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { MemorySequenceStore } from "../core/store/sequences/memory.ts";
+import type { LogControl } from "../core/telemetry/log-control.ts";
 import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
-import type { TelemetryOptions } from "../core/telemetry/options.ts";
+import { openTracer } from "../core/telemetry/open-tracer.ts";
+import { TELEMETRY_DEFAULTS, type TelemetryOptions } from "../core/telemetry/options.ts";
 import { VERSION } from "../core/version.ts";
 import type { PlacementStore } from "../gateway/control/control-plane.ts";
 import { forgetPresets } from "../gateway/control/forget-presets.ts";
@@ -79,6 +81,10 @@ export interface ClusterOptions {
 export interface ClusterHooks {
   /** JSON lines of warnings and errors on standard error unless said. */
   readonly logger?: Logger;
+  /** What `logger` logs, for clients that may change it. */
+  readonly logControl?: LogControl;
+  /** Gets a line for each answer over HTTP. */
+  readonly accessLog?: Logger;
   /** How the model is coming along; called at every change. */
   readonly onProgress?: (model: ServedModel) => void;
   readonly signal: AbortSignal;
@@ -104,12 +110,15 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const presets = options.model === undefined ? [] : [presetOf(options.model, options)];
   const uploadsFolder = path.join(options.cacheFolder, "uploads");
   const sources = new ModelSources({ repositoryFolder: options.repositoryFolder, uploadsFolder, random: systemRandom });
-  const shared = { clock: systemClock, random: systemRandom, metrics, logger };
+  const told = { clock: systemClock, logger, version: VERSION };
+  const tracer = await openTracer({ ...TELEMETRY_DEFAULTS, ...options.telemetry }, told);
+  if (tracer !== undefined) stack.use(tracer);
+  const shared = { clock: systemClock, random: systemRandom, metrics, logger, tracer };
   const store = await openStore(options, stack);
   const gateway = stack.use(
     await startGateway(
       { ...options, presets, modelControl: options.modelControlMode, nodesMin: options.nodes, version: VERSION },
-      { ...shared, store, sources, bus: stack.use(broker.connect()), links },
+      { ...hooks, ...shared, store, sources, bus: stack.use(broker.connect()), links },
     ),
   );
   // It dies with the nodes, so it saves nothing; models may still ask for it, and go on after a reload.

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
+import type { LogControl } from "../core/telemetry/log-control.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { type ApiKeys, parseApiKeys } from "./access/api-keys.ts";
@@ -14,6 +15,7 @@ import { type WatchOptions, watchFiles } from "./access/watched-files.ts";
 import { type ConsoleDeps, consoleRoutes } from "./console/routes.ts";
 import type { GrpcLimits } from "./grpc/limits.ts";
 import { startGrpcServer } from "./grpc/server.ts";
+import { loggedRoutes } from "./http/access-log.ts";
 import { BodyParsers } from "./http/body-parser.ts";
 import { countedRoutes } from "./http/counted-routes.ts";
 import { isLoopbackHost } from "./http/host-check.ts";
@@ -29,6 +31,8 @@ import { TraceSettings } from "./kserve/trace-settings.ts";
 import { kserveGrpcMethods } from "./kserve-grpc/methods.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import type { ModelDirectory, TextGeneration } from "./serving/text-generation.ts";
+import type { RequestTracing } from "./tracing/request-tracing.ts";
+import { failedTrace, tracedRoutes } from "./tracing/traced-routes.ts";
 
 /** Where the doors listen; ports of 0 are any free ones. */
 export interface DoorAddresses {
@@ -53,6 +57,12 @@ export interface DoorDeps {
   readonly nodes: ConsoleDeps["nodes"];
   /** Aborts when the gateway is about to stop. */
   readonly stopping?: AbortSignal;
+  /** What `logger` logs; settings of a logger that nobody can change are only kept. */
+  readonly logControl?: LogControl;
+  /** undefined: answers are not logged. */
+  readonly accessLog?: Logger;
+  /** undefined: nothing is traced. */
+  readonly tracing?: RequestTracing;
   /** What /metrics says. */
   readonly metricsText: () => Promise<string>;
 }
@@ -104,7 +114,7 @@ export async function openDoors(
       corsOrigins: options.corsOrigins,
       limits: { bodyBytesMax: options.httpMaxInputSize },
       routes: httpRoutes(services, deps),
-      report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path }, "a request failed"),
+      report: (err: ServingError, route: Route) => logger.warn({ err, path: route.path, ...failedTrace(err) }, "a request failed"),
     });
     stopping?.addEventListener("abort", () => http.announceStop(), { once: true });
     stack.defer(() => http.close(closeGraceMs));
@@ -143,19 +153,23 @@ function makeServices(host: string, options: DoorOptions, deps: DoorDeps, stack:
   const tensors: TensorServing = {
     ...deps.tensors,
     sharedMemory: stack.use(new SharedMemoryRegions({ allowed: options.allowClientShm ?? isLoopbackHost(host) })),
-    trace: new TraceSettings(),
-    log: new LogSettings(),
+    trace: deps.tracing?.settings ?? new TraceSettings(),
+    log: new LogSettings(deps.logControl),
     forwardedHeaders: patternOf(options.httpHeaderForwardPattern),
   };
-  return { generation, models, bodies, random, identity: { name: "nereid", version }, tensors };
+  const { tracing } = deps;
+  return { generation, models, bodies, random, identity: { name: "nereid", version }, tensors, tracing };
 }
 
-function httpRoutes(services: Services, { clock, metrics, nodes, version }: DoorDeps): readonly Route[] {
-  return [
+function httpRoutes(services: Services, { clock, metrics, nodes, version, accessLog }: DoorDeps): readonly Route[] {
+  const { tracing } = services;
+  const all = [
     ...countedRoutes("openai", openaiRoutes({ ...services, clock, systemFingerprint: `nereid-${version}` }), metrics.requests),
     ...countedRoutes("kserve", kserveRoutes(services), metrics.requests),
     ...consoleRoutes({ ...services, nodes }),
   ];
+  const routes = accessLog === undefined ? all : loggedRoutes(all, { logger: accessLog, clock });
+  return tracing === undefined ? routes : tracedRoutes(routes, tracing);
 }
 
 async function makeLocks(host: string, options: DoorOptions, deps: DoorDeps, stack: AsyncDisposableStack): Promise<Locks> {

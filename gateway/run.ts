@@ -6,9 +6,11 @@ import { ServingError } from "../core/errors.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
+import type { LogControl } from "../core/telemetry/log-control.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { TELEMETRY_DEFAULTS, type TelemetryOptions } from "../core/telemetry/options.ts";
+import type { Tracer } from "../core/telemetry/tracing.ts";
 import { type ControlPlane, createControlPlane, type PlacementStore } from "./control/control-plane.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
 import type { ClusterModelControl } from "./control/model-control.ts";
@@ -26,6 +28,7 @@ import type { ModelDemand } from "./serving/model-catalog.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing, type TextServing } from "./serving/text-serving.ts";
+import { openTracing } from "./tracing/open-tracing.ts";
 
 export interface GatewayOptions extends DoorAddresses {
   /** As Triton has it unless said. */
@@ -60,6 +63,12 @@ export interface GatewayDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** What `logger` logs, for those that may change it; undefined: nobody. */
+  readonly logControl?: LogControl;
+  /** Gets a line for each answer over HTTP; undefined: nobody does. */
+  readonly accessLog?: Logger;
+  /** Where traces are exported to, where the options say so (`openTracer`). */
+  readonly tracer?: Tracer | undefined;
 }
 
 export interface Gateway extends AsyncDisposable, OpenDoors {
@@ -83,14 +92,15 @@ const REPOSITORY_POLL_SECS = 15;
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
   const stopping = new AbortController();
-  const core = startCore(options, deps, stopping.signal, stack);
+  const tracing = openTracing(options.telemetry, deps, stack);
+  const core = startCore(options, { ...deps, tracer: tracing.tracer }, stopping.signal, stack);
   const { watch, text, whole, control, demand } = core;
   const nodes = () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
   const { models } = text;
   const generation = demand === undefined ? text.generation : generationOnDemand(text.generation, demand);
   const metricsText = fleetMetrics(options, deps, core, stack);
   const serving = { generation, models, tensors: { ...whole, control, demand }, nodes };
-  const behind = { ...deps, ...serving, metricsText, version: options.version, stopping: stopping.signal };
+  const behind = { ...deps, ...serving, metricsText, tracing, version: options.version, stopping: stopping.signal };
   const doors = await openDoors(options, { ...DOOR_DEFAULTS, ...options.doors }, behind, stack);
   stack.defer(
     watch.onChange(() => {
@@ -174,7 +184,12 @@ async function loadOnce(
   return [...ofPresets.flat(), ...fromRepository];
 }
 
-function startCore(options: GatewayOptions, deps: GatewayDeps, stopping: AbortSignal, stack: AsyncDisposableStack): Core {
+function startCore(
+  options: GatewayOptions,
+  deps: GatewayDeps & { readonly tracer: Tracer },
+  stopping: AbortSignal,
+  stack: AsyncDisposableStack,
+): Core {
   const { bus, clock, logger } = deps;
   const watch = stack.use(new FleetWatch(bus, clock, logger));
   const { fleet } = watch;

@@ -18,6 +18,7 @@ import type { ModelSources } from "../core/repository/model-sources.ts";
 import { SCHEDULING_DEFAULTS, type SchedulingOptions } from "../core/scheduling-options.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
+import type { Tracer } from "../core/telemetry/tracing.ts";
 import type { ModelRunnerFactory } from "../core/wire/model-runner.ts";
 import type { RunnerFactory } from "../core/wire/runner-handle.ts";
 import type { Wire } from "../core/wire/wire.ts";
@@ -54,6 +55,8 @@ export interface AgentDeps {
   readonly metrics: Metrics;
   /** As Triton's defaults unless said. */
   readonly scheduling?: Partial<SchedulingOptions>;
+  /** undefined: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   /** What the CPU is: rows of one answer come from nodes of one class. */
   readonly cpu: string;
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
@@ -95,6 +98,7 @@ export class Agent implements AsyncDisposable {
       runners: deps.modelRunners,
       clock: deps.clock,
       logger: deps.logger,
+      tracer: deps.tracer,
       cache,
       startAfter: scheduling.delayScheduler,
       backlogAfter: scheduling.backlogDelayScheduler,

@@ -9,6 +9,7 @@ import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
+import type { Tracer } from "../core/telemetry/tracing.ts";
 import { socketWire } from "../core/wire/socket.ts";
 import { Agent, type AgentDeps } from "./agent.ts";
 import { partitionerCutter } from "./models/partitioner-cutter.ts";
@@ -40,6 +41,8 @@ export interface AgentNetwork {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** undefined: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly sequences: NonNullable<AgentDeps["sequences"]>;
 }
 

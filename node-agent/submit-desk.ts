@@ -19,12 +19,14 @@ import { encodeJson } from "../core/messages/json-message.ts";
 import type { NodeStatistics } from "../core/messages/model-statistics.ts";
 import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
+import { NO_TRACER, type Tracer } from "../core/telemetry/tracing.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { CallLine } from "./calls/link-upcalls.ts";
 import type { Upcalls } from "./calls/model-calls.ts";
 import { answerInference } from "./infer-answer.ts";
 import type { Models } from "./models/models.ts";
 import type { WholeModels } from "./models/whole-models.ts";
+import { TracedGeneration } from "./tracing/traced-generation.ts";
 import type { Watchers } from "./watchers.ts";
 
 interface Session {
@@ -37,6 +39,7 @@ interface Session {
 export interface SubmitDeskDeps {
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tracer?: Tracer | undefined;
   /** Of the node, or of one of its models; empty: of all. */
   readonly statistics: (model: string) => NodeStatistics;
   readonly watchers: Watchers;
@@ -51,6 +54,7 @@ export class SubmitDesk {
   readonly #wholeModels: WholeModels;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #tracer: Tracer;
   readonly #statistics: SubmitDeskDeps["statistics"];
   readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey">;
   readonly #sessions = new Map<string, Session>();
@@ -61,6 +65,7 @@ export class SubmitDesk {
     this.#wholeModels = wholeModels;
     this.#clock = deps.clock;
     this.#logger = deps.logger;
+    this.#tracer = deps.tracer ?? NO_TRACER;
     this.#statistics = deps.statistics;
     this.#node = deps;
   }
@@ -157,9 +162,12 @@ export class SubmitDesk {
       return;
     }
     const writer = new AnswerWriter(stream, { clock: this.#clock, choices: openChoices(request) });
+    const { model } = lead;
+    const deps = { tracer: this.#tracer, clock: this.#clock };
+    const traced = request.traceparent === "" ? undefined : new TracedGeneration(model, request, writer, deps);
     try {
-      const handle = lead.engine.submit(request, writer);
-      writer.started(handle, lead.engine.load().queued);
+      const handle = lead.engine.submit(request, traced ?? writer, traced?.timing);
+      writer.started(traced?.handle(handle) ?? handle, lead.engine.load().queued);
     } catch (thrown) {
       const error = ServingError.from(thrown);
       if (error.code === "RESOURCE_EXHAUSTED") this.#refuse(stream, "full", error.message);

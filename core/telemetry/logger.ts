@@ -1,8 +1,6 @@
 /** Logs, with pino behind them: JSON lines for machines, or one readable line each for terminals. Nothing in a line can move a cursor. */
-import { type DestinationStream, destination, levels, pino, stdSerializers } from "pino";
-
-export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+import { type DestinationStream, destination, levels, type Logger as PinoLogger, pino, stdSerializers, stdTimeFunctions } from "pino";
+import { LogControl, type LogLevel } from "./log-control.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -17,19 +15,32 @@ export interface Logger {
 }
 
 export interface LoggerOptions {
-  readonly level: LogLevel;
+  /** One that is shared can be changed while the program runs. */
+  readonly level: LogLevel | LogControl;
   readonly form: "json" | "readable";
   /** Takes whole lines; standard error when undefined. */
   readonly write?: (line: string) => void;
 }
 
 export function createLogger(options: LoggerOptions): Logger {
+  const control = options.level instanceof LogControl ? options.level : new LogControl(options.level);
   const output: DestinationStream = options.write === undefined ? destination({ fd: 2, sync: true }) : { write: options.write };
-  const form = options.form === "json" ? escapeControls : readableLine;
-  return pino(
-    { level: options.level, base: null, serializers: { err: stdSerializers.err } },
-    { write: (line: string) => output.write(form(line)) },
-  );
+  const form = options.form === "json" ? escapeControls : (line: string) => readableLine(line, control.switches.isoTimes);
+  const timestamp = () => (control.switches.isoTimes ? stdTimeFunctions.isoTime() : stdTimeFunctions.epochTime());
+  const serializers = { err: stdSerializers.err };
+  const logger = pino({ level: "debug", base: null, timestamp, serializers }, { write: (line: string) => output.write(form(line)) });
+  return controlled(logger, control);
+}
+
+/** Pino's own children keep the level that their parent had. */
+function controlled(logger: PinoLogger, control: LogControl): Logger {
+  return {
+    debug: (fields, message) => void (control.switches.debug && logger.debug(fields, message)),
+    info: (fields, message) => void (control.switches.info && logger.info(fields, message)),
+    warn: (fields, message) => void (control.switches.warn && logger.warn(fields, message)),
+    error: (fields, message) => void (control.switches.error && logger.error(fields, message)),
+    child: (fields) => controlled(logger.child(fields), control),
+  };
 }
 
 /** C0 but the line's end, DEL, C1, and the separators and directions that change how a terminal shows a line. */
@@ -40,13 +51,14 @@ function escapeControls(text: string): string {
   return text.replace(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** `12:34:56.789 WARN message key=value …`, in UTC. */
-function readableLine(line: string): string {
+/** `12:34:56.789 WARN message key=value …`, in UTC; with the date where that is asked for. */
+function readableLine(line: string, isoTimes: boolean): string {
   const { level, time, msg, err, ...fields }: Record<string, unknown> = JSON.parse(line);
-  const clock = new Date(Number(time)).toISOString().slice(11, 23);
+  const clock = new Date(typeof time === "string" ? time : Number(time)).toISOString();
   const name = (levels.labels[Number(level)] ?? String(level)).toUpperCase().padEnd(5);
   const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  return `${escapeControls(`${clock} ${name} ${msg}${rest.join("")}${errorText(err)}`.replaceAll("\n", "\\n"))}\n`;
+  const text = `${isoTimes ? clock : clock.slice(11, 23)} ${name} ${msg}${rest.join("")}${errorText(err)}`;
+  return `${escapeControls(text.replaceAll("\n", "\\n"))}\n`;
 }
 
 function errorText(err: unknown): string {

@@ -7,6 +7,16 @@ export interface TelemetryOptions {
   readonly metricsIntervalMs: number;
   /** Such as `summary_latencies=true`. */
   readonly metricsConfig: readonly string[];
+  /** Such as `rate=100`, see `trace-config.ts`. */
+  readonly traceConfig: readonly string[];
+  /** A collector's address, to which all requests are traced; undefined: as `traceConfig` says. */
+  readonly otlpEndpoint: string | undefined;
 }
 
-export const TELEMETRY_DEFAULTS: TelemetryOptions = { allowCpuMetrics: true, metricsIntervalMs: 2_000, metricsConfig: [] };
+export const TELEMETRY_DEFAULTS: TelemetryOptions = {
+  allowCpuMetrics: true,
+  metricsIntervalMs: 2_000,
+  metricsConfig: [],
+  traceConfig: [],
+  otlpEndpoint: undefined,
+};

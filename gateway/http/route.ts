@@ -8,6 +8,8 @@ export type HttpMethod = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
 /** A request as a handler sees it. */
 export interface HttpRequest {
   readonly query: URLSearchParams;
+  /** When its head was here, by the server's clock. */
+  readonly arrivedMs: number;
   /** Empty where the route takes no body. */
   readonly body: Body;
   /** What a body may hold, also once it is inflated. */

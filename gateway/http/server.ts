@@ -17,6 +17,7 @@ import { type ListenAddress, listeningError } from "./listening-error.ts";
 import { LiveRequests } from "./live-requests.ts";
 import { nodeServer } from "./node-server.ts";
 import { pathOf, routerPath } from "./path-pattern.ts";
+import { headerOf, headerPairs } from "./raw-headers.ts";
 import type { HttpAnswer, HttpFault, HttpRequest, Route, WholeAnswer } from "./route.ts";
 import { Surfaces } from "./surfaces.ts";
 import { Sweep } from "./sweep.ts";
@@ -205,6 +206,7 @@ class Gateway implements HttpServer {
   }
 
   async #answer(route: Route, raw: IncomingMessage, params: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
+    const arrivedMs = this.#clock.now();
     try {
       const fault = this.#fault(raw, route);
       if (fault !== undefined) return route.errors.faulty(fault);
@@ -225,6 +227,7 @@ class Gateway implements HttpServer {
       }
       const query = raw.url?.indexOf("?") ?? -1;
       const request: HttpRequest = {
+        arrivedMs,
         param: (name) => params[name] ?? "",
         query: query === -1 ? NO_QUERY : new URLSearchParams(raw.url?.slice(query)),
         body,
@@ -286,14 +289,4 @@ class Gateway implements HttpServer {
     socket.write(byteFaultAnswer(error.code));
     socket.destroySoon();
   }
-}
-
-function headerOf(raw: IncomingMessage, name: string): string | undefined {
-  const value = raw.headers[name];
-  return Array.isArray(value) ? value.join(", ") : value;
-}
-
-/** @param flat names and values in turn, as Node has them */
-function headerPairs(flat: readonly string[]): readonly (readonly [name: string, value: string])[] {
-  return flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? ""] as const] : []));
 }

@@ -4,6 +4,7 @@ import type { ServerIdentity } from "../kserve/metadata.ts";
 import type { TensorServing } from "../kserve/tensor-serving.ts";
 import type { DecoupledInference } from "../serving/inference.ts";
 import type { ModelDirectory, TextGeneration } from "../serving/text-generation.ts";
+import type { RequestTracing } from "../tracing/request-tracing.ts";
 
 export interface KserveGrpcDeps {
   readonly identity: ServerIdentity;
@@ -16,6 +17,8 @@ export interface KserveGrpcDeps {
   readonly decoupled?: DecoupledInference | undefined;
   /** Metadata whose name matches becomes request parameters (`headerPattern` of the door over HTTP); undefined: none. */
   readonly forwardedHeaders?: RegExp | undefined;
+  /** undefined: nothing is traced. */
+  readonly tracing?: RequestTracing | undefined;
   /** For seeds that clients leave open. */
   readonly random: Random;
 }

@@ -1,5 +1,6 @@
 /** A request for inference on its way through this door: found its model, made into what the serving core takes, its answers named. */
 import { ServingError } from "../../core/errors.ts";
+import { NO_SPAN, type Span } from "../../core/telemetry/tracing.ts";
 import type { GrpcCall } from "../grpc/method.ts";
 import { traceparentOf } from "../http/traceparent.ts";
 import { forwardHeaders } from "../kserve/request-parameters.ts";
@@ -36,6 +37,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
   const inputs = inputTensors(wire, model.view, regions);
   const wishes = new OutputWishes(wire, regions);
   const { id } = wire;
+  const span = beginSpan(deps, wire, call);
   return {
     model,
     emptyFinal,
@@ -50,7 +52,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       inputs,
       outputs: wishes.names,
       deadlineMs: call.deadlineMs,
-      traceparent: traceparentOf(call),
+      traceparent: span.traceparent,
     },
     answer: ({ model: name, version, parameters, outputs }) => ({
       model: name,
@@ -59,8 +61,26 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       parameters,
       outputs: wishes.fulfil(outputs, model.view),
     }),
-    [Symbol.dispose]: () => wishes[Symbol.dispose](),
+    [Symbol.dispose]() {
+      wishes[Symbol.dispose]();
+      if (span !== NO_SPAN) endSpan(deps, span);
+    },
   };
+}
+
+function beginSpan({ tracing }: KserveGrpcDeps, { model }: WireInferRequest, call: GrpcCall): Span {
+  if (tracing === undefined) return NO_SPAN;
+  const startMs = tracing.clock.now();
+  const attributes = { "rpc.system": "grpc", "rpc.service": "inference.GRPCInferenceService" };
+  const span = tracing.begin(model, traceparentOf(call), { name: "InferRequest", startMs, attributes });
+  span.event("GRPC_WAITREAD_END", startMs);
+  return span;
+}
+
+function endSpan({ tracing }: KserveGrpcDeps, span: Span): void {
+  const nowMs = tracing?.clock.now() ?? 0;
+  span.event("GRPC_SEND_START", nowMs);
+  span.end(nowMs);
 }
 
 /** @throws ServingError UNIMPLEMENTED where it is off, PERMISSION_DENIED for clients on other machines: they share no memory with this one */

@@ -1,5 +1,6 @@
-/** The log settings, as the logging extension shows and changes them. Kept in memory; who logs is told of every change. */
+/** The log settings, as the logging extension shows and changes them: what is logged from then on. */
 import { ServingError } from "../../core/errors.ts";
+import { LogControl } from "../../core/telemetry/log-control.ts";
 
 export interface LogView {
   readonly log_file: string;
@@ -12,28 +13,29 @@ export interface LogView {
 
 export type LogChange = Partial<LogView>;
 
-const INITIAL: LogView = {
-  log_file: "",
-  log_info: true,
-  log_warning: true,
-  log_error: true,
-  log_verbose_level: 0,
-  log_format: "default",
-};
-
 const FORMATS: readonly string[] = ["default", "ISO8601"];
 
 export class LogSettings {
-  #view: LogView = INITIAL;
-  readonly #onChange: (view: LogView) => void;
+  readonly #control: LogControl;
+  /** Its own level above 1 is remembered: here there is one. */
+  #verboseLevel: number;
 
-  constructor(onChange: (view: LogView) => void = () => undefined) {
-    this.#onChange = onChange;
+  constructor(control: LogControl = new LogControl("info")) {
+    this.#control = control;
+    this.#verboseLevel = control.switches.debug ? 1 : 0;
   }
 
   /** Keys stand in Triton's order. */
   view(): LogView {
-    return this.#view;
+    const { info, warn, error, isoTimes } = this.#control.switches;
+    return {
+      log_file: "",
+      log_info: info,
+      log_warning: warn,
+      log_error: error,
+      log_verbose_level: this.#verboseLevel,
+      log_format: isoTimes ? "ISO8601" : "default",
+    };
   }
 
   /** @throws ServingError UNIMPLEMENTED for the file, UNAVAILABLE for an unknown format: Triton's codes; nothing is changed then */
@@ -44,7 +46,14 @@ export class LogSettings {
     if (change.log_format !== undefined && !FORMATS.includes(change.log_format)) {
       throw new ServingError("UNAVAILABLE", `invalid argument for --log_format, got: ${change.log_format}`);
     }
-    this.#view = { ...this.#view, ...change };
-    this.#onChange(this.#view);
+    const after = { ...this.view(), ...change };
+    this.#verboseLevel = after.log_verbose_level;
+    this.#control.change({
+      debug: after.log_verbose_level > 0,
+      info: after.log_info,
+      warn: after.log_warning,
+      error: after.log_error,
+      isoTimes: after.log_format === "ISO8601",
+    });
   }
 }

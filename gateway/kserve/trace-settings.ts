@@ -1,21 +1,15 @@
-/** The trace settings, global and of single models, as the trace extension shows and changes them. Kept in memory. */
+/** The trace settings, global and of single models, as the trace extension shows and changes them, and which requests they take. */
 import { ServingError } from "../../core/errors.ts";
+import { TRACE_VIEW, type TraceLevel, type TraceView } from "../../core/telemetry/trace-config.ts";
 import { invalid } from "./triton-error.ts";
 
-export type TraceLevel = "TIMESTAMPS" | "TENSORS";
-
-export interface TraceView {
-  /** Empty: off. */
-  readonly levels: readonly TraceLevel[];
-  readonly rate: number;
-  /** Traces left; -1: no limit. */
-  readonly count: number;
-  readonly logFrequency: number;
-  readonly file: string;
-  readonly mode: "triton" | "opentelemetry";
-}
-
 type TraceOverrides = Partial<Pick<TraceView, "levels" | "rate" | "count" | "logFrequency">>;
+
+/** Requests that were looked at, and that were traced since the count was set. */
+interface Tally {
+  seen: number;
+  taken: number;
+}
 
 /** What a client asks for, in its own words; what is not named stays. */
 export interface TraceChange {
@@ -27,7 +21,6 @@ export interface TraceChange {
   readonly cleared?: readonly (keyof TraceOverrides)[];
 }
 
-const INITIAL: TraceView = { levels: [], rate: 1_000, count: -1, logFrequency: 0, file: "", mode: "triton" };
 const MODELS_MAX = 10_000;
 const INT32_MAX = 2 ** 31 - 1;
 const UINT32_MAX = 2 ** 32 - 1;
@@ -36,24 +29,64 @@ export class TraceSettings {
   readonly #initial: TraceView;
   #global: TraceOverrides = {};
   readonly #models = new Map<string, TraceOverrides>();
+  /** Of the global settings, and of models with settings of their own. */
+  readonly #tallies = new Map<string | undefined, Tally>();
 
-  constructor(initial: TraceView = INITIAL) {
+  /** No settings have a level: looked at for each request. */
+  #areAllOff: boolean;
+
+  constructor(initial: TraceView = TRACE_VIEW) {
     this.#initial = initial;
+    this.#areAllOff = initial.levels.length === 0;
   }
 
   /** @param model undefined: the global ones */
   view(model: string | undefined): TraceView {
-    return { ...this.#initial, ...this.#global, ...(model !== undefined && this.#models.get(model)) };
+    const all = { ...this.#initial, ...this.#global, ...(model !== undefined && this.#models.get(model)) };
+    const taken = this.#tallies.get(this.#scope(model))?.taken ?? 0;
+    return all.count === -1 ? all : { ...all, count: Math.max(0, all.count - taken) };
   }
 
-  /** @throws ServingError INVALID_ARGUMENT with Triton's text; nothing is changed then */
+  /**
+   * Counts a request. @returns whether it is traced: every so many-th one until the count is used up, and in mode `opentelemetry`
+   * each that its client traces
+   */
+  takes(model: string | undefined, isTracedByClient: boolean): boolean {
+    if (this.#areAllOff) return false;
+    const scope = this.#scope(model);
+    const { levels, rate, count, mode } = this.view(model);
+    if (levels.length === 0) return false;
+    if (isTracedByClient && mode === "opentelemetry") return true;
+    if (rate === 0 || count === 0) return false;
+    let tally = this.#tallies.get(scope);
+    if (tally === undefined) {
+      tally = { seen: 0, taken: 0 };
+      this.#tallies.set(scope, tally);
+    }
+    tally.seen += 1;
+    if (tally.seen % rate !== 0) return false;
+    tally.taken += 1;
+    return true;
+  }
+
+  #scope(model: string | undefined): string | undefined {
+    return model !== undefined && this.#models.has(model) ? model : undefined;
+  }
+
+  /** @throws ServingError INVALID_ARGUMENT with Triton's text, UNIMPLEMENTED in mode `opentelemetry`; nothing is changed then */
   update(model: string | undefined, change: TraceChange): void {
+    if (this.#initial.mode === "opentelemetry") {
+      throw new ServingError("UNIMPLEMENTED", "trace settings can not be updated through network protocol in mode 'opentelemetry'");
+    }
     const before = model === undefined ? this.#global : (this.#models.get(model) ?? {});
     const after = changed(before, change);
-    if (model === undefined) {
-      this.#global = after;
-      return;
-    }
+    if (change.count !== undefined || change.cleared?.includes("count") === true) this.#tallies.delete(model);
+    if (model === undefined) this.#global = after;
+    else this.#setModel(model, after);
+    this.#areAllOff = [undefined, ...this.#models.keys()].every((scope) => this.view(scope).levels.length === 0);
+  }
+
+  #setModel(model: string, after: TraceOverrides): void {
     if (this.#models.size >= MODELS_MAX && !this.#models.has(model)) {
       throw new ServingError("RESOURCE_EXHAUSTED", `${MODELS_MAX} models have trace settings of their own: clear some`);
     }
@@ -68,8 +101,7 @@ export function traceFields({ levels, rate, count, logFrequency, file, mode }: T
     trace_level: levels.length === 0 ? ["OFF"] : levels,
     trace_rate: String(rate),
     trace_count: String(count),
-    log_frequency: String(logFrequency),
-    trace_file: file,
+    ...(mode === "triton" && { log_frequency: String(logFrequency), trace_file: file }),
     trace_mode: mode,
   } as const;
 }

@@ -6,6 +6,7 @@ import type { Metrics } from "../../core/telemetry/metrics.ts";
 import { textFold } from "../text/text-fold.ts";
 import type { AnswerStream } from "./answer-stream.ts";
 import { ChoiceFold, type FoldedFrames } from "./choice-fold.ts";
+import { GenerationSpan } from "./generation-span.ts";
 import { type MovingDeps, MovingGeneration } from "./moving-generation.ts";
 import { type PlacedGeneration, placeGeneration } from "./placed-generation.ts";
 import type { TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
@@ -28,14 +29,16 @@ export function createTextGeneration(deps: GenerationDeps): TextGeneration {
   return { generate: (request, signal) => generate(request, deps, signal) };
 }
 
-async function* generate(request: TextRequest, deps: GenerationDeps, signal: AbortSignal): AsyncGenerator<TextEvent, void, undefined> {
+async function* generate(asked: TextRequest, deps: GenerationDeps, signal: AbortSignal): AsyncGenerator<TextEvent, void, undefined> {
   const arrivedMs = deps.clock.now();
+  using trace = new GenerationSpan(asked, deps, arrivedMs);
+  const request = trace.request;
   using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
   try {
     const placed = await placeGeneration(request, arrivedMs, deps, scope.signal);
     const fold = foldOf(request, placed);
     using moving = new MovingGeneration({ request, arrivedMs, placed, begun: () => fold.begun(), signal: scope.signal }, deps);
-    using count = new GenerationCount(deps, { model: request.model, arrivedMs, choices: request.choices });
+    using count = new GenerationCount(deps, { model: request.model, arrivedMs, choices: request.choices, trace });
     yield {
       kind: "started",
       generation: placed.submit.generation,
@@ -52,7 +55,9 @@ async function* generate(request: TextRequest, deps: GenerationDeps, signal: Abo
       throw thrown;
     }
   } catch (thrown) {
-    throw ServingError.from(thrown);
+    const error = ServingError.from(thrown);
+    trace.failed(error);
+    throw error;
   }
 }
 
@@ -78,21 +83,30 @@ function settle(answers: AnswerStream, { cancel, state }: FoldedFrames): void {
   if (state === "stopped-here") answers.reset("a stop string is complete");
 }
 
+interface CountedGeneration {
+  readonly model: string;
+  readonly arrivedMs: number;
+  readonly choices: number;
+  readonly trace: GenerationSpan;
+}
+
 /** A generation's metrics, from its acceptance to its disposal. */
 class GenerationCount implements Disposable {
   readonly #metrics: GenerationDeps["metrics"];
   readonly #clock: Clock;
   readonly #labels: { readonly model: string };
   readonly #choices: number;
+  readonly #trace: GenerationSpan;
   #lastMs: number;
   #sawToken = false;
   #settled = false;
 
-  constructor(deps: GenerationDeps, options: { readonly model: string; readonly arrivedMs: number; readonly choices: number }) {
+  constructor(deps: GenerationDeps, options: CountedGeneration) {
     this.#metrics = deps.metrics;
     this.#clock = deps.clock;
     this.#labels = { model: options.model };
     this.#choices = options.choices;
+    this.#trace = options.trace;
     this.#lastMs = options.arrivedMs;
     this.#metrics.generationsInFlight.add(this.#labels, 1);
   }
@@ -106,6 +120,7 @@ class GenerationCount implements Disposable {
     if (tokens === 0) return;
     const nowMs = this.#clock.now();
     const seconds = (nowMs - this.#lastMs) / 1000;
+    this.#trace.tokens(tokens, nowMs);
     this.#lastMs = nowMs;
     this.#metrics.completionTokens.inc(this.#labels, tokens);
     if (this.#sawToken) this.#metrics.interToken.observe(this.#labels, seconds / Math.ceil(tokens / this.#choices));

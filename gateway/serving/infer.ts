@@ -8,6 +8,7 @@ import type { SequencePassage } from "../../core/messages/sequence-step.ts";
 import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
 import type { Random } from "../../core/random.ts";
+import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { InFlight } from "../routing/in-flight.ts";
 import type { Caller } from "./call-desk.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
@@ -15,6 +16,7 @@ import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submission, Submitter } from "./submit.ts";
+import { tracedInference } from "./traced-inference.ts";
 import { wholeAnswer } from "./whole-answer.ts";
 
 export interface InferenceDeps {
@@ -25,6 +27,7 @@ export interface InferenceDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly steps: SequenceSteps;
+  readonly tracer: Tracer;
 }
 
 /** Nodes that are tried when one refuses: it has not executed anything. */
@@ -48,9 +51,15 @@ async function infer(request: InferRequest, deps: InferenceDeps, signal: AbortSi
     });
   }
   checkInferRequest(request, view);
-  if (request.deadlineMs === undefined) return await place(request, view, deps, signal);
+  if (request.deadlineMs === undefined) return await tracedPlace(request, view, deps, signal);
   using scope = deadlineSignal(deps.clock, request.deadlineMs, signal);
-  return await place(request, view, deps, scope.signal);
+  return await tracedPlace(request, view, deps, scope.signal);
+}
+
+/** As a part of the trace that the request belongs to, if there is one. */
+function tracedPlace(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {
+  if (request.traceparent === "") return place(request, view, deps, signal);
+  return tracedInference(request, view, deps, (traced) => place(traced, view, deps, signal));
 }
 
 async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {

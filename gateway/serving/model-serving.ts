@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { parsePublishedModel } from "../../core/model/published-model.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import { NO_TRACER, type Tracer } from "../../core/telemetry/tracing.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import type { InFlight } from "../routing/in-flight.ts";
 import { FleetModelCatalog } from "./fleet-model-catalog.ts";
@@ -30,6 +31,8 @@ export interface ModelServingDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Nothing is traced unless it is given. */
+  readonly tracer?: Tracer;
 }
 
 export interface ModelServing extends Disposable {
@@ -52,7 +55,7 @@ export function createModelServing(deps: ModelServingDeps): ModelServing {
   const views = new ModelViews({ fleet, wanted: deps.wanted, bundles, logger });
   const catalog = new FleetModelCatalog({ ...deps, views });
   return {
-    inference: createInference({ ...deps, views, catalog }),
+    inference: createInference({ tracer: NO_TRACER, ...deps, views, catalog }),
     catalog,
     statistics: new FleetStatistics({ ...deps, views }),
     served: () => views.served(),

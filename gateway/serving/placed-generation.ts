@@ -5,6 +5,7 @@ import { generationId } from "../../core/ids.ts";
 import type { BegunChoice, GenerationSubmit, RefusalReason } from "../../core/messages/generation.ts";
 import type { Random } from "../../core/random.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
+import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { Fleet, ReplicaView } from "../control/fleet.ts";
 import { chooseReplica, type NoRouteReason } from "../routing/choose-replica.ts";
 import type { InFlight } from "../routing/in-flight.ts";
@@ -31,6 +32,7 @@ export interface PlacementDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Pick<Metrics, "generationsRerouted">;
+  readonly tracer: Tracer;
 }
 
 /** A generation that a replica has accepted. Disposing it resets what runs. */
@@ -73,7 +75,7 @@ export async function placeGeneration(
         remainingMs: remainingMs(request, arrivedMs, deps.clock),
         begun: departure?.begun ?? [],
       };
-      outcome = await deps.submitter.submit(submit, replica, signal);
+      outcome = await submitted(submit, replica, deps, signal);
       if (outcome.kind === "accepted") {
         const { answers } = outcome;
         undo.use(answers);
@@ -99,9 +101,12 @@ interface Prepared {
 }
 
 async function prepare(request: TextRequest, replica: ReplicaView, deps: PlacementDeps, signal: AbortSignal): Promise<Prepared> {
+  const span = deps.tracer.part(request.traceparent, { name: "tokenize", startMs: deps.clock.now() });
   const model = await deps.bundles.get(replica.textDigest, replica, signal);
   checkBiases(request.sampling.logitBias, model.bundle.vocabSize);
   const ids = await promptIds(request.prompt, model, { pool: deps.encodePool, clock: deps.clock }, signal);
+  span.set({ "gen_ai.usage.input_tokens": ids.length });
+  span.end(deps.clock.now());
   const { contextLength } = replica;
   const tokensMax = tokensPerChoice({ promptTokens: ids.length, tokensMax: request.tokensMax, contextLength });
   const submit: GenerationSubmit = {
@@ -119,6 +124,17 @@ async function prepare(request: TextRequest, replica: ReplicaView, deps: Placeme
     begun: [],
   };
   return { model, replica, submit };
+}
+
+/** A span until the replica has taken it; one that fails is not recorded, the whole request tells why. */
+async function submitted(submit: GenerationSubmit, replica: ReplicaView, deps: PlacementDeps, signal: AbortSignal): Promise<Submission> {
+  if (submit.traceparent === "") return await deps.submitter.submit(submit, replica, signal);
+  const attributes = { node: replica.node, replica: replica.replica };
+  const span = deps.tracer.part(submit.traceparent, { name: "submit", startMs: deps.clock.now(), attributes });
+  const outcome = await deps.submitter.submit({ ...submit, traceparent: span.traceparent }, replica, signal);
+  span.set({ outcome: outcome.kind });
+  span.end(deps.clock.now());
+  return outcome;
 }
 
 function remainingMs(request: TextRequest, arrivedMs: number, clock: Clock): number | undefined {

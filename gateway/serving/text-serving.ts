@@ -6,6 +6,7 @@ import type { LinkNetwork } from "../../core/link/link.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
+import { NO_TRACER, type Tracer } from "../../core/telemetry/tracing.ts";
 import type { Fleet } from "../control/fleet.ts";
 import type { DesiredReplica } from "../placement/desired.ts";
 import { InFlight } from "../routing/in-flight.ts";
@@ -33,6 +34,8 @@ export interface TextServingDeps {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Nothing is traced unless it is given. */
+  readonly tracer?: Tracer;
 }
 
 /** Disposing it closes the links: end the doors first. */
@@ -52,7 +55,7 @@ export interface TextServing extends AsyncDisposable {
 }
 
 export function createTextServing(deps: TextServingDeps): TextServing {
-  const { bus, links, fleet, desired, clock, random, metrics, logger } = deps;
+  const { bus, links, fleet, desired, clock, random, metrics, logger, tracer = NO_TRACER } = deps;
   const pool = new LinkPool({ links, clock });
   const submitter = new Submitter({ bus, pool, clock, metrics });
   const encodePool = new EncodePool();
@@ -88,6 +91,7 @@ export function createTextServing(deps: TextServingDeps): TextServing {
       random,
       metrics,
       migrationLimit: () => migrationLimit,
+      tracer,
     }),
     models,
     submitter,

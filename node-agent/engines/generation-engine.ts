@@ -10,6 +10,7 @@ import type { Pipeline } from "../../core/wire/wire.ts";
 import { createCounters, type GenerationCounters } from "../generation/generation-counters.ts";
 import type { GenerationEvent } from "../generation/generation-event.ts";
 import { GenerationScheduler } from "../generation/generation-scheduler.ts";
+import type { GenerationTiming } from "../generation/generation-timing.ts";
 import { Strikes } from "../generation/strikes.ts";
 import { CANARY, canaryPassed } from "./canary.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
@@ -36,6 +37,8 @@ interface Entry {
   readonly survives: boolean;
   choicesLeft: number;
 }
+
+type Begin = Pick<Entry, "survives"> & { readonly timing?: GenerationTiming | undefined };
 
 /** Generations whose stages do not come back for so long are given up: others may have stages for them. */
 const REPAIR_MS_MAX = 20_000;
@@ -141,7 +144,7 @@ export class GenerationEngine {
    * Starts a generation; its events come later, never before this returns.
    * @throws ServingError INVALID_ARGUMENT when it cannot be carried out, RESOURCE_EXHAUSTED when the queue is full, UNAVAILABLE without stages.
    */
-  submit(submit: GenerationSubmit, sink: GenerationSink): GenerationHandle {
+  submit(submit: GenerationSubmit, sink: GenerationSink, timing?: GenerationTiming): GenerationHandle {
     checkGeneration(submit, this.#options);
     if (this.#running === undefined) throw this.#noStages();
     if (!this.#scheduler.hasRoomFor(submit.choices)) {
@@ -150,7 +153,7 @@ export class GenerationEngine {
       throw new ServingError("RESOURCE_EXHAUSTED", message, { reason: "queue_full" });
     }
     this.#scheduler.admit();
-    return this.#start(submit, sink, { survives: true });
+    return this.#start(submit, sink, { survives: true, timing });
   }
 
   /**
@@ -170,13 +173,13 @@ export class GenerationEngine {
     return canaryPassed(begin, signal);
   }
 
-  #start(submit: GenerationSubmit, sink: GenerationSink, { survives }: Pick<Entry, "survives">): GenerationHandle {
+  #start(submit: GenerationSubmit, sink: GenerationSink, { survives, timing }: Begin): GenerationHandle {
     const key = ++this.#lastKey;
     const nowMs = this.#clock.now();
     const { remainingMs } = submit;
     const deadlineMs = remainingMs === undefined ? undefined : nowMs + remainingMs;
     this.#entries.set(key, { sink, survives, choicesLeft: openChoices(submit).length });
-    this.#scheduler.offer({ ...submit, key, deadlineMs }, nowMs);
+    this.#scheduler.offer({ ...submit, key, deadlineMs, timing }, nowMs);
     this.#submitSteps();
     this.#deadlines.await(deadlineMs);
     return this.#handle(key);

@@ -16,6 +16,7 @@ import { type Entrance, enterSlot } from "./admission.ts";
 import { planDecode } from "./decode-run.ts";
 import type { MutableCounters } from "./generation-counters.ts";
 import { finishReason, type GenerationEvent } from "./generation-event.ts";
+import { noteAdmission, noteStep } from "./generation-timing.ts";
 import { createMicroBatches, hasDecoding, type MicroBatch, nextToDecode } from "./micro-batch.ts";
 import { planPrefill } from "./prefill-run.ts";
 import { choosePrompt } from "./prompt-order.ts";
@@ -171,6 +172,7 @@ export class GenerationScheduler {
    */
   completed(result: StepResult): readonly GenerationEvent[] {
     const step = this.#inFlight.take(result);
+    noteStep(step, result.stageUs);
     const events: GenerationEvent[] = [];
     switch (step.kind) {
       case "prefill": {
@@ -247,6 +249,7 @@ export class GenerationScheduler {
     const entrance = enterSlot(sequence, this.#table, this.#batches);
     this.#counters.admitted += 1;
     this.#counters.tokensShared += sequence.cached;
+    noteAdmission(sequence, nowMs);
     this.#counters.queueWaitMs += nowMs - sequence.generation.arrivedMs;
     return entrance;
   }

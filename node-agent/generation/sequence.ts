@@ -2,6 +2,7 @@
 import { assert } from "../../core/errors.ts";
 import type { BegunChoice } from "../../core/messages/generation.ts";
 import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
+import type { GenerationTiming } from "./generation-timing.ts";
 
 /** Who comes in nobody's name, the canary, comes before all and is no load. */
 export const NO_TENANT = "";
@@ -21,6 +22,8 @@ export interface GenerationOffer {
   readonly begun: readonly BegunChoice[];
   /** On the clock of `nowMs`; undefined: none. */
   readonly deadlineMs: number | undefined;
+  /** Kept where it is traced. */
+  readonly timing?: GenerationTiming | undefined;
 }
 
 export interface Generation {

@@ -43,6 +43,10 @@ export class ReplicaLead implements Disposable {
     this.#deps = deps;
   }
 
+  get model(): string {
+    return this.#host.load.model;
+  }
+
   get ready(): boolean {
     return this.#state.kind === "ready";
   }

@@ -14,11 +14,13 @@ import { readComposedConfig } from "../../core/repository/composed-config.ts";
 import { modelFile } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
 import type { ExecutionGate } from "../engines/batch/execution-gate.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
+import { tracedEngine } from "../tracing/traced-engine.ts";
 import { nodeStatistics } from "./node-statistics.ts";
 import { openEngine } from "./open-engine.ts";
 import type { OpenTurns } from "./open-turns.ts";
@@ -44,6 +46,8 @@ export interface WholeModelDeps {
   readonly sequences?: SequenceKeeping | undefined;
   /** How ensembles call their models. */
   readonly calls: ModelCalls;
+  /** undefined: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly openTurns: OpenTurns;
   readonly onChange: () => void;
   readonly onRestart: (model: string) => void;
@@ -145,7 +149,7 @@ export class WholeModel implements AsyncDisposable {
 
   /** @returns what clients may know of the model */
   async #openEngine(): Promise<PublishedModel> {
-    const { sources, cache, autoComplete = true, ...deps } = this.#deps;
+    const { sources, cache, tracer, autoComplete = true, ...deps } = this.#deps;
     const { replica, version, source, members = [] } = this.load;
     const model = modelName(this.load.model);
     const files = await sources.files(model, source);
@@ -164,11 +168,12 @@ export class WholeModel implements AsyncDisposable {
     const name = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list()).name;
     const file = name === undefined ? "" : path.join(sources.folder(model, source), name);
     this.#cached = configuration.responseCache && cache !== undefined;
-    this.#engine = await openEngine(
+    const engine = await openEngine(
       { replica, model, version, configuration, composing: read.composing, files, file },
       { ...deps, cache, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );
+    this.#engine = tracer === undefined ? engine : tracedEngine(engine, { model, version }, { tracer, clock: deps.clock });
     return published;
   }
 }

@@ -12,6 +12,10 @@ export interface RunningCluster extends AsyncDisposable {
   readonly url: string;
   /** The sum over nodes and models of a metric without buckets; 0 when it was never set. */
   metric(name: string): Promise<number>;
+  /** What /metrics says. */
+  metrics(): Promise<string>;
+  /** Ends it. @returns what it has logged */
+  stop(): Promise<string>;
   /** Of GET /v2/health/ready. */
   readyStatus(): Promise<number>;
   /** Linux. */
@@ -24,10 +28,15 @@ export interface ClusterFlags {
   /** A stage on each; 2 unless said. */
   readonly nodes?: number;
   readonly slots?: number;
+  /** Others, as on the command line. */
+  readonly flags?: Readonly<Record<string, string>>;
 }
 
 /** Resolves when the model is ready. Shards are cut into `cache`, or taken from there. */
-export async function startRealCluster(cache: ShardCache, { nodes = 2, slots = 8 }: ClusterFlags = {}): Promise<RunningCluster> {
+export async function startRealCluster(
+  cache: ShardCache,
+  { nodes = 2, slots = 8, flags: others = {} }: ClusterFlags = {},
+): Promise<RunningCluster> {
   const flags = {
     "--port": "0",
     "--grpc-port": "0",
@@ -38,21 +47,28 @@ export async function startRealCluster(cache: ShardCache, { nodes = 2, slots = 8
     "--slots": String(slots),
     "--threads": "1",
     "--log-level": "silent",
+    ...others,
   };
   const command = start([MAIN, "up", ...Object.entries(flags).flat()]);
   const said = await command.printed("Ctrl-C\n");
   const address = (label: string): string => new RegExp(`${label} +(http://[^ /]+)`).exec(said)?.[1] ?? "";
   const url = address("HTTP");
   const metricsUrl = address("metrics");
+  const metrics = async () => (await fetch(`${metricsUrl}/metrics`)).text();
+  const stop = async () => {
+    command.child.kill("SIGINT"); // killed, it could not remove its sockets
+    return (await command.ended).stderr;
+  };
   return {
     url,
-    metric: async (name) => sumOf(await (await fetch(`${metricsUrl}/metrics`)).text(), name),
+    metric: async (name) => sumOf(await metrics(), name),
+    metrics,
+    stop,
     readyStatus: async () => (await fetch(`${url}/v2/health/ready`)).status,
     runnerPids: () => runnersBelow(command.child.pid),
     stageStates: async () => statesOf(JSON.parse(await (await fetch(`${url}/console/state`)).text())),
     [Symbol.asyncDispose]: async () => {
-      command.child.kill("SIGINT"); // killed, it could not remove its sockets
-      await command.ended;
+      await stop();
     },
   };
 }

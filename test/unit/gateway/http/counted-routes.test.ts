@@ -15,6 +15,7 @@ const request: HttpRequest = {
   signal: new AbortController().signal,
   stopping: false,
   fromLoopback: true,
+  arrivedMs: 0,
   param: () => "",
   header: () => undefined,
   headers: () => [],

@@ -1,6 +1,9 @@
 /** Trace and log settings: inheritance, and what is refused. */
 import { describe, expect, test } from "vitest";
-import { LogSettings, type LogView } from "../../../../gateway/kserve/log-settings.ts";
+import { LogControl } from "../../../../core/telemetry/log-control.ts";
+import { createLogger } from "../../../../core/telemetry/logger.ts";
+import { TRACE_VIEW } from "../../../../core/telemetry/trace-config.ts";
+import { LogSettings } from "../../../../gateway/kserve/log-settings.ts";
 import { TraceSettings, traceFields } from "../../../../gateway/kserve/trace-settings.ts";
 
 describe("trace settings", () => {
@@ -21,6 +24,31 @@ describe("trace settings", () => {
     settings.update(undefined, { cleared: ["rate", "levels"] });
     expect(settings.view(undefined)).toMatchObject({ rate: 1_000, levels: [] });
     expect(settings.view("m")).toMatchObject({ rate: 1_000, count: 10 });
+  });
+
+  test("take every so many-th request until the count is used up, and show what is left of it", () => {
+    const settings = new TraceSettings({ ...TRACE_VIEW, levels: ["TIMESTAMPS"], rate: 3, count: 2 });
+    const taken = Array.from({ length: 12 }, (_, request) => (settings.takes("m", true) ? request : undefined));
+    expect(taken.filter((request) => request !== undefined)).toEqual([2, 5]);
+    expect(settings.view("m").count).toBe(0);
+    settings.update(undefined, { count: "1" });
+    expect(settings.view(undefined).count).toBe(1);
+    expect([1, 2, 3].map(() => settings.takes("m", false))).toEqual([false, false, true]);
+  });
+
+  test("of a model count its requests alone", () => {
+    const settings = new TraceSettings({ ...TRACE_VIEW, rate: 2 });
+    settings.update("m", { levels: ["TIMESTAMPS"], rate: "1", count: "1" });
+    expect(settings.takes("other", false)).toBe(false);
+    expect([settings.takes("m", false), settings.takes("m", false)]).toEqual([true, false]);
+  });
+
+  test("in mode opentelemetry take what clients trace whatever the rate, unless they are off, and cannot be changed", () => {
+    const settings = new TraceSettings({ ...TRACE_VIEW, mode: "opentelemetry", levels: ["TIMESTAMPS"], rate: 0 });
+    expect([settings.takes("m", true), settings.takes("m", false)]).toEqual([true, false]);
+    expect(() => settings.update(undefined, { rate: "1" })).toThrow(expect.objectContaining({ code: "UNIMPLEMENTED" }));
+    expect(Object.keys(traceFields(settings.view(undefined)))).not.toContain("trace_file");
+    expect(new TraceSettings({ ...TRACE_VIEW, mode: "opentelemetry" }).takes("m", true)).toBe(false);
   });
 
   test("that name no known level leave the level as it is", () => {
@@ -47,12 +75,26 @@ describe("trace settings", () => {
 });
 
 describe("log settings", () => {
-  test("change at once, and who logs is told", () => {
-    const told: LogView[] = [];
-    const settings = new LogSettings((view) => told.push(view));
+  test("change what is logged at once, for loggers that are there already, too", () => {
+    const lines: string[] = [];
+    const control = new LogControl("info");
+    const logger = createLogger({ level: control, form: "json", write: (line) => lines.push(line) }).child({ node: "n" });
+    const settings = new LogSettings(control);
     settings.update({ log_verbose_level: 2, log_info: false, log_format: "ISO8601" });
     expect(settings.view()).toMatchObject({ log_verbose_level: 2, log_info: false, log_error: true, log_format: "ISO8601" });
-    expect(told).toEqual([settings.view()]);
+    logger.debug({}, "verbose");
+    logger.info({}, "quiet");
+    settings.update({ log_verbose_level: 0, log_info: true });
+    logger.debug({}, "quiet");
+    logger.info({}, "heard");
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { msg: "verbose", node: "n", time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) },
+      { msg: "heard" },
+    ]);
+  });
+
+  test("show what is logged to begin with", () => {
+    expect(new LogSettings(new LogControl("warn")).view()).toMatchObject({ log_info: false, log_warning: true, log_verbose_level: 0 });
   });
 
   test("refuse a file and an unknown format with Triton's codes", () => {

@@ -1,0 +1,128 @@
+/** What a collector gets of inferences, and what Triton's trace file says of them. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { GrpcClient } from "../../../client/grpc/grpc-client.ts";
+import type { InferRequest } from "../../../client/infer-request.ts";
+import { tensor } from "../../../client/tensor-input.ts";
+import { identity } from "../../models/small-models.ts";
+import { type ReceivedSpan, startTraceReceiver } from "../../support/trace-receiver.ts";
+import { startModelCluster } from "./model-cluster.ts";
+import { ModelRepository } from "./model-repository.ts";
+
+const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+const CLIENT_SPAN = "b7ad6b7169203331";
+const MARKER = 1_431_655_765;
+
+const repository = new ModelRepository();
+repository.put("m", { "1/model.onnx": identity("i32", ["batch", 1]), "config.pbtxt": "max_batch_size: 8" });
+const folder = mkdtempSync(path.join(tmpdir(), "nereid-traces-"));
+
+afterAll(() => {
+  repository[Symbol.dispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const request: InferRequest = { model: "m", id: "r-1", inputs: [tensor("INPUT0", "INT32", [1, 1], [MARKER])] };
+
+describe("a collector", () => {
+  test("gets a request as one trace, the client's, from the door to the batch, each part within its whole", async () => {
+    await using receiver = await startTraceReceiver();
+    await using cluster = await startModelCluster(repository.folder, {
+      "--otlp-endpoint": receiver.endpoint,
+      "--trace-config": "opentelemetry,bsp_schedule_delay=50",
+    });
+    const body = JSON.stringify({ id: "r-1", inputs: [{ name: "INPUT0", datatype: "INT32", shape: [1, 1], data: [MARKER] }] });
+    const headers = { traceparent: `00-${TRACE_ID}-${CLIENT_SPAN}-01` };
+    await fetch(`${cluster.url}/v2/models/m/infer`, { method: "POST", body, headers });
+    const spans = await receiver.until("InferRequest");
+    const one = (name: string): ReceivedSpan => {
+      const [found, ...others] = spans.filter((span) => span.name === name);
+      if (found === undefined || others.length > 0) throw new Error(`${others.length} more than one ${name}`);
+      return found;
+    };
+    expect(spans.every(({ traceId }) => traceId === TRACE_ID)).toBe(true);
+    expect(one("InferRequest").parentId).toBe(CLIENT_SPAN);
+    const parents = [
+      ["infer", "InferRequest"],
+      ["m", "infer"],
+      ["queue", "m"],
+      ["compute", "m"],
+    ] as const;
+    for (const [name, parent] of parents) {
+      const [part, whole] = [one(name), one(parent)];
+      expect([name, part.parentId]).toEqual([name, whole.spanId]);
+      expect(part.startNs >= whole.startNs && part.endNs <= whole.endNs, `${name} within ${parent}`).toBe(true);
+    }
+    expect(one("queue").endNs).toBe(one("compute").startNs);
+    expect(one("queue").startNs).toBe(one("m").startNs);
+    expect(one("infer").attributes).toEqual({ "triton.model_name": "m", "triton.model_version": "1", "triton.trace_request_id": "r-1" });
+    expect(one("InferRequest").events.map(({ name }) => name)).toEqual([
+      "HTTP_RECV_START",
+      "HTTP_RECV_END",
+      "HTTP_SEND_START",
+      "HTTP_SEND_END",
+    ]);
+    const settings = await fetch(`${cluster.url}/v2/trace/setting`);
+    expect(await settings.json()).toEqual({
+      trace_level: ["TIMESTAMPS"],
+      trace_rate: "1",
+      trace_count: "-1",
+      trace_mode: "opentelemetry",
+    });
+    expect(receiver.bodies.some((sent) => Buffer.from(sent).includes(String(MARKER)))).toBe(false);
+  });
+
+  test("gets requests over gRPC, failed ones as failed, and none that is not asked for", async () => {
+    await using receiver = await startTraceReceiver();
+    const rates = "rate=0;opentelemetry,bsp_schedule_delay=50";
+    await using cluster = await startModelCluster(repository.folder, { "--otlp-endpoint": receiver.endpoint, "--trace-config": rates });
+    const client = new GrpcClient(cluster.grpcAddress);
+    await client.infer(request);
+    await client.infer(request, { headers: { traceparent: `00-${TRACE_ID}-${CLIENT_SPAN}-01` } });
+    const failing = { method: "POST", body: "{}", headers: { traceparent: `00-${TRACE_ID}-${CLIENT_SPAN}-01` } };
+    expect((await fetch(`${cluster.url}/v2/models/m/infer`, failing)).status).toBe(500);
+    await client.close();
+    const spans = await receiver.until("InferRequest", 2);
+    const roots = spans.filter(({ name }) => name === "InferRequest");
+    expect(roots.map(({ traceId, parentId, status }) => [traceId, parentId, status])).toEqual([
+      [TRACE_ID, CLIENT_SPAN, 0],
+      [TRACE_ID, CLIENT_SPAN, 2],
+    ]);
+  });
+});
+
+describe("Triton's trace file", () => {
+  test("has every third request with its timestamps in order, as the settings say at run time, until the count is used up", async () => {
+    const file = path.join(folder, "trace.json");
+    await using cluster = await startModelCluster(repository.folder, { "--trace-config": `triton,file=${file};triton,log-frequency=2` });
+    await cluster.client.infer(request);
+    const set = (settings: unknown) => fetch(`${cluster.url}/v2/trace/setting`, { method: "POST", body: JSON.stringify(settings) });
+    await set({ trace_level: ["TIMESTAMPS"], trace_rate: "3", trace_count: "2" });
+    for (let turn = 0; turn < 12; turn++) await cluster.client.infer(request);
+    expect(await (await set({})).json()).toMatchObject({ trace_rate: "3", trace_count: "0", trace_mode: "triton", trace_file: file });
+    await cluster[Symbol.asyncDispose]();
+    const records = JSON.parse(readFileSync(`${file}.0`, "utf8"));
+    expect(records.map(({ id }: { readonly id: number }) => id)).toEqual([1, 1, 2, 2]);
+    const [about, { timestamps }] = records;
+    expect(about).toEqual({ id: 1, model_name: "m", model_version: 1, request_id: "r-1" });
+    const inOrder: readonly { readonly name: string; readonly ns: number }[] = timestamps.toSorted(
+      (a: { ns: number }, b: { ns: number }) => a.ns - b.ns,
+    );
+    expect(inOrder.map(({ name }) => name)).toEqual([
+      "HTTP_RECV_START",
+      "HTTP_RECV_END",
+      "REQUEST_START",
+      "QUEUE_START",
+      "COMPUTE_START",
+      "COMPUTE_INPUT_END",
+      "COMPUTE_OUTPUT_START",
+      "COMPUTE_END",
+      "INFER_RESPONSE_COMPLETE",
+      "REQUEST_END",
+      "HTTP_SEND_START",
+      "HTTP_SEND_END",
+    ]);
+  });
+});

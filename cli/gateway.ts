@@ -30,10 +30,9 @@ export async function gateway(source: SettingsSource): Promise<void> {
   const settings = readSettings(GATEWAY_SETTINGS, source);
   const folders = cacheFolders(settings, source.environment, homedir());
   using stop = stopSignal(systemClock, source.environment);
-  const [{ startGateway }, { presetModel }, { forgetPresets }] = await Promise.all([
+  const [{ startGateway }, { presetModel }] = await Promise.all([
     import("../gateway/run.ts"),
     import("../gateway/placement/preset-model.ts"),
-    import("../gateway/control/forget-presets.ts"),
   ]);
   await using stack = new AsyncDisposableStack();
   const { logger, ...logs } = loggers(settings);
@@ -41,9 +40,6 @@ export async function gateway(source: SettingsSource): Promise<void> {
   const { bus, links } = await clusterNetwork(settings, { name: "nereid gateway", logger });
   stack.use(bus);
   const model = settings.model === "none" ? undefined : settings.model;
-  const store = placementStore(settings, logger, stack);
-  const forgetting = forgetPresets(store.wantedModels, { except: model });
-  forgetting.catch((err: unknown) => logger.warn({ err }, "what an earlier start was given is not taken back: the store is away"));
   await repositoryThere(folders.models, settings);
   const uploadsFolder = path.join(folders.shards, "uploads");
   const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
@@ -61,7 +57,7 @@ export async function gateway(source: SettingsSource): Promise<void> {
         version: VERSION,
       },
       {
-        store: await placementStore(settings, logger, stack),
+        store: placementStore(settings, logger, stack),
         bus,
         links,
         sources,

@@ -8,6 +8,7 @@ import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { TextRequest } from "../../../gateway/serving/text-generation.ts";
 import { Dice } from "./dice.ts";
 import { Faults } from "./faults.ts";
+import type { PlantedBug } from "./planted-bugs.ts";
 import { drawManner, drawRequest, type Manner, POLITE, promptIdsOf, SimulatedClient } from "./simulated-client.ts";
 import { drawShape, SimulatedCluster } from "./simulated-cluster.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -46,8 +47,8 @@ export interface SimulationReport {
 export type Narrator = (line: string) => void;
 
 /** @throws Error that says which promise is broken. */
-export async function simulate(seed: bigint, narrate: Narrator = () => {}): Promise<SimulationReport> {
-  return await new Simulation(seed, narrate).run();
+export async function simulate(seed: bigint, narrate: Narrator = () => {}, bug?: PlantedBug): Promise<SimulationReport> {
+  return await new Simulation(seed, narrate, bug).run();
 }
 
 class Simulation {
@@ -62,7 +63,7 @@ class Simulation {
   #strikes = 0;
   #served = false;
 
-  constructor(seed: bigint, narrate: Narrator) {
+  constructor(seed: bigint, narrate: Narrator, bug: PlantedBug | undefined) {
     this.#dice = new Dice(seed);
     this.#weather = drawWeather(this.#dice);
     const shape = drawShape(this.#dice, this.#weather);
@@ -72,6 +73,7 @@ class Simulation {
       seed: this.#dice.seed(),
       logger: narratingLogger(this.#narrate),
       audit: linksWork ? (heartbeat) => this.#audit(heartbeat) : undefined,
+      bug,
     });
     this.#time = this.#cluster.time;
     this.#faults = new Faults(this.#cluster, this.#dice, this.#weather);

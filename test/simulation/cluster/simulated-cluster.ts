@@ -13,6 +13,7 @@ import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
 import { byteLevelBundle } from "../../support/text-bundles.ts";
 import { MemoryCutter } from "../../unit/node-agent/models/memory-cutter.ts";
 import type { Dice } from "./dice.ts";
+import type { PlantedBug } from "./planted-bugs.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 import { SimulatedGateway } from "./simulated-gateway.ts";
 import { VirtualTime } from "./virtual-time.ts";
@@ -67,6 +68,7 @@ export interface ClusterOptions {
   readonly logger: Logger;
   /** Sees every heartbeat as it leaves. */
   readonly audit: ((heartbeat: Heartbeat) => void) | undefined;
+  readonly bug?: PlantedBug | undefined;
 }
 
 export class SimulatedCluster {
@@ -80,6 +82,7 @@ export class SimulatedCluster {
   readonly metrics = createMetrics();
   readonly #random: Random;
   readonly #logger: Logger;
+  readonly #bug: PlantedBug | undefined;
   readonly #desired: readonly DesiredReplica[];
   /** Starts and stops that wait for the clock. */
   readonly #moving = new Set<Promise<void>>();
@@ -89,11 +92,12 @@ export class SimulatedCluster {
   /** Agents that do not come back. */
   #lost = 0;
 
-  constructor(shape: ClusterShape, { seed, logger, audit }: ClusterOptions) {
+  constructor(shape: ClusterShape, { seed, logger, audit, bug }: ClusterOptions) {
     const { time, broker, metrics } = this;
     this.shape = shape;
     this.#random = seededRandom(seed);
     this.#logger = logger;
+    this.#bug = bug;
     this.links = new MemoryLinks({ clock: time, random: this.#random });
     const { stages, openMs, decodeRowsMin } = shape;
     this.hub = new ScriptedRunners({
@@ -179,7 +183,7 @@ export class SimulatedCluster {
   #gateway(): SimulatedGateway {
     const { broker, links, time, metrics } = this;
     const [random, logger, desired] = [this.#random, this.#logger, this.#desired];
-    return new SimulatedGateway({ broker, links, desired, clock: time, random, logger, metrics });
+    return new SimulatedGateway({ broker, links, desired, clock: time, random, logger, metrics, bug: this.#bug });
   }
 
   async #restart(agent: SimulatedAgent, pauseMs: number): Promise<void> {

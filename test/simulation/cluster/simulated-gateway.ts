@@ -13,6 +13,7 @@ import { PlacementLoop } from "../../../gateway/control/placement-loop.ts";
 import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
 import type { TextGeneration } from "../../../gateway/serving/text-generation.ts";
 import { createTextServing, type TextServing } from "../../../gateway/serving/text-serving.ts";
+import { type PlantedBug, withBug } from "./planted-bugs.ts";
 
 export interface SimulatedGatewayDeps {
   readonly broker: MemoryBroker;
@@ -22,6 +23,7 @@ export interface SimulatedGatewayDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly bug: PlantedBug | undefined;
 }
 
 export class SimulatedGateway {
@@ -37,7 +39,12 @@ export class SimulatedGateway {
     this.#deps = deps;
     this.#bus = broker.connect();
     this.watch = new FleetWatch(this.#bus, clock, logger);
-    this.#text = createTextServing({ ...deps, bus: this.#bus, fleet: this.watch.fleet, desired: () => deps.desired });
+    this.#text = createTextServing({
+      ...deps,
+      ...withBug(deps.bug, this.#bus, deps.links),
+      fleet: this.watch.fleet,
+      desired: () => deps.desired,
+    });
     this.#nodes = new NodeWatch({ bus: this.#bus, watch: this.watch, submitter: this.#text.submitter, clock, logger });
     this.watch.onChange(() => this.#text.warm());
   }

@@ -89,15 +89,15 @@ export function scalars(): Uint8Array {
 
 /**
  * A running sum for sequences, with the sum as implicit state or as an ordinary tensor: OUTPUT = INPUT + (START ? 0 : INPUT_STATE),
- * OUTPUT_STATE = OUTPUT, all i32 [batch, 1]. CORRID, u64 [batch, 1], comes back as CORRID_SEEN; READY and END are read and ignored.
+ * OUTPUT_STATE = OUTPUT, all i32 [batch, 1]. CORRID, [batch, 1], comes back as CORRID_SEEN; CONTROLS = READY + END.
  */
-export function accumulate(): Uint8Array {
+export function accumulate(corrid: "u64" | "u32" | "string" = "u64"): Uint8Array {
   const model = new OnnxModel();
   for (const name of ["INPUT", "START", "READY", "END", "INPUT_STATE"]) model.input(name, "i32", ["batch", 1]);
-  model.input("CORRID", "u64", ["batch", 1]);
+  model.input("CORRID", corrid, ["batch", 1]);
   for (const name of ["OUTPUT", "OUTPUT_STATE", "CONTROLS"]) model.output(name, "i32", ["batch", 1]);
   return model
-    .output("CORRID_SEEN", "u64", ["batch", 1])
+    .output("CORRID_SEEN", corrid, ["batch", 1])
     .constant("ONE", [1], Int32Array.of(1))
     .node({ op: "Sub", inputs: ["ONE", "START"], outputs: ["CONTINUES"] })
     .node({ op: "Mul", inputs: ["INPUT_STATE", "CONTINUES"], outputs: ["BEFORE"] })
@@ -105,5 +105,17 @@ export function accumulate(): Uint8Array {
     .node({ op: "Identity", inputs: ["OUTPUT"], outputs: ["OUTPUT_STATE"] })
     .node({ op: "Add", inputs: ["READY", "END"], outputs: ["CONTROLS"] })
     .node({ op: "Identity", inputs: ["CORRID"], outputs: ["CORRID_SEEN"] })
+    .finish();
+}
+
+/** Gives back what came before: PREVIOUS = STATE, NEXT_STATE = INPUT, rows of any length and of any datatype. */
+export function delayed(dtype: ModelDtype = "f32"): Uint8Array {
+  return new OnnxModel()
+    .input("INPUT", dtype, ["batch", "length"])
+    .input("STATE", dtype, ["batch", "before"])
+    .output("PREVIOUS", dtype, ["batch", "before"])
+    .output("NEXT_STATE", dtype, ["batch", "length"])
+    .node({ op: "Identity", inputs: ["STATE"], outputs: ["PREVIOUS"] })
+    .node({ op: "Identity", inputs: ["INPUT"], outputs: ["NEXT_STATE"] })
     .finish();
 }

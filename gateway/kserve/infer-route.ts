@@ -69,6 +69,8 @@ export async function readCall(
   const jsonBytes = headerLength(request.header("inference-header-content-length"), body.byteLength);
   const call = jsonBytes === 0 ? rawCall(body, view) : await jsonCall(body, jsonBytes, { tensors, bodies, request, view });
   if (tensors.forwardedHeaders !== undefined) forwardHeaders(request.headers(), tensors.forwardedHeaders, call.head.parameters);
+  const key = view.sequences === undefined ? undefined : request.header("idempotency-key");
+  if (key !== undefined) call.head.parameters.set("idempotency_key", key);
   return call;
 }
 

@@ -183,6 +183,24 @@ test("a narrow correlation id control gets the low bits", async () => {
   expect(result.output("CORRID_SEEN").as("UINT32")[0]).toBe(5);
 });
 
+test("a step that a client sends again under its Idempotency-Key is applied once", async () => {
+  const send = async (key: string, parameters: Readonly<Record<string, unknown>>) => {
+    const inputs = [{ name: "INPUT", datatype: "INT32", shape: [1, 1], data: [5] }];
+    const body = JSON.stringify({ inputs, outputs: [{ name: "OUTPUT" }], parameters: { sequence_id: 77, ...parameters } });
+    const headers = { "idempotency-key": key };
+    const answer = await fetch(`${cluster.url}/v2/models/direct/infer`, { method: "POST", body, headers });
+    return /"data":\[(\d+)\]/.exec(await answer.text())?.[1];
+  };
+  const sums = [
+    await send("a", { sequence_start: true }),
+    await send("b", {}),
+    await send("b", {}),
+    await send("c", { sequence_end: true }),
+  ];
+  const again = await send("c", { sequence_end: true });
+  expect([...sums, again]).toEqual(["5", "10", "10", "15", "15"]);
+});
+
 test("rows without a request are no inferences", async () => {
   const before = await cluster.statistics("direct");
   await Promise.all([51n, 52n, 53n].map((id) => cluster.client.infer(addingStep("direct", 1, { id, start: true }))));

@@ -7,8 +7,11 @@ import { nodeId } from "../core/ids.ts";
 import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
 import { readSettings, type SettingsSource } from "../core/settings.ts";
-import { MemorySequenceStore } from "../core/store/sequences/memory.ts";
+import { RedisConnection } from "../core/store/redis-connection.ts";
+import { redisSequenceStore } from "../core/store/sequences/redis.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
+import type { AgentDeps } from "../node-agent/agent.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork, reachableHost } from "./cluster-network.ts";
 import { News } from "./news.ts";
@@ -35,7 +38,7 @@ export async function agent(source: SettingsSource): Promise<void> {
   const uploadsFolder = path.join(folders.shards, "uploads");
   const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
   const tracer = await exportingTracer(withCollector(settings, source), logger, stack);
-  const sequences = { store: new MemorySequenceStore(systemClock), durability: { kind: "none" } } as const;
+  const sequences = settings.redisUrl === undefined ? undefined : keptSequences(settings.redisUrl, logger, stack);
   const started = await startAgent(
     {
       node,
@@ -47,7 +50,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       threads: availableParallelism(),
       memory: () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() }),
     },
-    { bus, links, sources, sequences, clock: systemClock, random: systemRandom, logger, metrics, tracer },
+    { bus, links, sources, ...(sequences && { sequences }), clock: systemClock, random: systemRandom, logger, metrics, tracer },
     stack,
   );
   const news = new News(process.stdout);
@@ -62,6 +65,12 @@ export async function agent(source: SettingsSource): Promise<void> {
     logger.warn({ err: ServingError.from(thrown) }, "what still runs is ended");
   });
   started.retire();
+}
+
+/** The store outlives the node: every step is kept, unless a model says otherwise. */
+function keptSequences(url: string, logger: Logger, stack: AsyncDisposableStack): AgentDeps["sequences"] {
+  const connection = stack.use(new RedisConnection({ url }, { random: systemRandom, logger }));
+  return { store: redisSequenceStore(connection), durability: { kind: "sync" } };
 }
 
 function exposed(host: string): ServingError {

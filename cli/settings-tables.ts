@@ -132,10 +132,12 @@ export const CLUSTER_SETTINGS = {
   }),
 };
 
+const redisAddress = optional(secret(text("redis://HOST:PORT or rediss://HOST:PORT")));
+
 export const GATEWAY_SETTINGS = {
   ...CLUSTER_SETTINGS,
   redisUrl: setting({
-    kind: optional(secret(text("redis://HOST:PORT or rediss://HOST:PORT"))),
+    kind: redisAddress,
     fallback: undefined,
     fallbackText: "none, for one gateway",
     help: "where gateways agree on what is served and which of them places it",
@@ -191,6 +193,12 @@ export const AGENT_SETTINGS = {
     help: "where gateways and other nodes reach this one, where that is not --host",
   }),
   port: setting({ kind: port, fallback: 0, help: "port for gateways' links; 0 takes a free one" }),
+  redisUrl: setting({
+    kind: redisAddress,
+    fallback: undefined,
+    fallbackText: "none: sequences end with their node",
+    help: "where sequences of stateful models are kept, so that another node goes on with them",
+  }),
   insecure: setting({ kind: yesNo(), fallback: false, help: "listen where other machines reach it, though stages talk in clear" }),
   models,
   ...SCHEDULING_SETTINGS,

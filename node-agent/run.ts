@@ -43,7 +43,7 @@ export interface AgentNetwork {
   readonly metrics: Metrics;
   /** undefined: nothing is traced. */
   readonly tracer?: Tracer | undefined;
-  readonly sequences: NonNullable<AgentDeps["sequences"]>;
+  readonly sequences?: NonNullable<AgentDeps["sequences"]>;
 }
 
 /** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */

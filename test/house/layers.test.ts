@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ["core", "protos"],
   loadgen: ["core", "client"],
   packaging: ["core"],
+  deploy: ["core"],
   cli: ["core", "embedded", "client", "loadgen", ...PROGRAMS],
 };
 

@@ -119,3 +119,18 @@ export function delayed(dtype: ModelDtype = "f32"): Uint8Array {
     .node({ op: "Identity", inputs: ["INPUT"], outputs: ["NEXT_STATE"] })
     .finish();
 }
+
+/** Says to each row of a batch how many rows there are, ROWS, and how many of them are READY; all i32 [batch, 1]. */
+export function rowCounts(): Uint8Array {
+  const model = new OnnxModel().constant("ONE", [1], Int32Array.of(1)).constant("AXIS", [1], BigInt64Array.of(0n));
+  for (const name of ["INPUT", "READY"]) model.input(name, "i32", ["batch", 1]);
+  for (const name of ["ROWS", "READY_ROWS"]) model.output(name, "i32", ["batch", 1]);
+  return model
+    .node({ op: "Sub", inputs: ["INPUT", "INPUT"], outputs: ["ZEROS"] })
+    .node({ op: "Add", inputs: ["ZEROS", "ONE"], outputs: ["ONES"] })
+    .node({ op: "ReduceSum", inputs: ["ONES", "AXIS"], outputs: ["ROW_SUM"] })
+    .node({ op: "ReduceSum", inputs: ["READY", "AXIS"], outputs: ["READY_SUM"] })
+    .node({ op: "Add", inputs: ["ZEROS", "ROW_SUM"], outputs: ["ROWS"] })
+    .node({ op: "Add", inputs: ["ZEROS", "READY_SUM"], outputs: ["READY_ROWS"] })
+    .finish();
+}

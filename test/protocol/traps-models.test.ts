@@ -116,7 +116,7 @@ test("Version directories `01` and `abc` → ignored; `version_policy specific [
 
 test("Log-level change by API → immediate and returned in full; `log_file` by API → 501.", async () => {
   const post = (body: unknown) => fetch(`${cluster.url}/v2/logging`, { method: "POST", body: JSON.stringify(body) });
-  const changed = await post({ log_verbose_level: 2, log_info: false });
+  const changed = await post({ log_verbose_level: 2, log_info: false, log_error: true, log_warning: true });
   const wanted = { log_file: "", log_info: false, log_warning: true, log_error: true, log_verbose_level: 2, log_format: "default" };
   expect([changed.status, await changed.json()]).toEqual([200, wanted]);
   expect(await (await fetch(`${cluster.url}/v2/logging`)).json()).toEqual(wanted);

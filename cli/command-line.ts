@@ -10,6 +10,7 @@ import {
   KEY_SETTINGS,
   PARTITION_SETTINGS,
   PULL_SETTINGS,
+  STATUS_SETTINGS,
   UP_SETTINGS,
 } from "./settings-tables.ts";
 
@@ -33,6 +34,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   withSettings(program.command("agent"), AGENT_SETTINGS)
     .description("run this machine's agent of a cluster that meets over NATS")
     .action(async (options: Options) => (await import("./agent.ts")).agent(settingsSource(options)));
+
+  withSettings(program.command("status"), STATUS_SETTINGS)
+    .description("show a cluster's nodes and models")
+    .action(async (options: Options) => (await import("./status.ts")).status(settingsSource(options)));
 
   withSettings(program.command("pull"), PULL_SETTINGS)
     .argument("<model>", "a known model's name, or a .gguf file with --name")

@@ -185,7 +185,8 @@ export class NatsBus implements Bus {
 
   /** What a listener throws must not reach the client: it would stop reading. */
   #deliver(listening: Listening, { data, subject }: Msg): void {
-    const { messages, whole } = splitMessages(data);
+    // A view that is no Buffer: those slice otherwise, and memory hands none out.
+    const { messages, whole } = splitMessages(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     const { logger } = this.#options;
     if (!whole)
       logger.warn({ subject, bytes: data.byteLength }, "a message on the bus was not written by us: what does not fit was dropped");

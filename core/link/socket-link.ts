@@ -73,7 +73,8 @@ class SocketLink implements Carrier {
 
   #receive(chunk: Uint8Array): void {
     this.#heard = true;
-    this.multiplexer.received(chunk);
+    // A view that is no Buffer: those slice otherwise, and memory hands none out.
+    this.multiplexer.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
   }
 
   /** While this process is held up nobody is silent: a look that comes late counts for one period. */

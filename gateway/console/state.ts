@@ -6,6 +6,10 @@ export interface ConsoleNode {
   readonly cpu: string;
   readonly memoryTotalBytes: number;
   readonly memoryFreeBytes: number;
+  /** It is being left. */
+  readonly draining?: boolean;
+  /** Whole models. */
+  readonly models: readonly { readonly model: string; readonly version: string; readonly state: { readonly kind: string } }[];
 }
 
 export interface ConsoleIdentity {
@@ -13,13 +17,16 @@ export interface ConsoleIdentity {
   readonly version: string;
 }
 
+export type ConsoleState = ReturnType<typeof consoleState>;
+
 export function consoleState(server: ConsoleIdentity, models: readonly ServedModel[], nodes: readonly ConsoleNode[]) {
   return { server, models: models.map(modelState), nodes: nodes.map(nodeState) };
 }
 
 /** No more than this of a node: its addresses are nobody's business. */
-function nodeState({ node, cpu, memoryTotalBytes, memoryFreeBytes }: ConsoleNode): ConsoleNode {
-  return { node, cpu, memoryTotalBytes, memoryFreeBytes };
+function nodeState({ node, cpu, memoryTotalBytes, memoryFreeBytes, draining, models }: ConsoleNode) {
+  const hosted = models.map(({ model, version, state }) => ({ model, version, state: state.kind }));
+  return { node, state: draining === true ? "draining" : "serving", cpu, memoryTotalBytes, memoryFreeBytes, models: hosted };
 }
 
 function modelState({ name, version, readiness, contextLength, quantization, shards }: ServedModel) {

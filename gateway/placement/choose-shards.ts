@@ -25,7 +25,8 @@ export function chooseShards(shards: readonly ShardView[], isLeft: (node: NodeId
   }
   const surplus = shards.filter((shard) => {
     const best = kept.get(shard.stage);
-    return best !== shard && best?.state.kind === "open";
+    if (best === undefined || best === shard || best.state.kind !== "open") return false;
+    return !isLeft(best.node) || isLeft(shard.node); // else it is about to take the best one's place
   });
   return { kept: [...kept.values()], surplus };
 }

@@ -83,7 +83,11 @@ function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, round: Rou
   const { fleet, nowMs, rooms, commands, placed: done } = round;
   const all = fleet.shards().filter((shard) => shard.replica === desired.replica);
   const { kept: shards, surplus } = chooseShards(all, (node) => !rooms.has(node));
-  for (const { node, stage } of surplus) commands.push({ node, control: { kind: "unload", replica: desired.replica, stage } });
+  // What is on a node that is being left serves until the others do.
+  const handedOver = isJoined(desired, shards, fleet);
+  for (const { node, stage } of surplus) {
+    if (handedOver || rooms.has(node)) commands.push({ node, control: { kind: "unload", replica: desired.replica, stage } });
+  }
   const recent = plan.loads.map((told) => (told !== undefined && nowMs - told.atMs < COMMAND_REPEAT_MS ? told : undefined));
   const stages = stagesOf(desired, all, recent.length, rooms);
   const there = { shards: [...shards, ...all], copies: copiesOf(desired, round), told: recent.map((told) => told?.node) };
@@ -118,6 +122,13 @@ function loadCommand(placed: PlacedReplica, stage: number): Control {
   const { replica, model, version, stages, quantization, slots, contextLength = 0, threads, prefixCacheTokens } = placed;
   const shard = { kind: "load", replica, model, version, stage, stages, quantization, slots, contextLength, threads } as const;
   return prefixCacheTokens === undefined ? shard : { ...shard, prefixCacheTokens };
+}
+
+/** Whether a token has passed through exactly these stages. */
+function isJoined({ replica }: DesiredReplica, shards: readonly ShardView[], fleet: Fleet): boolean {
+  const first = shards.find(({ stage }) => stage === 0);
+  const lead = fleet.replicas().find((report) => report.replica === replica && report.node === first?.node);
+  return lead?.ready === true && shards.every(({ state }) => state.kind === "open" && state.epoch === lead.epoch);
 }
 
 /** Connects the stages once all are open, and again when a runner is another one or the lead has not joined. */

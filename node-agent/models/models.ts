@@ -1,6 +1,7 @@
 /** The shards on this node and the replicas it leads, by replica and stage. */
 import { createHash } from "node:crypto";
-import type { Clock } from "../../core/clock.ts";
+import { deadlineSignal } from "../../core/abort.ts";
+import { type Clock, sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { ConnectReplica, LoadShard } from "../../core/messages/control.ts";
@@ -28,12 +29,24 @@ export interface ModelsDeps {
   readonly threads?: number;
 }
 
+/** How long generations may go on in a replica that is to be unloaded. */
+const UNLOAD_MS_MAX = 30_000;
+const IDLE_LOOK_MS = 20;
+
+function isBusy({ ready, engine }: ReplicaLead): boolean {
+  const { busySlots, queued } = engine.load();
+  return ready && busySlots + queued > 0;
+}
+
 export class Models implements AsyncDisposable {
   readonly #deps: ModelsDeps;
   readonly #hosts = new Map<string, ShardHost>();
   readonly #leads = new Map<string, ReplicaLead>();
   readonly #unwatch = new Map<string, () => void>();
   readonly #unloading = new Set<Promise<void>>();
+  /** Replicas led here that are unloaded when what they generate has ended. */
+  readonly #leaving = new Set<string>();
+  readonly #closing = new AbortController();
   #changed: () => void = () => {};
 
   constructor(deps: ModelsDeps) {
@@ -71,8 +84,31 @@ export class Models implements AsyncDisposable {
     }
   }
 
-  /** @param stage undefined: all that are here */
+  /**
+   * What is being generated here ends first, within UNLOAD_MS_MAX; nothing new is taken meanwhile.
+   * @param stage undefined: all that are here
+   */
   unload(replica: string, stage?: number): void {
+    const lead = stage === undefined || stage === 0 ? this.#leads.get(replica) : undefined;
+    if (lead === undefined || !isBusy(lead)) {
+      this.#unloadNow(replica, stage);
+      return;
+    }
+    if (this.#leaving.has(replica)) return;
+    this.#leaving.add(replica);
+    this.#changed();
+    const unloading = this.#idle(lead)
+      .then(() => this.#unloadNow(replica, stage))
+      .finally(() => this.#unloading.delete(unloading));
+    this.#unloading.add(unloading);
+  }
+
+  async #idle(lead: ReplicaLead): Promise<void> {
+    using limit = deadlineSignal(this.#deps.clock, UNLOAD_MS_MAX, this.#closing.signal);
+    while (isBusy(lead) && !limit.signal.aborted) await sleep(this.#deps.clock, IDLE_LOOK_MS, limit.signal).catch(() => {}); // then it is time
+  }
+
+  #unloadNow(replica: string, stage?: number): void {
     if (stage === undefined || stage === 0) this.#dropLead(replica);
     for (const [key, host] of this.#hosts) {
       if (host.load.replica !== replica || (stage !== undefined && host.load.stage !== stage)) continue;
@@ -83,8 +119,9 @@ export class Models implements AsyncDisposable {
     this.#changed();
   }
 
+  /** undefined, too, when it is being unloaded. */
   lead(replica: string): ReplicaLead | undefined {
-    return this.#leads.get(replica);
+    return this.#leaving.has(replica) ? undefined : this.#leads.get(replica);
   }
 
   /** The serialized text bundle with this digest. */
@@ -98,11 +135,12 @@ export class Models implements AsyncDisposable {
   report(): Pick<Heartbeat, "shards" | "replicas"> {
     return {
       shards: [...this.#hosts.values()].map((host) => host.report()),
-      replicas: [...this.#leads.values()].map((lead) => lead.report()),
+      replicas: [...this.#leads].flatMap(([replica, lead]) => (this.#leaving.has(replica) ? [] : [lead.report()])),
     };
   }
 
   #dropLead(replica: string): void {
+    this.#leaving.delete(replica);
     this.#leads.get(replica)?.[Symbol.dispose]();
     this.#leads.delete(replica);
     this.#unwatch.get(replica)?.();
@@ -111,6 +149,7 @@ export class Models implements AsyncDisposable {
 
   #lead(host: ShardHost, command: ConnectReplica): void {
     const { cut, opened } = host;
+    if (this.#leaving.has(command.replica)) return;
     if (cut === undefined || opened === undefined) return;
     const lead = this.#leads.get(command.replica) ?? this.#makeLead(host, cut, opened);
     if (lead !== undefined) this.#guard(lead.join(command));
@@ -160,7 +199,8 @@ export class Models implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const host of [...this.#hosts.values()]) this.unload(host.load.replica);
+    this.#closing.abort();
+    for (const host of [...this.#hosts.values()]) this.#unloadNow(host.load.replica);
     await Promise.all(this.#unloading);
   }
 }

@@ -52,6 +52,7 @@ export function busContract(open: () => Promise<BusRig>): void {
     await using bus = await rig.connect();
     const spoiler = new Inbox<Uint8Array>();
     bus.subscribe("a", (payload) => {
+      expect(Object.getPrototypeOf(payload), "no Buffer, whose methods do otherwise").toBe(Uint8Array.prototype);
       payload.fill(0);
       spoiler.put(payload);
     });

@@ -36,7 +36,11 @@ async function connected(rig: LinkRig): Promise<Ends> {
 
 function heard(stream: LinkStream): HeardStream {
   const [frames, ends, credits] = [new Inbox<string>(), new Inbox<StreamEnd>(), new Inbox<number>()];
-  stream.listen({ frame: (payload) => frames.put(new TextDecoder().decode(payload)), ended: ends.put, writable: credits.put });
+  const frame = (payload: Uint8Array) => {
+    expect(Object.getPrototypeOf(payload), "no Buffer, whose methods do otherwise").toBe(Uint8Array.prototype);
+    frames.put(new TextDecoder().decode(payload));
+  };
+  stream.listen({ frame, ended: ends.put, writable: credits.put });
   return { stream, frames, ends, credits };
 }
 

@@ -10,6 +10,7 @@ import {
   KEY_SETTINGS,
   PARTITION_SETTINGS,
   PULL_SETTINGS,
+  STATUS_SETTINGS,
   UP_SETTINGS,
 } from "../../cli/settings-tables.ts";
 import { type SettingsTable, settingsMarkdown } from "../../core/settings.ts";
@@ -23,6 +24,7 @@ const TABLES: Readonly<Record<string, SettingsTable>> = {
   up: UP_SETTINGS,
   gateway: besides(GATEWAY_SETTINGS, UP_SETTINGS),
   agent: besides(AGENT_SETTINGS, { ...UP_SETTINGS, ...GATEWAY_SETTINGS }),
+  status: STATUS_SETTINGS,
   key: KEY_SETTINGS,
   pull: PULL_SETTINGS,
   chat: CHAT_SETTINGS,

@@ -1,6 +1,6 @@
 /** A cluster as people run one: NATS, gateways and agents in processes of their own, with the real model, on free ports. */
 import path from "node:path";
-import { type Ended, MAIN, type Started, start } from "../engine/cli/command.ts";
+import { type Ended, MAIN, run, type Started, start } from "../engine/cli/command.ts";
 import { realModelFolder } from "./real-model.ts";
 import { type RealServer, startNats } from "./real-servers.ts";
 import type { ShardCache } from "./replica.ts";
@@ -46,6 +46,11 @@ export class ProcessCluster implements AsyncDisposable {
     const url = process.printed("metrics: ").then((said) => /HTTP: (\S+)/.exec(said)?.[1] ?? "");
     url.catch(() => {}); // told to who asks for it
     return { url, process };
+  }
+
+  /** `nereid status` on the gateway at `url`. */
+  status(url: string, ...flags: readonly string[]): Promise<Ended> {
+    return run([MAIN, "status", "--url", url, ...flags]);
   }
 
   agent(node: string, ...flags: readonly string[]): Started {

@@ -150,14 +150,31 @@ describe("the models of a node", () => {
 });
 
 describe("unloading", () => {
-  test("ends all stages and their lead, and what runs fails with the reason", async () => {
+  test("lets what runs end, takes nothing new meanwhile, then ends all stages and their lead", async () => {
     const { models, rig } = await ready(2);
     const reader = new EventLog();
     models.lead(REPLICA)?.engine.submit(generationOf(), reader);
     models.unload(REPLICA);
-    expect(reader.error?.message).toBe("model tiny is being unloaded");
+    models.unload(REPLICA); // placement says it again and again
+    expect(models.lead(REPLICA)).toBeUndefined();
+    expect(models.report()).toMatchObject({ shards: [{ stage: 0 }, { stage: 1 }], replicas: [] });
+    await rig.clock.pass(10_000);
+    expect(reader.error).toBeUndefined();
     expect(models.report()).toEqual({ shards: [], replicas: [] });
-    await rig.clock.pass(1);
+    expect(rig.alive).toEqual([]);
+  });
+
+  test("waits for no longer than half a minute, and what runs then fails with the reason", async () => {
+    const { models, rig, connect } = host({ stepMs: 30, contextLengthMax: 4_096 });
+    models.load(loadShard({ contextLength: 4_096 }));
+    await rig.clock.pass(0);
+    models.connect(connect(1, [0]));
+    await rig.clock.pass(200);
+    const reader = new EventLog();
+    models.lead(REPLICA)?.engine.submit(generationOf({ tokensMax: 2_000 }), reader);
+    models.unload(REPLICA);
+    await rig.clock.pass(31_000);
+    expect(reader.error?.message).toBe("model tiny is being unloaded");
     expect(rig.alive).toEqual([]);
   });
 

@@ -1,52 +1,30 @@
 /** The contracts of placement's part of the store on a real Redis, and what happens when that dies, is emptied, slow or refuses. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../core/clock.ts";
 import { systemRandom } from "../../../core/random.ts";
 import { redisPlacementLease, redisWantedModels } from "../../../core/store/placement/redis.ts";
 import { RedisConnection } from "../../../core/store/redis-connection.ts";
-import { type RealServer, startRedis } from "../../support/real-servers.ts";
+import { startRedis } from "../../support/real-servers.ts";
 import { LogBook } from "../../unit/node-agent/hosting-rig.ts";
 import { placementLeaseContract } from "../placement-lease.ts";
 import { load, wantedModelsContract } from "../wanted-models.ts";
-import { redisCommand } from "./redis-command.ts";
+import { redisRig } from "./redis-rig.ts";
 import { untilConnected } from "./until-connected.ts";
 
-/** Of the contract's commands: a busy machine is not what they are about. */
-const PATIENT_MS = 10_000;
-
-let redis: RealServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
-beforeEach(() => redisCommand(redis.url, "FLUSHALL"));
-
-const log = new LogBook();
-
-async function connected(url = redis.url, timeoutMs = PATIENT_MS): Promise<RedisConnection> {
-  const connection = new RedisConnection({ url, timeoutMs }, { random: systemRandom, logger: log.logger });
-  await untilConnected(connection);
-  return connection;
-}
+const redis = redisRig();
 
 describe("the lease in Redis", () => {
   placementLeaseContract(async () => {
     const stack = new AsyncDisposableStack();
     return {
-      connect: async () => redisPlacementLease(stack.use(await connected())),
-      async pass(ms) {
-        for (const key of await redisCommand(redis.url, "KEYS", "*")) {
-          const [leftMs] = await redisCommand(redis.url, "PTTL", key);
-          if (Number(leftMs) > 0) await redisCommand(redis.url, "PEXPIRE", key, String(Number(leftMs) - ms));
-        }
-      },
-      wipe: async () => void (await redisCommand(redis.url, "FLUSHALL")),
+      ...redis.faults,
+      connect: async () => redisPlacementLease(stack.use(await redis.connected())),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   });
 
   test("ends by the server's own clock", async () => {
-    await using connection = await connected();
+    await using connection = await redis.connected();
     const lease = redisPlacementLease(connection);
     await lease.hold({ holder: "a", ttlMs: 100, fenceMin: 0 });
     for (;;) {
@@ -63,14 +41,14 @@ describe("wanted models in Redis", () => {
   wantedModelsContract(async () => {
     const stack = new AsyncDisposableStack();
     return {
-      connect: async () => redisWantedModels(stack.use(await connected())),
-      wipe: async () => void (await redisCommand(redis.url, "FLUSHALL")),
+      wipe: redis.faults.wipe,
+      connect: async () => redisWantedModels(stack.use(await redis.connected())),
       keep: async () => {
-        const keys = await redisCommand(redis.url, "KEYS", "*");
+        const keys = await redis.command("KEYS", "*");
         const kept = keys.map((key) => [key, `${key}:kept`] as const);
-        for (const [key, copy] of kept) await redisCommand(redis.url, "COPY", key, copy);
+        for (const [key, copy] of kept) await redis.command("COPY", key, copy);
         return async () => {
-          for (const [key, copy] of kept) await redisCommand(redis.url, "COPY", copy, key, "REPLACE");
+          for (const [key, copy] of kept) await redis.command("COPY", copy, key, "REPLACE");
         };
       },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -83,7 +61,7 @@ describe("a Redis in trouble", () => {
 
   test("that is killed and started again has kept what was written, is found again, and learns its scripts again", async () => {
     await using server = await startRedis("appendfsync always");
-    await using connection = await connected(server.url);
+    await using connection = await redis.connected(server.url);
     const store = redisWantedModels(connection);
     expect(await store.change("m", 0, wanted)).toBe(true);
     const before = await store.read(undefined);
@@ -98,9 +76,9 @@ describe("a Redis in trouble", () => {
   });
 
   test("that answers too late is unavailable after 100 ms, long before the server answers", async () => {
-    await using connection = await connected(redis.url, 100);
-    await using patient = await connected();
-    redis.pause();
+    await using connection = await redis.connected(redis.server().url, 100);
+    await using patient = await redis.connected();
+    redis.server().pause();
     let answered = false;
     const answer = redisWantedModels(patient)
       .read(undefined)
@@ -114,14 +92,14 @@ describe("a Redis in trouble", () => {
     });
     expect(systemClock.now() - startedMs).toBeGreaterThan(95);
     expect(answered).toBe(false);
-    redis.resume();
+    redis.server().resume();
     await answer;
   });
 
   test("whose user may not run scripts says what to check, without the password", async () => {
-    await redisCommand(redis.url, "ACL", "SETUSER", "reader", "on", ">s3cret", "~*", "+get");
-    const { host } = new URL(redis.url);
-    await using connection = await connected(`redis://reader:s3cret@${host}`);
+    await redis.command("ACL", "SETUSER", "reader", "on", ">s3cret", "~*", "+get");
+    const { host } = new URL(redis.server().url);
+    await using connection = await redis.connected(`redis://reader:s3cret@${host}`);
     const refused = await redisWantedModels(connection)
       .read(undefined)
       .catch((thrown: unknown) => thrown);

@@ -1,5 +1,6 @@
 /** An answer that is one whole, put together from its parts: a text bundle, an inference's result, statistics. */
 
+import { joinedBytes } from "../../core/bytes/joined-bytes.ts";
 import { ServingError } from "../../core/errors.ts";
 import { failureOf } from "../../core/messages/failed-answer.ts";
 import type { AnswerStream } from "./answer-stream.ts";
@@ -25,13 +26,5 @@ export async function wholeAnswer(answers: AnswerStream, { what, bytesMax }: Who
     }
     if (length > bytesMax) throw new ServingError("RESOURCE_EXHAUSTED", `${what} is over the limit of ${bytesMax} bytes`);
   }
-  const [only] = parts;
-  if (only !== undefined && parts.length === 1) return only;
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
+  return joinedBytes(parts, length);
 }

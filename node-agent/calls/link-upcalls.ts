@@ -1,4 +1,5 @@
 /** Takes a request's calls of models that are not on this node up the link that it came by, each on a stream of its own. */
+import { joinedBytes } from "../../core/bytes/joined-bytes.ts";
 import { ServingError } from "../../core/errors.ts";
 import { CALL_NUMBERS_FROM, type Link, type LinkStream, type StreamEnd } from "../../core/link/link.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
@@ -101,7 +102,7 @@ class LinkCall implements InferHandle {
       return;
     }
     try {
-      const { outputs, times } = decodeInferResult(joined(this.#parts, this.#bytes));
+      const { outputs, times } = decodeInferResult(joinedBytes(this.#parts, this.#bytes));
       this.#over = true;
       this.#sink.answered(outputs, times);
     } catch (thrown) {
@@ -114,16 +115,4 @@ class LinkCall implements InferHandle {
     this.cancel();
     this.#sink.failed(error);
   }
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const [only] = parts;
-  if (only !== undefined && parts.length === 1) return only;
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.byteLength;
-  }
-  return bytes;
 }

@@ -1,7 +1,6 @@
 /** One version of a whole model on this node: reads its configuration, opens its instances, serves, drains. */
 import { createHash } from "node:crypto";
 import path from "node:path";
-import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { modelName } from "../../core/ids.ts";
 import type { LoadModel } from "../../core/messages/control.ts";
@@ -13,39 +12,19 @@ import { encodePublishedModel, type PublishedModel } from "../../core/model/publ
 import { readComposedConfig } from "../../core/repository/composed-config.ts";
 import { modelFile } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
-import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
-import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
-import type { ModelCalls } from "../calls/model-calls.ts";
-import type { ExecutionGate } from "../engines/batch/execution-gate.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
-import type { ResponseCache } from "../scheduling/response-cache.ts";
 import { tracedEngine } from "../tracing/traced-engine.ts";
 import { nodeStatistics } from "./node-statistics.ts";
-import { openEngine } from "./open-engine.ts";
+import { type EngineDeps, openEngine } from "./open-engine.ts";
 import type { OpenTurns } from "./open-turns.ts";
 import { publishedView } from "./published-view.ts";
-import { type SequenceKeeping, sequenceDurability } from "./sequence-keeping.ts";
+import { sequenceDurability } from "./sequence-keeping.ts";
 
-export interface WholeModelDeps {
+export interface WholeModelDeps extends Omit<EngineDeps, "onRestart"> {
   readonly sources: ModelSources;
-  readonly runners: ModelRunnerFactory;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Shared by the node's models; undefined: answers are not kept. */
-  readonly cache: ResponseCache | undefined;
-  /** Nothing runs before so many requests wait (TRITONSERVER_DELAY_SCHEDULER); 0: at once. */
-  readonly startAfter: number;
-  /** The same for sequences that wait for a place. */
-  readonly backlogAfter?: number;
-  /** Where instances wait for counted resources; undefined: resources are not counted. */
-  readonly gate?: ExecutionGate | undefined;
   /** False: configurations must say all that a model file says. */
   readonly autoComplete?: boolean;
-  /** Where sequences are kept for other nodes; undefined: nowhere. */
-  readonly sequences?: SequenceKeeping | undefined;
-  /** How ensembles call their models. */
-  readonly calls: ModelCalls;
   /** undefined: nothing is traced. */
   readonly tracer?: Tracer | undefined;
   readonly openTurns: OpenTurns;

@@ -1,10 +1,10 @@
 /** Tensors that tell a model what belongs to which request of a batch whose inputs are ragged. Source: Triton's ModelBatchInput. Pure. */
+import type { BatchInputConfiguration } from "../../../core/model/config/configuration.ts";
 import { elementCount, type Shape, type Tensor } from "../../../core/tensor/tensor.ts";
 import type { BatchInput } from "../../../core/wire/model-runner.ts";
-import type { PlannedBatchInput } from "./batch-plan.ts";
 
 /** @param sources the source input's tensor in each request, with its batch dimension in front */
-export function batchInputs({ kind, targets, dtype }: PlannedBatchInput, sources: readonly Tensor[]): readonly BatchInput[] {
+export function batchInputs({ kind, targets, dtype }: BatchInputConfiguration, sources: readonly Tensor[]): readonly BatchInput[] {
   const { shape, values } = content(
     kind,
     sources.map((tensor) => tensor.shape),
@@ -14,7 +14,10 @@ export function batchInputs({ kind, targets, dtype }: PlannedBatchInput, sources
   return targets.map((name) => ({ head: { name, dtype, shape }, parts }));
 }
 
-function content(kind: PlannedBatchInput["kind"], shapes: readonly Shape[]): { readonly shape: Shape; readonly values: readonly number[] } {
+function content(
+  kind: BatchInputConfiguration["kind"],
+  shapes: readonly Shape[],
+): { readonly shape: Shape; readonly values: readonly number[] } {
   const counts = shapes.map(elementCount);
   switch (kind) {
     case "BATCH_ELEMENT_COUNT":

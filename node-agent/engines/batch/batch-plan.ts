@@ -1,5 +1,6 @@
 /** What an engine must know of a model's configuration: how requests become batches, and results answers. Pure. */
 import { ServingError } from "../../../core/errors.ts";
+import type { BatchInputConfiguration } from "../../../core/model/config/configuration.ts";
 import type { Shape } from "../../../core/tensor/tensor.ts";
 import type { Batch, ModelSignature } from "../../../core/wire/model-runner.ts";
 import type { BatchOptions } from "../../scheduling/batch-options.ts";
@@ -24,22 +25,6 @@ export interface PlannedOutput extends PlannedTensor {
   readonly shapedLike: string | undefined;
 }
 
-export type BatchInputKind =
-  | "BATCH_ELEMENT_COUNT"
-  | "BATCH_ACCUMULATED_ELEMENT_COUNT"
-  | "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO"
-  | "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE"
-  | "BATCH_ITEM_SHAPE"
-  | "BATCH_ITEM_SHAPE_FLATTEN";
-
-/** A tensor that is computed from the batch and given to the model under each of `targets`. */
-export interface PlannedBatchInput {
-  readonly kind: BatchInputKind;
-  readonly targets: readonly string[];
-  readonly dtype: "INT32" | "FP32";
-  readonly source: string;
-}
-
 /** Run on every instance before it takes requests. */
 export interface WarmUp {
   readonly name: string;
@@ -53,7 +38,7 @@ export interface BatchPlan extends BatchOptions {
   readonly inputs: readonly PlannedInput[];
   /** In the order in which clients get them. */
   readonly outputs: readonly PlannedOutput[];
-  readonly batchInputs: readonly PlannedBatchInput[];
+  readonly batchInputs: readonly BatchInputConfiguration[];
   readonly warmUps: readonly WarmUp[];
   /** What an instance needs of the node's counted resources. */
   readonly rate: RatedInstance;

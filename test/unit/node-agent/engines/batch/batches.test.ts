@@ -1,9 +1,9 @@
 /** Requests become batches and results become answers: joining, cutting, reshaping, ragged inputs. */
 import { describe, expect, test } from "vitest";
+import type { BatchInputKind } from "../../../../../core/model/config/configuration.ts";
 import { joinBytesElements, type Tensor } from "../../../../../core/tensor/tensor.ts";
 import { BatchAssembler } from "../../../../../node-agent/engines/batch/assemble.ts";
 import { batchInputs } from "../../../../../node-agent/engines/batch/batch-inputs.ts";
-import type { BatchInputKind } from "../../../../../node-agent/engines/batch/batch-plan.ts";
 import { RequestForms } from "../../../../../node-agent/engines/batch/request-form.ts";
 import { reshaped } from "../../../../../node-agent/engines/batch/reshape.ts";
 import { ResultSplitter } from "../../../../../node-agent/engines/batch/split.ts";

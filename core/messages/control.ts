@@ -1,5 +1,6 @@
 /** What placement tells an agent. Every command may come twice and in any order of replicas: agents compare, they do not count. */
 import { type Static, Type } from "typebox";
+import { REPLICA_SETTINGS } from "./replica-settings.ts";
 
 /** Host this shard: fetch, cut, open. Answered by the shard's state in the heartbeat. */
 export const LoadShard = Type.Object({
@@ -9,21 +10,7 @@ export const LoadShard = Type.Object({
   version: Type.String(),
   stage: Type.Integer({ minimum: 0 }),
   stages: Type.Integer({ minimum: 1 }),
-  /** `auto`: native for quantized checkpoints, int8 for others. */
-  quantization: Type.Union([
-    Type.Literal("auto"),
-    Type.Literal("native"),
-    Type.Literal("int8"),
-    Type.Literal("int4"),
-    Type.Literal("fp32"),
-  ]),
-  slots: Type.Integer({ minimum: 1 }),
-  /** 0: all that the model has. */
-  contextLength: Type.Integer({ minimum: 0 }),
-  /** Of the shard's runner; 0: the node's share. */
-  threads: Type.Integer({ minimum: 0 }),
-  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
-  prefixCacheTokens: Type.Optional(Type.Integer({ minimum: 0 })),
+  ...REPLICA_SETTINGS,
 });
 
 /** Which runner stands at which stage, from this epoch on. Sent to every agent of the replica. */

@@ -4,24 +4,12 @@
  * `test/contract/wanted-models.ts`.
  */
 import { type Static, Type } from "typebox";
+import { REPLICA_SETTINGS } from "../../messages/replica-settings.ts";
 
 const LanguageSettings = Type.Object({
   /** 0: as few as fit. */
   stages: Type.Integer({ minimum: 0 }),
-  quantization: Type.Union([
-    Type.Literal("auto"),
-    Type.Literal("native"),
-    Type.Literal("int8"),
-    Type.Literal("int4"),
-    Type.Literal("fp32"),
-  ]),
-  slots: Type.Integer({ minimum: 1 }),
-  /** 0: all that the model has. */
-  contextLength: Type.Integer({ minimum: 0 }),
-  /** Of each shard's runner; 0: the node's share. */
-  threads: Type.Integer({ minimum: 0 }),
-  /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
-  prefixCacheTokens: Type.Optional(Type.Integer({ minimum: 0 })),
+  ...REPLICA_SETTINGS,
 });
 
 /** One load of a model: what of it is to be served, and from what. */

@@ -1,7 +1,6 @@
-/** `nereid up` with the real model, in a process of its own and on free ports: what people run. */
-import { readFileSync } from "node:fs";
 import path from "node:path";
-import { familyOf, MAIN, start } from "../engine/cli/command.ts";
+import { commandLine, familyOf } from "../../bench/processes.ts";
+import { MAIN, start } from "../engine/cli/command.ts";
 import { realModelFolder } from "./real-model.ts";
 import type { ShardCache } from "./replica.ts";
 
@@ -92,5 +91,5 @@ function statesOf({ models }: ClusterState): readonly string[] {
 /** Children that run a shard; the partitioner is another program. */
 function runnersBelow(pid: number | undefined): readonly number[] {
   if (pid === undefined) return [];
-  return familyOf(pid).filter((id) => readFileSync(`/proc/${id}/cmdline`, "utf8").includes("runners/shard/main.ts"));
+  return familyOf(pid).filter((id) => commandLine(id)?.join(" ").includes("runners/shard/main.ts"));
 }

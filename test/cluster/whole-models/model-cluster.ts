@@ -1,12 +1,12 @@
 /** `nereid up` with a repository of whole models, in a process of its own and on free ports: what people run. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { residentBytes } from "../../../bench/processes.ts";
+import { commandLine, familyOf, residentBytes } from "../../../bench/processes.ts";
 import type { ModelStatistics } from "../../../client/answers.ts";
 import { HttpClient } from "../../../client/http/http-client.ts";
 import { sleep, systemClock } from "../../../core/clock.ts";
-import { familyOf, MAIN, start } from "../../engine/cli/command.ts";
+import { MAIN, start } from "../../engine/cli/command.ts";
 
 export interface ModelCluster extends AsyncDisposable {
   /** `http://HOST:PORT`. */
@@ -68,16 +68,7 @@ export async function startModelCluster(
 
 function runnersBelow(pid: number | undefined): readonly number[] {
   if (pid === undefined) return [];
-  return familyOf(pid).filter((id) => commandLine(id).includes("runners/onnx/main.ts"));
-}
-
-/** Empty for a process that has just ended. */
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
+  return familyOf(pid).filter((id) => commandLine(id)?.join(" ").includes("runners/onnx/main.ts"));
 }
 
 const NEVER = new AbortController().signal;

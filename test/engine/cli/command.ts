@@ -72,13 +72,6 @@ export const run = (args: readonly string[], environment: Readonly<Record<string
 
 const NEVER = new AbortController().signal;
 
-/** Ids of the processes below `id`, its own included. Linux. */
-export function familyOf(id: number): number[] {
-  const text = readFileSync(`/proc/${id}/task/${id}/children`, "utf8").trim();
-  const children = text === "" ? [] : text.split(" ").map(Number);
-  return [id, ...children.flatMap(familyOf)];
-}
-
 /** Those of `ids` that are still there after `limitMs`; nothing tells us when a stranger's process ends, so we look again and again. */
 export async function stillThere(ids: readonly number[], limitMs: number): Promise<readonly number[]> {
   const lives = (id: number): boolean => {

@@ -2,7 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { familyOf, MAIN, run, SETUP, type Started, start, stillThere } from "./command.ts";
+import { familyOf } from "../../../bench/processes.ts";
+import { MAIN, run, SETUP, type Started, start, stillThere } from "./command.ts";
 
 const PORTS = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
 const GONE_MS = 10_000;

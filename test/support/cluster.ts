@@ -1,3 +1,4 @@
+/** `nereid up` with the real model, in a process of its own and on free ports: what people run. */
 import path from "node:path";
 import { commandLine, familyOf } from "../../bench/processes.ts";
 import { MAIN, start } from "../engine/cli/command.ts";

@@ -1,5 +1,5 @@
 /** Streams that run while processes are killed, held against the same streams without faults. */
-import { type Clock, sleep } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import { type Random, seededRandom } from "../../core/random.ts";
 import { streamRequests } from "./stream-requests.ts";
 import { difference, longestGapMs, type WatchedAnswer, watchedStream } from "./watched-stream.ts";
@@ -11,9 +11,7 @@ export interface Killing {
   readonly streams: number;
   readonly tokens: number;
   readonly seed: bigint;
-  readonly killsMax: number;
-  /** Milliseconds from when a kill may come until it does. */
-  readonly everyMs: { readonly min: number; readonly max: number };
+  readonly kills: number;
   /** Kills something, and resolves when the next kill may come. */
   readonly kill: (random: Random) => Promise<void>;
 }
@@ -30,23 +28,39 @@ export interface KillReport {
   readonly gapsMs: readonly number[];
 }
 
-const never = new AbortController().signal;
+/** No kill comes when less of the tokens is left: there must be something to survive. */
+const LAST_KILL_AT = 0.85;
 
+/** Each kill comes when a random part of all tokens has come, however fast they do. */
 export async function killedStreams(options: Killing): Promise<KillReport> {
-  const { clock, everyMs } = options;
   const random = seededRandom(options.seed);
   const requests = streamRequests(options.streams, options.tokens);
   const wanted: WatchedAnswer[] = await Promise.all(requests.map((fields) => watchedStream(options, fields)));
-  let running = requests.length;
-  const streams = requests.map((fields) => watchedStream(options, fields).finally(() => (running -= 1)));
+  const all = wanted.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const killAt = Array.from({ length: options.kills }, () => random.next() * LAST_KILL_AT * all).toSorted((a, b) => a - b);
+  let heard = 0;
+  let look = () => {};
+  const onToken = () => {
+    heard += 1;
+    look();
+  };
+  const answers = Promise.all(requests.map((fields) => watchedStream(options, fields, onToken)));
+  let over = false;
+  const ended = answers.finally(() => {
+    over = true;
+    look();
+  });
   let kills = 0;
-  while (kills < options.killsMax) {
-    await sleep(clock, everyMs.min + random.next() * (everyMs.max - everyMs.min), never);
-    if (running === 0) break;
+  for (const count of killAt) {
+    await new Promise<void>((resolve) => {
+      look = () => (over || heard >= count) && resolve();
+      look();
+    });
+    if (over) break;
     kills += 1;
     await options.kill(random);
   }
-  return report(wanted, await Promise.all(streams), kills);
+  return report(wanted, await ended, kills);
 }
 
 function report(wanted: readonly WatchedAnswer[], seen: readonly WatchedAnswer[], kills: number): KillReport {

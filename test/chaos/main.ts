@@ -13,7 +13,8 @@ import { untilHolds } from "./until-holds.ts";
 import { difference, longestGapMs, watchedStream } from "./watched-stream.ts";
 
 const seed = BigInt(process.argv[2] ?? 1);
-const common = { model: MODEL, clock: systemClock, streams: 8, tokens: 80, killsMax: 4, seed, everyMs: { min: 200, max: 2_500 } };
+const common = { model: MODEL, clock: systemClock, streams: 8, tokens: 80, kills: 4, seed };
+const AGENT_KILLS = 3;
 let failed = 0;
 
 function say(promise: string, holds: boolean, figures: string): void {
@@ -21,13 +22,13 @@ function say(promise: string, holds: boolean, figures: string): void {
   process.stdout.write(`${promise.padEnd(28)} ${holds ? "PASS" : "FAIL"} ${figures} seed=${seed}\n`);
 }
 
-function sayKills(promise: string, { kills, tokens, lost, more, other, errors, gapsMs }: KillReport): void {
-  const holds = lost === 0 && more === 0 && other === 0 && errors.length === 0;
+function sayKills(promise: string, wanted: number, { kills, tokens, lost, more, other, errors, gapsMs }: KillReport): void {
+  const holds = kills === wanted && lost === 0 && more === 0 && other === 0 && errors.length === 0;
   const [p50, max] = [gapsMs[Math.floor(gapsMs.length / 2)], gapsMs.at(-1)].map((ms) => ms?.toFixed(0));
   say(
     promise,
     holds,
-    `n=${kills} tokens=${tokens} lost=${lost} dup=${more} diff=${other} failed=${errors.length} limit=0 gap_ms p50=${p50} max=${max}`,
+    `n=${kills}/${wanted} tokens=${tokens} lost=${lost} dup=${more} diff=${other} failed=${errors.length} limit=0 gap_ms p50=${p50} max=${max}`,
   );
   for (const error of new Set(errors)) process.stdout.write(`  ${error}\n`);
 }
@@ -44,7 +45,7 @@ async function runners(cluster: RunningCluster): Promise<void> {
     await untilHolds(async () => !(await isReady(cluster.url)));
     await untilHolds(() => isReady(cluster.url));
   };
-  sayKills("P1 kill9-runner-streams", await killedStreams({ ...common, url: cluster.url, kill }));
+  sayKills("P1 kill9-runner-streams", common.kills, await killedStreams({ ...common, url: cluster.url, kill }));
 }
 
 /** How long one stream pauses that has emitted so many tokens when a runner is killed. */
@@ -76,7 +77,7 @@ async function agents(cluster: ProcessCluster): Promise<void> {
     await untilHolds(async () => !(await isReady(url)));
     await untilHolds(() => isReady(url));
   };
-  sayKills("P1 kill9-agent-streams", await killedStreams({ ...common, killsMax: 3, url, kill }));
+  sayKills("P1 kill9-agent-streams", AGENT_KILLS, await killedStreams({ ...common, kills: AGENT_KILLS, url, kill }));
 }
 
 await using cache = await shardCache();

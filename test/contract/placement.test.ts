@@ -8,7 +8,7 @@ import { fileWantedModels } from "../../core/store/placement/file.ts";
 import { MemoryPlacementStore } from "../../core/store/placement/memory.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { placementLeaseContract } from "./placement-lease.ts";
-import { load, wantedModelsContract } from "./wanted-models.ts";
+import { load, losingWantedModelsContract, wantedModelsContract } from "./wanted-models.ts";
 
 const memoryStore = (clock = new FakeClock()) => new MemoryPlacementStore({ clock, random: seededRandom(5n) });
 const nothing = async () => {};
@@ -27,7 +27,7 @@ describe("the lease in memory", () => {
 });
 
 describe("wanted models in memory", () => {
-  wantedModelsContract(async () => {
+  losingWantedModelsContract(async () => {
     const store = memoryStore();
     return {
       connect: async () => store.wantedModels,

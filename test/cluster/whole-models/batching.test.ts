@@ -79,11 +79,15 @@ describe("queue policies", () => {
 });
 
 describe("a client that leaves", () => {
+  /** Resolves when the gauge counts one request of the model. */
+  const seen = (gauge: string, model: string) =>
+    eventually(cluster.metrics, (text) => new RegExp(`^${gauge}\\{.*model="${model}".*\\} 1$`, "m").test(text));
+
   test("while its request waits: it is never run", async () => {
     const leaving = new AbortController();
     const left = cluster.client.infer(request("left_alone", [1]), { signal: leaving.signal });
     const refused = expect(left).rejects.toMatchObject({ code: "CANCELLED" });
-    for (let turn = 0; turn < 3; turn++) await ask("fours", [1, 2, 3, 4]); // by then the other one is there
+    await seen("nv_inference_pending_request_count", "left_alone");
     leaving.abort();
     await refused;
     await eventually(
@@ -99,7 +103,7 @@ describe("a client that leaves", () => {
       cluster.client.infer({ model: "long", inputs: [tensor("INPUT0", "FP32", [rows, 16], new Float32Array(rows * 16))] }, { signal });
     const leaving = new AbortController();
     const left = expect(run(65_536, leaving.signal)).rejects.toMatchObject({ code: "CANCELLED" });
-    for (let turn = 0; turn < 3; turn++) await ask("fours", [1, 2, 3, 4]);
+    await seen("nereid_inference_running", "long");
     leaving.abort();
     await left;
     await eventually(

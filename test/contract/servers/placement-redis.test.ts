@@ -7,7 +7,7 @@ import { RedisConnection } from "../../../core/store/redis-connection.ts";
 import { startRedis } from "../../support/real-servers.ts";
 import { LogBook } from "../../unit/node-agent/hosting-rig.ts";
 import { placementLeaseContract } from "../placement-lease.ts";
-import { load, wantedModelsContract } from "../wanted-models.ts";
+import { load, losingWantedModelsContract } from "../wanted-models.ts";
 import { redisRig } from "./redis-rig.ts";
 import { untilConnected } from "./until-connected.ts";
 
@@ -38,7 +38,7 @@ describe("the lease in Redis", () => {
 });
 
 describe("wanted models in Redis", () => {
-  wantedModelsContract(async () => {
+  losingWantedModelsContract(async () => {
     const stack = new AsyncDisposableStack();
     return {
       wipe: redis.faults.wipe,

@@ -15,6 +15,7 @@ import type { AgentDeps } from "../node-agent/agent.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork, reachableHost } from "./cluster-network.ts";
 import { News } from "./news.ts";
+import { configReading } from "./repository-settings.ts";
 import { AGENT_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
@@ -36,14 +37,18 @@ export async function agent(source: SettingsSource): Promise<void> {
   const { bus, links } = await clusterNetwork(settings, { name: `nereid agent ${node}`, logger, listen: { host, port, advertiseHost } });
   stack.use(bus);
   const uploadsFolder = path.join(folders.shards, "uploads");
-  const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
+  const sources = new ModelSources({
+    repositoryFolders: folders.repositories,
+    uploadsFolder,
+    random: systemRandom,
+    reading: configReading(settings),
+  });
   const tracer = await exportingTracer(withCollector(settings, source), logger, stack);
   const sequences = settings.redisUrl === undefined ? undefined : keptSequences(settings.redisUrl, logger, stack);
   const started = await startAgent(
     {
       node,
       stages: { host, advertiseHost },
-      repositoryFolder: folders.models,
       cacheFolder: folders.shards,
       responseCacheBytes,
       scheduling: settings,

@@ -4,8 +4,10 @@ import { join, resolve } from "node:path";
 /** Folders of the cache, absolute. */
 export interface CacheFolders {
   readonly root: string;
-  /** A model repository: `<name>/1/model.gguf`. */
+  /** The first model repository, which gets what is fetched: `<name>/1/model.gguf`. */
   readonly models: string;
+  /** All of them. */
+  readonly repositories: readonly [string, ...string[]];
   readonly shards: string;
   /** Unfinished downloads; beside `models`, so that finishing one is a rename, yet no model to a repository. */
   readonly unfinished: string;
@@ -15,16 +17,17 @@ export interface CacheFolders {
 
 /** `cache` and `models` as settings give them; else XDG_CACHE_HOME/nereid, else ~/.cache/nereid. */
 export function cacheFolders(
-  chosen: { readonly cache: string | undefined; readonly models: string | undefined },
+  chosen: { readonly cache: string | undefined; readonly models: readonly string[] | undefined },
   environment: { readonly XDG_CACHE_HOME?: string | undefined },
   home: string,
 ): CacheFolders {
   const shared = environment.XDG_CACHE_HOME;
   const root = resolve(chosen.cache ?? (shared ? join(shared, "nereid") : join(home, ".cache", "nereid")));
-  const models = resolve(chosen.models ?? join(root, "models"));
+  const [models = join(root, "models"), ...others] = (chosen.models ?? []).map((folder) => resolve(folder));
   return {
     root,
     models,
+    repositories: [models, ...others],
     shards: join(root, "shards"),
     unfinished: `${models}.unfinished`,
     verified: join(root, "verified"),

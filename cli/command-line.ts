@@ -13,6 +13,7 @@ import {
   STATUS_SETTINGS,
   UP_SETTINGS,
 } from "./settings-tables.ts";
+import { withoutTritonFlags } from "./triton-flags.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -71,7 +72,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .action(async (folders: readonly string[]) => (await import("./models.ts")).validateModels(folders, process.stdout));
 
   try {
-    await program.parseAsync(withPlainSwitches(argv));
+    await program.parseAsync(withPlainSwitches(withoutTritonFlags(argv)));
   } catch (thrown) {
     endProcess(thrown, { verbose: program.opts<{ verbose: boolean }>().verbose });
   }
@@ -89,7 +90,9 @@ function withPlainSwitches(argv: readonly string[]): readonly string[] {
     BENCH_SETTINGS,
   ];
   const rows = tables.flatMap((table) => Object.entries(table));
-  const switches = new Set(rows.flatMap(([name, { kind }]) => (kind.isSwitch === true ? [flagOf(name)] : [])));
+  const switches = new Set(
+    rows.flatMap(([name, { kind, aliases = [] }]) => (kind.isSwitch === true ? [name, ...aliases].map(flagOf) : [])),
+  );
   const plain: string[] = [];
   for (const word of argv.flatMap((given) => (switches.has(given.split("=")[0] ?? "") ? given.split("=") : [given]))) {
     const before = plain.at(-1) ?? "";
@@ -101,14 +104,17 @@ function withPlainSwitches(argv: readonly string[]): readonly string[] {
 
 /** commander finds the flags and knows no defaults; core/settings.ts checks their values, after the environment's. */
 function withSettings(command: Command, table: SettingsTable): Command {
-  for (const [name, { kind, fallback, fallbackText, help, short, environment }] of Object.entries(table)) {
-    const names = short === undefined ? flagOf(name) : `-${short}, ${flagOf(name)}`;
-    const flag = kind.isSwitch === true ? names : `${names} <value>`;
+  for (const [name, { kind, fallback, fallbackText, help, short, aliases = [], environment }] of Object.entries(table)) {
     const text = `${help} (${kind.allowed}; default ${fallbackText ?? String(fallback)}; ${environmentOf(name, { environment })})`;
-    command.option(flag, text, (value: string, before: unknown) =>
-      kind.repeats && typeof before === "string" ? `${before};${value}` : value,
-    );
-    if (kind.isSwitch === true) command.option(`--no-${flagOf(name).slice(2)}`);
+    for (const known of [name, ...aliases]) {
+      const names = short === undefined || known !== name ? flagOf(known) : `-${short}, ${flagOf(name)}`;
+      const flag = kind.isSwitch === true ? names : `${names} <value>`;
+      const option = command
+        .createOption(flag, text)
+        .argParser((value: string, before: unknown) => (kind.repeats && typeof before === "string" ? `${before};${value}` : value));
+      command.addOption(known === name ? option : option.hideHelp());
+      if (kind.isSwitch === true) command.addOption(command.createOption(`--no-${flagOf(known).slice(2)}`).hideHelp());
+    }
   }
   return command;
 }

@@ -9,6 +9,7 @@ const milliseconds = wholeNumber(1, 2 ** 31 - 1);
 
 /** A row for each option, and no other. */
 export const DOOR_SETTINGS = {
+  id: setting({ kind: text("a name"), fallback: DOOR_DEFAULTS.id, help: "the server's name in its metadata" }),
   insecure: yes("serve an address that other machines reach without TLS and API keys", "insecure"),
   allowHttp: yes("serve OpenAI's and Triton's HTTP APIs", "allowHttp"),
   allowGrpc: yes("serve Triton's gRPC API", "allowGrpc"),
@@ -69,6 +70,20 @@ export const DOOR_SETTINGS = {
     kind: wholeNumber(0, 1_000_000),
     fallback: DOOR_DEFAULTS.grpcHttp2MaxPingStrikes,
     help: "so many early pings are forgiven",
+  }),
+  grpcMaxConnectionAge: setting({
+    kind: optional(milliseconds),
+    fallback: undefined,
+    fallbackText: "no limit",
+    unit: "ms",
+    help: "a connection's clients are sent to a new one after so long",
+  }),
+  grpcMaxConnectionAgeGrace: setting({
+    kind: optional(milliseconds),
+    fallback: undefined,
+    fallbackText: "as long as they take",
+    unit: "ms",
+    help: "how long its calls may go on then",
   }),
   allowClientShm: setting({
     kind: optional(yesNo()),

@@ -17,6 +17,7 @@ import type { Gateway, GatewayDeps } from "../gateway/run.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork } from "./cluster-network.ts";
 import { News } from "./news.ts";
+import { configReading } from "./repository-settings.ts";
 import { GATEWAY_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
@@ -40,9 +41,14 @@ export async function gateway(source: SettingsSource): Promise<void> {
   const { bus, links } = await clusterNetwork(settings, { name: "nereid gateway", logger });
   stack.use(bus);
   const model = settings.model === "none" ? undefined : settings.model;
-  await repositoryThere(folders.models, settings);
+  for (const folder of folders.repositories) await repositoryThere(folder, settings);
   const uploadsFolder = path.join(folders.shards, "uploads");
-  const sources = new ModelSources({ repositoryFolder: folders.models, uploadsFolder, random: systemRandom });
+  const sources = new ModelSources({
+    repositoryFolders: folders.repositories,
+    uploadsFolder,
+    random: systemRandom,
+    reading: configReading(settings),
+  });
   const telemetry = withCollector(settings, source);
   const started = stack.use(
     await startGateway(

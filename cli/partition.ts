@@ -1,6 +1,6 @@
 /** `nereid partition`: cuts every shard of a model ahead of time; nodes with the same cache start without cutting. */
 import { homedir } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { modelName } from "../core/ids.ts";
@@ -28,8 +28,10 @@ export async function partition(model: string, source: SettingsSource): Promise<
   const settings = readSettings(PARTITION_SETTINGS, source);
   const folders = cacheFolders(settings, source.environment, homedir());
   using stop = stopSignal(systemClock, source.environment);
-  const { folderRepository } = await import("../core/repository/folder.ts");
-  const files = await folderRepository(folders.models).model(modelName(model));
+  const { ModelSources } = await import("../core/repository/model-sources.ts");
+  const uploadsFolder = join(folders.shards, "uploads");
+  const sources = new ModelSources({ repositoryFolders: folders.repositories, uploadsFolder, random: systemRandom });
+  const files = await sources.files(modelName(model), "");
   const cacheFolder = settings.output === undefined ? folders.shards : resolve(settings.output);
   const cut: Cut = { model, files, cacheFolder, quantization: settings.quantization, signal: stop.signal };
   const staged = await cutStages(cut, settings.stages);

@@ -28,6 +28,7 @@ export const SCHEDULING_SETTINGS = {
   disableAutoCompleteConfig: setting({
     kind: yesNo(),
     fallback: SCHEDULING_DEFAULTS.disableAutoCompleteConfig,
+    aliases: ["strictModelConfig"],
     help: "configurations must be complete",
   }),
   delayScheduler: setting({

@@ -3,7 +3,7 @@ import { QUANTIZATIONS, type Quantization } from "../core/model/shard-descriptio
 import { byteSize, listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
-import { exitOnError, REPOSITORY_SETTINGS } from "./repository-settings.ts";
+import { exitOnError, REPOSITORY_SETTINGS, SOURCE_SETTINGS, strictReadiness } from "./repository-settings.ts";
 import { SCHEDULING_SETTINGS } from "./scheduling-settings.ts";
 import { EXPORT_SETTINGS, TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
 
@@ -26,12 +26,6 @@ const quantization = setting<Quantization | "auto">({
   help: "how weights are held; native keeps a quantized checkpoint's own blocks; auto is native for those, int8 for others",
 });
 const cache = setting({ kind: folder, fallback: undefined, fallbackText: "~/.cache/nereid", help: "where models and shards are kept" });
-const models = setting({
-  kind: folder,
-  fallback: undefined,
-  fallbackText: "models, in the cache",
-  help: "the model repository, with NAME/1/model.gguf in it",
-});
 
 const slots = setting({ kind: wholeNumber(1, 4096), fallback: 8, help: "generations that run at once; more wait" });
 const contextLength = setting({
@@ -49,8 +43,10 @@ const prefixCacheTokens = setting({
   help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
 });
 const host = setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" });
+const bytes = byteSize();
 const responseCacheBytes = setting({
-  kind: byteSize(),
+  kind: { ...bytes, allowed: `${bytes.allowed}; also local,size=BYTES`, parse: (value) => bytes.parse(value.replace(/^local,size=/, "")) },
+  aliases: ["cacheConfig"],
   fallback: 0,
   help: "answers that each node keeps for models with a response cache; 0 keeps none",
 });
@@ -60,8 +56,9 @@ const migrationLimit = setting({
   help: "how often in a row, without a token in between, a generation that has lost its node goes on elsewhere; 0: never",
 });
 const logLevel = setting<LogLevel>({ kind: oneOf(LOG_LEVELS), fallback: "warn", help: "how much of the log goes to standard error" });
-const doorPorts = {
-  port: setting({ kind: port, fallback: 8000, help: "port of the HTTP protocols; 0 takes a free one" }),
+const doorAddresses = {
+  host: { ...host, aliases: ["httpAddress"] },
+  port: setting({ kind: port, fallback: 8000, aliases: ["httpPort"], help: "port of the HTTP protocols; 0 takes a free one" }),
   grpcPort: setting({ kind: port, fallback: 8001, help: "port of Triton's gRPC API; 0 takes a free one" }),
   metricsPort: setting({ kind: port, fallback: 8002, help: "port of /metrics; 0 takes a free one" }),
 };
@@ -89,13 +86,13 @@ export const UP_SETTINGS = {
     fallbackText: "cores / stages",
     help: "threads of each stage's runner",
   }),
-  host,
-  ...doorPorts,
+  ...doorAddresses,
   ...DOOR_SETTINGS,
   ...TELEMETRY_SETTINGS,
   ...SCHEDULING_SETTINGS,
-  models,
+  ...SOURCE_SETTINGS,
   ...REPOSITORY_SETTINGS,
+  strictReadiness,
   exitOnError,
   rememberModels: setting({
     kind: optional(text("a file")),
@@ -161,12 +158,12 @@ export const GATEWAY_SETTINGS = {
     help: "threads of each stage's runner",
   }),
   migrationLimit,
-  host,
-  ...doorPorts,
+  ...doorAddresses,
   ...DOOR_SETTINGS,
   ...TELEMETRY_SETTINGS,
-  models,
+  ...SOURCE_SETTINGS,
   ...REPOSITORY_SETTINGS,
+  strictReadiness,
   cache,
   stopDelayMs: setting({
     kind: wholeNumber(0, 600_000),
@@ -200,7 +197,7 @@ export const AGENT_SETTINGS = {
     help: "where sequences of stateful models are kept, so that another node goes on with them",
   }),
   insecure: setting({ kind: yesNo(), fallback: false, help: "listen where other machines reach it, though stages talk in clear" }),
-  models,
+  ...SOURCE_SETTINGS,
   ...SCHEDULING_SETTINGS,
   responseCacheBytes,
   cache,
@@ -235,7 +232,7 @@ export const PULL_SETTINGS = {
     fallbackText: "none",
     help: "the name that a file of your own gets",
   }),
-  models,
+  models: SOURCE_SETTINGS.models,
   cache,
 };
 
@@ -261,6 +258,6 @@ export const PARTITION_SETTINGS = {
   quantization,
   verify: setting({ kind: yesNo(), fallback: false, help: "check afterwards that the shards together are the model" }),
   output: setting({ kind: folder, fallback: undefined, fallbackText: "shards, in the cache", help: "where the shards go" }),
-  models,
+  models: SOURCE_SETTINGS.models,
   cache,
 };

@@ -13,6 +13,7 @@ import { INTERRUPTED } from "./exit.ts";
 import { startProgress } from "./progress.ts";
 import { catalogModel } from "./pull/catalog.ts";
 import { pullByName } from "./pull.ts";
+import { configReading } from "./repository-settings.ts";
 import { UP_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { loggers, withCollector } from "./telemetry.ts";
@@ -65,7 +66,8 @@ function clusterOptions(settings: UpSettings, folders: CacheFolders, source: Set
     ...(settings.rememberModels === undefined ? {} : { wantedFile: settings.rememberModels }),
     version: MODEL_VERSION,
     stages: settings.stages ?? settings.nodes,
-    repositoryFolder: folders.models,
+    repositoryFolders: folders.repositories,
+    reading: configReading(settings),
     cacheFolder: folders.shards,
   };
 }
@@ -75,14 +77,15 @@ async function provideModel(settings: UpSettings, folders: CacheFolders, source:
   const language = languageModel(settings);
   if (language === undefined) return;
   const name = modelName(language);
-  const isThere = (await stat(join(folders.models, name)).catch(() => undefined))?.isDirectory() === true;
+  const found = await Promise.all(folders.repositories.map((folder) => stat(join(folder, name)).catch(() => undefined)));
+  const isThere = found.some((stats) => stats?.isDirectory() === true);
   const isOurs = catalogModel(name) !== undefined && settings.models === undefined;
   if (isThere && !isOurs) return;
   if (catalogModel(name) === undefined) {
-    const there = (await readdir(folders.models).catch(() => [])).join(", ") || "none";
+    const there = (await Promise.all(folders.repositories.map((folder) => readdir(folder).catch(() => [])))).flat().join(", ") || "none";
     throw new ServingError(
       "NOT_FOUND",
-      `there is no model ${name} in ${folders.models} (there: ${there}): choose another --model, or run npx nereid pull FILE.gguf --name ${name}`,
+      `there is no model ${name} in ${folders.repositories.join(", ")} (there: ${there}): choose another --model, or run npx nereid pull FILE.gguf --name ${name}`,
     );
   }
   await pullByName(name, folders, source.environment, signal);

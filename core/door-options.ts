@@ -1,6 +1,8 @@
 /** How the doors are opened and for whom: what the command line reads and a gateway obeys. Named as Triton's flags where it has them. Pure. */
 
 export interface DoorOptions {
+  /** The server's name, in its metadata. */
+  readonly id: string;
   readonly allowHttp: boolean;
   readonly allowGrpc: boolean;
   readonly allowMetrics: boolean;
@@ -34,11 +36,16 @@ export interface DoorOptions {
   readonly grpcKeepaliveTimeout: number;
   readonly grpcHttp2MinRecvPingIntervalWithoutData: number;
   readonly grpcHttp2MaxPingStrikes: number;
+  /** Milliseconds after which a connection's clients are sent away; undefined: never. */
+  readonly grpcMaxConnectionAge: number | undefined;
+  /** How long its calls may then go on; undefined: as long as they take. */
+  readonly grpcMaxConnectionAgeGrace: number | undefined;
   /** undefined: where only this machine can reach the server. */
   readonly allowClientShm: boolean | undefined;
 }
 
 export const DOOR_DEFAULTS: DoorOptions = {
+  id: "nereid",
   allowHttp: true,
   allowGrpc: true,
   allowMetrics: true,
@@ -64,5 +71,7 @@ export const DOOR_DEFAULTS: DoorOptions = {
   grpcKeepaliveTimeout: 20_000,
   grpcHttp2MinRecvPingIntervalWithoutData: 300_000,
   grpcHttp2MaxPingStrikes: 2,
+  grpcMaxConnectionAge: undefined,
+  grpcMaxConnectionAgeGrace: undefined,
   allowClientShm: undefined,
 };

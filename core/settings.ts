@@ -28,6 +28,8 @@ export interface Setting<Value> {
   readonly fallbackText?: string;
   /** A letter that does as well as the flag. */
   readonly short?: string;
+  /** Other names of the flag, as the property is written: `modelRepository`. */
+  readonly aliases?: readonly string[];
   /** The environment variable, where it has a name of its own. */
   readonly environment?: string;
 }
@@ -168,7 +170,9 @@ function parsed(where: string, kind: SettingKind<unknown>, value: string): unkno
 }
 
 function readFlags(table: SettingsTable, flags: readonly string[]): ReadonlyMap<string, string> {
-  const names = new Map(Object.keys(table).map((name) => [flagOf(name), name]));
+  const names = new Map(
+    Object.entries(table).flatMap(([name, { aliases = [] }]) => [name, ...aliases].map((known) => [flagOf(known), name] as const)),
+  );
   const values = new Map<string, string>();
   const rest = [...flags];
   for (let flag = rest.shift(); flag !== undefined; flag = rest.shift()) {
@@ -201,8 +205,8 @@ interface SettingText {
 }
 
 function settingTexts(table: SettingsTable): readonly SettingText[] {
-  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help, short, environment }]) => ({
-    flag: short === undefined ? flagOf(name) : `-${short}, ${flagOf(name)}`,
+  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help, short, aliases = [], environment }]) => ({
+    flag: [...(short === undefined ? [] : [`-${short}`]), ...[name, ...aliases].map(flagOf)].join(", "),
     environment: environmentOf(name, { environment }),
     allowed: unit === undefined ? kind.allowed : `${kind.allowed} ${unit}`,
     fallback: fallbackText ?? (fallback === undefined ? "" : String(fallback)),

@@ -13,7 +13,7 @@ import { nodeId } from "../core/ids.ts";
 import { MemoryLinks } from "../core/link/memory.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { systemRandom } from "../core/random.ts";
-import { ModelSources } from "../core/repository/model-sources.ts";
+import { type ConfigReading, ModelSources, type ModelSourcesOptions } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
 import { fileWantedModels } from "../core/store/placement/file.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
@@ -58,8 +58,10 @@ export interface ClusterOptions {
   readonly port: number;
   readonly grpcPort: number;
   readonly metricsPort: number;
-  /** Holds one folder per model, as in a Triton model repository. */
-  readonly repositoryFolder: string;
+  /** Each holds one folder per model, as a Triton model repository. */
+  readonly repositoryFolders: ModelSourcesOptions["repositoryFolders"];
+  /** How their configurations are read; as they stand unless said. */
+  readonly reading?: ConfigReading;
   /** Where cut shards are kept between starts. */
   readonly cacheFolder: string;
   /** What is served beside `model`. */
@@ -70,6 +72,8 @@ export interface ClusterOptions {
   readonly loadModel?: readonly string[];
   /** A model that cannot be loaded at the start ends the start unless this is false. */
   readonly exitOnError?: boolean;
+  /** False: the server is ready while some of its models are not. */
+  readonly strictReadiness?: boolean;
   /** Where the models that clients have loaded are remembered for the next start; undefined: nowhere, as with Triton. */
   readonly wantedFile?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
@@ -109,7 +113,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const metrics = createMetrics();
   const presets = options.model === undefined ? [] : [presetOf(options.model, options)];
   const uploadsFolder = path.join(options.cacheFolder, "uploads");
-  const sources = new ModelSources({ repositoryFolder: options.repositoryFolder, uploadsFolder, random: systemRandom });
+  const sources = new ModelSources({ ...options, uploadsFolder, random: systemRandom });
   const told = { clock: systemClock, logger, version: VERSION };
   const tracer = await openTracer({ ...TELEMETRY_DEFAULTS, ...options.telemetry }, told);
   if (tracer !== undefined) stack.use(tracer);

@@ -2,6 +2,7 @@
  * One replica without a gateway: token ids in, token ids out. For programs that embed a language model, for tests and
  * benchmarks that measure the engine alone. Real shards, real runner processes, real sockets between the stages.
  */
+import path from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { assert, ServingError } from "../core/errors.ts";
 import { generationId, modelName, replicaId } from "../core/ids.ts";
@@ -59,7 +60,7 @@ export async function startReplica(options: ReplicaOptions, logger: Logger, sign
   const { model, version, stages, quantization, slots, contextLength, threads } = options;
   const prefixCache = options.prefixCacheTokens === undefined ? {} : { prefixCacheTokens: options.prefixCacheTokens };
   const replica = replicaId(modelName(model), version, 0);
-  const cutter = partitionerCutter(options);
+  const cutter = partitionerCutter({ ...options, modelFolder: async (name) => path.join(options.repositoryFolder, name) });
   const wire = stack.use(await socketWire({}));
   const factory = processRunners({ logger });
   const shards: ShardDescription[] = [];

@@ -158,7 +158,7 @@ function makeServices(host: string, options: DoorOptions, deps: DoorDeps, stack:
     forwardedHeaders: patternOf(options.httpHeaderForwardPattern),
   };
   const { tracing } = deps;
-  return { generation, models, bodies, random, identity: { name: "nereid", version }, tensors, tracing };
+  return { generation, models, bodies, random, identity: { name: options.id, version }, tensors, tracing };
 }
 
 function httpRoutes(services: Services, { clock, metrics, nodes, version, accessLog }: DoorDeps): readonly Route[] {
@@ -245,5 +245,7 @@ function grpcLimits(options: DoorOptions): Partial<GrpcLimits> {
     keepaliveAnswerMsMax: options.grpcKeepaliveTimeout,
     pingIntervalMsMin: options.grpcHttp2MinRecvPingIntervalWithoutData,
     pingStrikesMax: options.grpcHttp2MaxPingStrikes,
+    connectionAgeMsMax: options.grpcMaxConnectionAge,
+    connectionAgeGraceMs: options.grpcMaxConnectionAgeGrace,
   };
 }

@@ -40,6 +40,8 @@ export interface GatewayOptions extends DoorAddresses {
    * requests ask for, `off` nothing but the presets.
    */
   readonly modelControl: "none" | "poll" | "explicit" | "on-demand" | "off";
+  /** False: the server is ready once all that is served from the start has been tried, whatever became of it. */
+  readonly strictReadiness?: boolean;
   /** With `explicit`: what is loaded at the start; `*` is all. */
   readonly loadModel?: readonly string[];
   /** With `poll`. */
@@ -218,11 +220,13 @@ function startCore(
   const loadedFirst = () => {
     hasLoaded = true;
   };
-  const serving = () => hasLoaded && !stopping.aborted && !control.hasLost() && (bus.connected || nodes.hearing > 0);
+  const { strictReadiness } = options;
+  const isWhole = () => strictReadiness === false || !control.hasLost();
+  const serving = () => hasLoaded && !stopping.aborted && isWhole() && (bus.connected || nodes.hearing > 0);
   // What the store has never heard of serves since before the store was emptied.
   const wanted = () => [...control.desired().models, ...fleet.models().filter(({ model }) => !control.isKnown(model))];
   const whole: ModelServing = stack.use(
-    createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving }),
+    createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving, strictReadiness }),
   );
   whole.onChange(() => control.fleetChanged());
   const demand = options.modelControl === "on-demand" ? stack.use(loadsOnDemand({ deps, watch, plane, text, whole })) : undefined;

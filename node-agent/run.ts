@@ -20,8 +20,6 @@ export interface AgentOptions {
   readonly node: NodeId;
   /** Where stages and leads listen for those on other hosts, and what these dial; undefined: unix sockets, for this host alone. */
   readonly stages: { readonly host: string; readonly advertiseHost: string } | undefined;
-  /** Holds one folder per model, as in a Triton model repository. */
-  readonly repositoryFolder: string;
   /** Where cut shards are kept between starts. */
   readonly cacheFolder: string;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
@@ -58,7 +56,7 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
     node,
     wire,
     runners: processRunners({ logger, ...sockets }),
-    cutter: partitionerCutter(options),
+    cutter: partitionerCutter({ ...options, modelFolder: (model) => network.sources.folder(model, "") }),
     modelRunners: modelProcesses({ logger }),
     cacheBytes: responseCacheBytes,
     ...(scheduling !== undefined && { scheduling }),

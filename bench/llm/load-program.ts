@@ -28,7 +28,7 @@ async function run(
     await phase("idle", signal);
     say("phase loading");
     const beganMs = performance.now();
-    const options = { ...settings, version: MODEL_VERSION, stages, repositoryFolder, cacheFolder };
+    const options = { ...settings, version: MODEL_VERSION, stages, repositoryFolders: [repositoryFolder], cacheFolder } as const;
     await using cluster = await startCluster(options, { logger, signal });
     await phase(`loaded ${performance.now() - beganMs}`, signal);
     say("phase using");

@@ -44,7 +44,7 @@ interface Reading {
 async function readWith(sources: ModelSources, load: LoadedFrom, { loads, path, autoComplete }: Reading): Promise<ComposedConfig> {
   const name = modelName(load.model);
   const files = await sources.files(name, load.source);
-  const options = { model: name, autoComplete, ...(load.config !== "" && { override: load.config }) };
+  const options = { ...sources.reading, model: name, autoComplete, ...(load.config !== "" && { override: load.config }) };
   const { draft } = await readModelDraft(files, options);
   const composing = new Map<string, ComposingModel>();
   for (const { model, version } of draft.members) {

@@ -1,23 +1,29 @@
 /**
- * Where a model's files are: in the repository, or in what a load call brought along (`file:` overrides), which is kept under the
- * digest of its content so that every node of a machine finds it.
+ * Where a model's files are: in one of the repositories, or in what a load call brought along (`file:` overrides), which is kept under
+ * the digest of its content so that every node of a machine finds it.
  */
 import { createHash } from "node:crypto";
-import { access, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { ServingError } from "../errors.ts";
 import type { ModelName } from "../ids.ts";
 import type { Random } from "../random.ts";
 import { folderModelFiles, folderRepository } from "./folder.ts";
+import type { ReadConfigOptions } from "./model-config.ts";
+import { IN_SEVERAL } from "./range.ts";
 import type { ModelFiles } from "./repository.ts";
 
 export interface ModelSourcesOptions {
-  /** Holds one folder per model. */
-  readonly repositoryFolder: string;
+  /** Each holds one folder per model; a model that is in two of them is in none. At least one. */
+  readonly repositoryFolders: readonly [string, ...string[]];
   /** Where uploaded models are kept. */
   readonly uploadsFolder: string;
   readonly random: Random;
+  /** How configurations of the repositories are read; as they stand unless said. */
+  readonly reading?: ConfigReading;
 }
+
+export type ConfigReading = Pick<ReadConfigOptions, "configName" | "defaultMaxBatchSize">;
 
 const NAME_BYTES_MAX = 200;
 const FILES_MAX = 256;
@@ -31,19 +37,36 @@ export class ModelSources {
     this.#options = options;
   }
 
-  /** Names of the repository's models, sorted. */
-  names(): Promise<readonly string[]> {
-    return folderRepository(this.#options.repositoryFolder).models();
+  get reading(): ConfigReading {
+    return this.#options.reading ?? {};
   }
 
-  /** The model's folder on this machine; it may not be there. */
-  folder(model: ModelName, source: string): string {
-    return source === "" ? path.join(this.#options.repositoryFolder, model) : path.join(this.#options.uploadsFolder, source, model);
+  /** Names of the repositories' models, sorted. */
+  async names(): Promise<readonly string[]> {
+    return [...new Set((await this.#lists()).flat())].sort();
   }
 
-  /** @throws ServingError NOT_FOUND when there is no such model. */
+  /** Names that several repositories have: none of these models can be loaded. */
+  async ambiguous(): Promise<readonly string[]> {
+    if (this.#options.repositoryFolders.length === 1) return [];
+    const all = (await this.#lists()).flat();
+    return [...new Set(all.filter((name, index) => all.indexOf(name) !== index))];
+  }
+
+  /** The model's folder on this machine; it may not be there. @throws ServingError FAILED_PRECONDITION when several repositories have it. */
+  async folder(model: ModelName, source: string): Promise<string> {
+    const { repositoryFolders, uploadsFolder } = this.#options;
+    if (source !== "") return path.join(uploadsFolder, source, model);
+    const folders = repositoryFolders.map((folder) => path.join(folder, model));
+    const isThere = folders.length === 1 ? [true] : await Promise.all(folders.map(isFolder));
+    const there = folders.filter((_, index) => isThere[index]);
+    if (there.length > 1) throw new ServingError("FAILED_PRECONDITION", `${IN_SEVERAL}: ${there.join(", ")}`, { reason: "in_several" });
+    return there[0] ?? path.join(repositoryFolders[0], model);
+  }
+
+  /** @throws ServingError NOT_FOUND when there is no such model, FAILED_PRECONDITION when several repositories have it. */
   async files(model: ModelName, source: string): Promise<ModelFiles> {
-    const folder = this.folder(model, source);
+    const folder = await this.folder(model, source);
     await access(folder).catch((cause: unknown) => {
       this.#files.delete(folder);
       throw new ServingError("NOT_FOUND", `there is no model '${model}' in the repository`, { cause, reason: "model_not_found" });
@@ -51,6 +74,10 @@ export class ModelSources {
     const files = this.#files.get(folder) ?? folderModelFiles(folder);
     this.#files.set(folder, files);
     return files;
+  }
+
+  #lists(): Promise<readonly (readonly string[])[]> {
+    return Promise.all(this.#options.repositoryFolders.map((folder) => folderRepository(folder).models()));
   }
 
   /**
@@ -86,6 +113,8 @@ export class ModelSources {
     return source;
   }
 }
+
+const isFolder = async (folder: string): Promise<boolean> => (await stat(folder).catch(() => undefined))?.isDirectory() === true;
 
 function checkedPath(name: string): string {
   const parts = name.split("/");

@@ -17,7 +17,7 @@ import type { LoadOverrides, ModelControl, ModelIndexEntry } from "../serving/mo
 import { loadMembers } from "./ensemble-members.ts";
 import { checkedName, loadFailure } from "./load-refusals.ts";
 import type { FolderPlan, ModelFolders } from "./model-folders.ts";
-import { indexRows } from "./model-index.ts";
+import { indexRows, wholeIndex } from "./model-index.ts";
 import type { WantedWatch } from "./wanted-watch.ts";
 
 export interface ModelControlDeps {
@@ -153,13 +153,9 @@ export class ClusterModelControl implements ModelControl, Disposable {
   async index(): Promise<readonly ModelIndexEntry[]> {
     const { hosted } = this.#deps;
     const { entries } = this.#deps.watch;
-    const rows: ModelIndexEntry[] = [];
-    for (const [model, { wanted }] of entries) rows.push(...indexRows(modelName(model), wanted, { entries, hosted }));
-    for (const [name, reason] of this.#unplanned)
-      if (!rows.some((row) => row.name === name)) rows.push({ name, version: "1", state: "UNAVAILABLE", reason });
-    const names = await this.#deps.folders.names();
-    for (const name of names) if (!rows.some((row) => row.name === name)) rows.push({ name });
-    return rows.toSorted((a, b) => (a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1));
+    const rows = [...entries].flatMap(([model, { wanted }]) => indexRows(modelName(model), wanted, { entries, hosted }));
+    const [names, ambiguous] = await Promise.all([this.#deps.folders.names(), this.#deps.folders.ambiguous()]);
+    return wholeIndex(rows, { names, ambiguous, unplanned: this.#unplanned });
   }
 
   /** To be called when the fleet changes: ends the loads that are complete or have failed. */

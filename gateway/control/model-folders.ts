@@ -5,8 +5,10 @@ import type { LoadPlan } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides } from "../serving/model-catalog.ts";
 
 export interface ModelFolders {
-  /** Models of the repository, sorted. */
+  /** Models of the repositories, sorted. */
   names(): Promise<readonly string[]>;
+  /** Those that several repositories have: none of them can be loaded. */
+  ambiguous(): Promise<readonly string[]>;
   /**
    * @param before the load that serves: its configuration stays, as in Triton, until the model's own file changes or another is given
    * @throws ServingError NOT_FOUND without such a model, INVALID_ARGUMENT when its configuration is wrong

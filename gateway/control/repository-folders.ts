@@ -22,6 +22,10 @@ export class RepositoryFolders implements ModelFolders {
     return this.#sources.names();
   }
 
+  ambiguous(): Promise<readonly string[]> {
+    return this.#sources.ambiguous();
+  }
+
   async plan(model: ModelName, overrides: LoadOverrides, before?: LoadPlan): Promise<FolderPlan> {
     const uploaded = overrides.files.size > 0;
     if (uploaded && overrides.config === undefined) {
@@ -32,7 +36,7 @@ export class RepositoryFolders implements ModelFolders {
     const configDigest = await files.digest(CONFIG_FILE).catch(() => "");
     const isKept = source === "" && before?.source === "" && before.configDigest === configDigest;
     const override = overrides.config ?? (isKept && before.config !== "" ? before.config : undefined);
-    const { draft, list } = await readModelDraft(files, { model, ...(override !== undefined && { override }) });
+    const { draft, list } = await readModelDraft(files, { ...this.#sources.reading, model, ...(override !== undefined && { override }) });
     const [problem] = draft.problems;
     if (problem !== undefined) throw problemError(problem);
     const isLanguage = draft.config.backend === LANGUAGE_BACKEND;

@@ -7,7 +7,9 @@ export class Connection {
   readonly session: Http2Session;
   readonly #limits: GrpcLimits;
   readonly #sweep: Sweep;
+  readonly #openedAtMs: number;
   #established = false;
+  #isOld = false;
   #heardAtMs: number;
   #askedAtMs: number | undefined;
   /** Of the last ping since something was sent. */
@@ -19,6 +21,7 @@ export class Connection {
     this.#limits = limits;
     this.#sweep = sweep;
     this.#heardAtMs = sweep.nowMs();
+    this.#openedAtMs = this.#heardAtMs;
     session.once("remoteSettings", () => {
       this.#established = true;
     });
@@ -37,6 +40,7 @@ export class Connection {
   }
 
   sweep(nowMs: number): void {
+    this.#age(nowMs - this.#openedAtMs);
     const { handshakeMsMax, keepaliveMs, keepaliveAnswerMsMax } = this.#limits;
     const silentMs = nowMs - this.#heardAtMs;
     if (!this.#established && silentMs > handshakeMsMax) {
@@ -50,6 +54,16 @@ export class Connection {
         this.heard();
       });
     }
+  }
+
+  /** As gRPC has it: GOAWAY, then what is over keeps the connection no longer, what is not is given the grace. */
+  #age(ageMs: number): void {
+    const { connectionAgeMsMax = Number.POSITIVE_INFINITY, connectionAgeGraceMs = Number.POSITIVE_INFINITY } = this.#limits;
+    if (ageMs > connectionAgeMsMax && !this.#isOld) {
+      this.#isOld = true;
+      this.session.close();
+    }
+    if (ageMs > connectionAgeMsMax + connectionAgeGraceMs) this.session.destroy();
   }
 
   #pinged(): void {

@@ -23,6 +23,10 @@ export interface GrpcLimits {
   readonly pingIntervalMsMin: number;
   /** …and so many too early before its connection ends. */
   readonly pingStrikesMax: number;
+  /** A connection's clients are sent to a new one after so long; undefined: never. */
+  readonly connectionAgeMsMax: number | undefined;
+  /** Its calls are ended so long after that; undefined: never. */
+  readonly connectionAgeGraceMs: number | undefined;
   /** How exactly the times above are kept. */
   readonly sweepMs: number;
 }
@@ -40,6 +44,8 @@ const DEFAULTS: Omit<GrpcLimits, "messagesBytesMax"> = {
   keepaliveAnswerMsMax: 20_000,
   pingIntervalMsMin: 300_000,
   pingStrikesMax: 2,
+  connectionAgeMsMax: undefined,
+  connectionAgeGraceMs: undefined,
   sweepMs: 1_000,
 };
 

@@ -1,6 +1,6 @@
 /** The models as this door sees them: whole ones from the catalog, and language models in the same form. */
 import { languageView } from "../kserve/language-view.ts";
-import { areAllReady, isModelReady } from "../kserve/model-lookup.ts";
+import { isModelReady } from "../kserve/model-lookup.ts";
 import { invalid } from "../kserve/triton-error.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
@@ -20,10 +20,6 @@ export function findModel(deps: ModelDeps, name: string, version: number | undef
 
 export function isReady(deps: ModelDeps, name: string, version: number | undefined): boolean {
   return isLanguageModel(deps, name) ? isModelReady(deps.models.list(), name, version) : deps.tensors.catalog.isReady(name, version);
-}
-
-export function isServerReady({ models, tensors }: ModelDeps): boolean {
-  return areAllReady(models.list()) && tensors.catalog.allReady();
 }
 
 /** undefined for none asked for. @throws ServingError INVALID_ARGUMENT with Triton's text */

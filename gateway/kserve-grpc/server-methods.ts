@@ -7,7 +7,7 @@ import type { GrpcMethod } from "../grpc/method.ts";
 import { protobufMethod } from "../grpc/protobuf-method.ts";
 import { modelMetadata, serverMetadata } from "../kserve/metadata.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
-import { findModel, isReady, isServerReady, parseVersion } from "./models.ts";
+import { findModel, isReady, parseVersion } from "./models.ts";
 import { statisticsMessage } from "./statistics-message.ts";
 
 const { method } = GRPCInferenceService;
@@ -17,7 +17,7 @@ export function serverMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
   const metadata = reads("metadata");
   return [
     protobufMethod(method.serverLive, open, () => ({ live: true })),
-    protobufMethod(method.serverReady, open, () => ({ ready: isServerReady(deps) })),
+    protobufMethod(method.serverReady, open, () => ({ ready: deps.tensors.catalog.allReady() })),
     protobufMethod(method.modelReady, reads("health"), ({ name, version }) => ({ ready: isReady(deps, name, parseVersion(version)) })),
     protobufMethod(method.serverMetadata, metadata, () => {
       const { name, version, extensions } = serverMetadata(deps.identity);
@@ -36,7 +36,7 @@ export function serverMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
       return { modelStats: statistics.map(statisticsMessage) };
     }),
     // For any service's name; Watch is unimplemented, as in Triton.
-    protobufMethod(Health.method.check, open, () => ({ status: isServerReady(deps) ? Status.SERVING : Status.NOT_SERVING })),
+    protobufMethod(Health.method.check, open, () => ({ status: deps.tensors.catalog.allReady() ? Status.SERVING : Status.NOT_SERVING })),
   ];
 }
 

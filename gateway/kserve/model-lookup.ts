@@ -29,11 +29,6 @@ export function isModelReady(models: readonly ServedModel[], name: string, versi
   return readyVersions(models, name).some((model) => version === undefined || isVersion(model, version));
 }
 
-/** As in Triton, a server that is to serve nothing is ready. */
-export function areAllReady(models: readonly ServedModel[]): boolean {
-  return models.every(({ readiness }) => readiness.kind === "ready");
-}
-
 function isVersion(model: ServedModel, version: number): boolean {
   return model.version === String(version);
 }

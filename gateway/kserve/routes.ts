@@ -12,7 +12,7 @@ import { infer } from "./infer-route.ts";
 import type { LanguageDeps } from "./language-generate.ts";
 import { languageConfig } from "./language-signature.ts";
 import { languageMetadata, modelMetadata, type ServerIdentity, serverMetadata } from "./metadata.ts";
-import { areAllReady, availableVersions, isModelReady } from "./model-lookup.ts";
+import { availableVersions, isModelReady } from "./model-lookup.ts";
 import { type ModelPath, modelPath } from "./model-path.ts";
 import { repositoryRoutes } from "./repository-routes.ts";
 import { settingsRoutes } from "./settings-routes.ts";
@@ -30,15 +30,13 @@ export interface KserveDeps extends LanguageDeps {
 
 /** A model that both the directory and the catalog know is a language model. */
 export function kserveRoutes(given: KserveDeps): readonly Route[] {
-  const deps = { ...given, tensors: given.tensors ?? noTensorServing() };
+  const deps = { ...given, tensors: given.tensors ?? noTensorServing(given.models) };
   const { tensors } = deps;
   const isReady = (path: ModelPath) => isAnyReady(deps, path);
   return [
     get("/v2", reads("metadata"), () => jsonAnswer(200, serverMetadata(deps.identity))),
     get("/v2/health/live", isPublic("health"), ({ stopping }) => health(stopping, true)),
-    get("/v2/health/ready", isPublic("health"), ({ stopping }) =>
-      health(stopping, areAllReady(deps.models.list()) && tensors.catalog.allReady()),
-    ),
+    get("/v2/health/ready", isPublic("health"), ({ stopping }) => health(stopping, tensors.catalog.allReady())),
     get("/v2/models/stats", reads("statistics"), async ({ signal }) =>
       statistics(await tensors.statistics.statistics(undefined, undefined, signal)),
     ),

@@ -3,6 +3,7 @@
 import { ServingError } from "../../core/errors.ts";
 import type { Inference } from "../serving/inference.ts";
 import type { ModelCatalog, ModelControl, ModelDemand, ModelStatisticsSource } from "../serving/model-catalog.ts";
+import type { ModelDirectory } from "../serving/text-generation.ts";
 import { LogSettings } from "./log-settings.ts";
 import { SharedMemoryRegions } from "./shared-memory.ts";
 import { TraceSettings } from "./trace-settings.ts";
@@ -24,7 +25,7 @@ export interface TensorServing {
 }
 
 /** A server that has language models only. */
-export function noTensorServing(): TensorServing {
+export function noTensorServing(models: ModelDirectory): TensorServing {
   const unknown = (name: string) =>
     new ServingError("NOT_FOUND", `Request for unknown model: '${name}' is not found`, { reason: "model_not_found" });
   const refuseControl = () =>
@@ -36,7 +37,7 @@ export function noTensorServing(): TensorServing {
         throw unknown(name);
       },
       isReady: () => false,
-      allReady: () => true,
+      allReady: () => models.list().every(({ readiness }) => readiness.kind === "ready"),
     },
     control: { index: () => Promise.resolve([]), load: refuseControl, unload: refuseControl },
     statistics: {

@@ -7,6 +7,8 @@ import type { ModelDirectory } from "./text-generation.ts";
 export interface FleetModelCatalogDeps {
   /** Whether this gateway takes requests and can bring them to nodes; always unless said. */
   readonly serving?: () => boolean;
+  /** False: models that are not ready do not count. */
+  readonly strictReadiness?: boolean | undefined;
   readonly views: Pick<ModelViews, "served">;
   /** Language models, which are part of the server's readiness. */
   readonly directory: ModelDirectory;
@@ -39,11 +41,13 @@ export class FleetModelCatalog implements ModelCatalog {
   }
 
   allReady(): boolean {
-    const ready = new Set(this.#deps.views.served().map(({ model }) => `${model.name}/${model.version}`));
+    const { serving, strictReadiness, views, wanted, directory } = this.#deps;
+    if (serving?.() === false) return false;
+    if (strictReadiness === false) return true;
+    const ready = new Set(views.served().map(({ model }) => `${model.name}/${model.version}`));
     return (
-      this.#deps.serving?.() !== false &&
-      this.#deps.wanted().every(({ model, version }) => ready.has(`${model}/${version}`)) &&
-      this.#deps.directory.list().every(({ readiness }) => readiness.kind === "ready")
+      wanted().every(({ model, version }) => ready.has(`${model}/${version}`)) &&
+      directory.list().every(({ readiness }) => readiness.kind === "ready")
     );
   }
 

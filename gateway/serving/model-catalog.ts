@@ -16,7 +16,7 @@ export interface ModelCatalog {
    */
   view(name: string, version: number | undefined): ModelView;
   isReady(name: string, version: number | undefined): boolean;
-  /** Whether every model that should be ready is. */
+  /** Whether the server is ready: with strict readiness every model that should be is. */
   allReady(): boolean;
 }
 

@@ -25,6 +25,8 @@ export interface ModelServingDeps {
   readonly inFlight: InFlight;
   /** Whether this gateway takes requests and can bring them to nodes; always unless said. */
   readonly serving?: () => boolean;
+  /** False: the server is ready while models are not. */
+  readonly strictReadiness?: boolean | undefined;
   /** Whole models that should be ready, and all that somebody has asked for. */
   readonly wanted: () => readonly { readonly replica: string; readonly model: string; readonly version: string }[];
   readonly known: () => readonly { readonly model: string; readonly version: string }[];

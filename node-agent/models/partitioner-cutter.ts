@@ -6,14 +6,15 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isErrorCode, ServingError } from "../../core/errors.ts";
+import { type ModelName, modelName } from "../../core/ids.ts";
 import { parseShardDescription } from "../../core/model/shard-description.ts";
 import type { CutRequest, CutShard, Cutter } from "./cutter.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../partitioner/main.ts", import.meta.url));
 
 export interface PartitionerCutterOptions {
-  /** Holds one folder per model. */
-  readonly repositoryFolder: string;
+  /** A model's folder in the repository. */
+  readonly modelFolder: (model: ModelName) => Promise<string>;
   /** Where shards are kept between starts. */
   readonly cacheFolder: string;
 }
@@ -56,7 +57,7 @@ export function partitionerCutter(options: PartitionerCutterOptions): Cutter {
   };
 }
 
-function runPartitioner(
+async function runPartitioner(
   options: PartitionerCutterOptions,
   request: CutRequest,
   onProgress: (progress: number) => void,
@@ -64,14 +65,14 @@ function runPartitioner(
 ): Promise<Outcome> {
   const { model, version, stage, stages, quantization } = request;
   const flags = {
-    "--model-folder": path.join(options.repositoryFolder, model),
+    "--model-folder": await options.modelFolder(modelName(model)),
     "--version": version,
     "--stage": String(stage),
     "--stages": String(stages),
     "--quantization": quantization,
     "--out": options.cacheFolder,
   };
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [PROGRAM, ...Object.entries(flags).flat()], { stdio: ["ignore", "pipe", "pipe"], signal });
     let outcome: Outcome | undefined;
     let failure: ServingError | undefined;

@@ -145,7 +145,7 @@ export class WholeModel implements AsyncDisposable {
     const published = await publishedView(configuration, { version, configJson: configJson(finished.config), files, kept });
     const isEnsemble = configuration.scheduler.kind === "ensemble"; // without a file of its own
     const name = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list()).name;
-    const file = name === undefined ? "" : path.join(sources.folder(model, source), name);
+    const file = name === undefined ? "" : path.join(await sources.folder(model, source), name);
     this.#cached = configuration.responseCache && cache !== undefined;
     const engine = await openEngine(
       { replica, model, version, configuration, composing: read.composing, files, file },

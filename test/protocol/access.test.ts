@@ -20,7 +20,7 @@ const methods = kserveGrpcMethods({
   generation: text,
   models: text,
   random,
-  tensors: noTensorServing(),
+  tensors: noTensorServing({ list: () => [] }),
 });
 const HTTP = routes.map((route) => ({ ...route, name: `${route.method} ${route.path}` }));
 const GRPC = methods.map((method) => ({ ...method, name: `${method.service}/${method.method}` }));

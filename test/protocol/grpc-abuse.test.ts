@@ -114,6 +114,22 @@ describe("what is held open", () => {
     await mute.ended();
   });
 
+  test("a connection that is old is sent away, and what still runs on it is ended after the grace", async () => {
+    const methods = new TestMethods();
+    const limits = { connectionAgeMsMax: 30, connectionAgeGraceMs: 30, sweepMs: 10 };
+    await using aging = await startGrpcDoor({ methods: methods.all(), limits });
+    await using http2 = new Http2Client(aging.port);
+    const sentAway = new Promise((resolve) => http2.session.once("goaway", resolve));
+    const held = http2.open(HOLD);
+    const over = new Promise((resolve) => held.once("close", resolve));
+    held.end(framed(""));
+    expect(await sentAway).toBe(0);
+    await methods.until(() => methods.reasons.length === 1);
+    await over;
+    await using next = new Http2Client(aging.port);
+    expect(await next.call(ECHO, framed("again"))).toMatchObject({ code: "0" });
+  });
+
   test("a client that answers no pings is taken for gone", async () => {
     await using server = await started({ ...QUICK, keepaliveMs: 50, keepaliveAnswerMsMax: 50 });
     using dead = await FrameClient.open(server.door.port);

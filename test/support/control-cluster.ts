@@ -75,7 +75,7 @@ export class ControlCluster implements AsyncDisposable {
         tell: nodeTeller(bus, { tell: () => {} }),
         watch,
         store: reached.store,
-        folders: { names: async () => ["tiny"], plan: async () => PLAN },
+        folders: { ambiguous: async () => [], names: async () => ["tiny"], plan: async () => PLAN },
         models: () => watch.fleet.models(),
         clock,
         random,

@@ -53,17 +53,32 @@ test("a repository that is polled is served as it changes, and clients may not c
   await expect(cluster.client.loadModel("late")).rejects.toThrow("explicit model load / unload is not allowed if polling is enabled");
 });
 
-test("with explicit control the named models are there from the start", async () => {
+test("with explicit control the named models are there from the start, from several repositories, but for what two of them have", async () => {
   using repository = new ModelRepository();
-  repository.put("first", scaled(2)).put("second", scaled(3)).put("third", scaled(4));
+  using other = new ModelRepository();
+  repository.put("first", scaled(2)).put("second", scaled(3)).put("twice", scaled(5));
+  other.put("third", scaled(4)).put("twice", scaled(6)).put("damaged", { "1/model.onnx": "no model at all" });
   await using cluster = await startModelCluster(repository.folder, {
     "--nodes": "1",
+    "--model-repository": other.folder,
     "--model-control-mode": "explicit",
     "--load-model": "first;third",
+    "--strict-readiness": "false",
+    "--http-thread-count": "8",
   });
+  const { client } = cluster;
   expect(await ready(cluster)).toEqual(["first", "third"]);
-  await cluster.client.loadModel("second");
+  await client.loadModel("second");
   expect(await ask(cluster, "second")).toBe(3);
+  await expect(client.loadModel("twice")).rejects.toThrow("failed to load 'twice', failed to poll from model repository");
+  await expect(client.loadModel("damaged")).rejects.toThrow("load failed for model 'damaged'");
+  expect((await client.repositoryIndex()).filter(({ name }) => name === "twice")).toEqual([
+    { name: "twice", state: "UNAVAILABLE", reason: "model appears in two or more repositories" },
+  ]);
+  expect(await client.isReady()).toBe(true); // readiness is not strict
+  other.remove("twice");
+  await client.loadModel("twice");
+  expect(await ask(cluster, "twice")).toBe(5);
 });
 
 test("a start that fails names every model that could not be loaded, and why", async () => {

@@ -69,7 +69,7 @@ export async function startTwoNodes(batching: string, durability: SequenceDurabi
       runners: processRunners({ logger: QUIET }),
       cutter: new MemoryCutter(),
       modelRunners: modelProcesses({ logger: QUIET }),
-      sources: new ModelSources({ repositoryFolder: repository.folder, uploadsFolder: scratch, random: systemRandom }),
+      sources: new ModelSources({ repositoryFolders: [repository.folder], uploadsFolder: scratch, random: systemRandom }),
       cacheBytes: 0,
       sequences: { store, durability },
       cpu: "cpu",

@@ -77,7 +77,7 @@ export class TwoNodes implements AsyncDisposable {
     const shared = { clock: systemClock, random: systemRandom, logger: QUIET, metrics: createMetrics(), links };
     const made = new TwoNodes({ ...shared, bus: broker.connect() });
     const uploadsFolder = path.join(made.repository.folder, ".uploads");
-    const sources = new ModelSources({ repositoryFolder: made.repository.folder, uploadsFolder, random: systemRandom });
+    const sources = new ModelSources({ repositoryFolders: [made.repository.folder], uploadsFolder, random: systemRandom });
     const languageModels = new ScriptedRunners({ clock: systemClock, openMs: 0, decodeRowsMin: 1, runMs: () => 0 });
     for (const node of [1, 2] as const) {
       const agent = await Agent.start({

@@ -65,7 +65,7 @@ export class SimulatedAgent {
       links: network,
       runners: hub,
       modelRunners: new ScriptedModelRunners({ clock, signature: { inputs: [], outputs: [] } }),
-      sources: new ModelSources({ repositoryFolder: tmpdir(), uploadsFolder: tmpdir(), random }),
+      sources: new ModelSources({ repositoryFolders: [tmpdir()], uploadsFolder: tmpdir(), random }),
       cacheBytes: 0,
       cpu: "scripted",
       memory: () => MEMORY,

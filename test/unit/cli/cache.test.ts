@@ -16,6 +16,11 @@ describe("the cache", () => {
   });
 
   test("finishes downloads beside the repository that is chosen, so that the last step is a rename", () => {
-    expect(cacheFolders({ ...nothing, models: "/data/models" }, {}, "/h").unfinished).toBe("/data/models.unfinished");
+    expect(cacheFolders({ ...nothing, models: ["/data/models", "/b"] }, {}, "/h").unfinished).toBe("/data/models.unfinished");
+  });
+
+  test("may be several repositories, the first of which gets what is fetched", () => {
+    expect(cacheFolders({ ...nothing, models: ["/a", "/b"] }, {}, "/h")).toMatchObject({ models: "/a", repositories: ["/a", "/b"] });
+    expect(cacheFolders(nothing, {}, "/h").repositories).toEqual(["/h/.cache/nereid/models"]);
   });
 });

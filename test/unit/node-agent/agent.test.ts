@@ -39,7 +39,7 @@ async function start(random: Random = seededRandom(5n)) {
     runners: hub,
     cutter,
     modelRunners: new ScriptedModelRunners({ clock, signature: { inputs: [], outputs: [] } }),
-    sources: new ModelSources({ repositoryFolder: tmpdir(), uploadsFolder: tmpdir(), random }),
+    sources: new ModelSources({ repositoryFolders: [tmpdir()], uploadsFolder: tmpdir(), random }),
     cacheBytes: 0,
     clock,
     random,

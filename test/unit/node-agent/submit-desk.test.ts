@@ -25,7 +25,7 @@ async function desk({ connected = true } = {}) {
   const { clock, hub, log } = rig;
   const wire = hub.openWire();
   const random = seededRandom(1n);
-  const sources = new ModelSources({ repositoryFolder: tmpdir(), uploadsFolder: tmpdir(), random });
+  const sources = new ModelSources({ repositoryFolders: [tmpdir()], uploadsFolder: tmpdir(), random });
   const runners = new ScriptedModelRunners({ clock, signature: { inputs: [], outputs: [] } });
   const shared = { clock, logger: log.logger };
   using metrics = createMetrics();

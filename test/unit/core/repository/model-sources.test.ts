@@ -18,7 +18,7 @@ beforeEach(() => {
   mkdirSync(path.join(folder, "repository", "m", "1"), { recursive: true });
   writeFileSync(path.join(folder, "repository", "m", "1", "model.onnx"), "repository's");
   const [repositoryFolder, uploadsFolder] = [path.join(folder, "repository"), path.join(folder, "uploads")];
-  sources = new ModelSources({ repositoryFolder, uploadsFolder, random: seededRandom(5n) });
+  sources = new ModelSources({ repositoryFolders: [repositoryFolder], uploadsFolder, random: seededRandom(5n) });
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -28,7 +28,7 @@ describe("the repository's files", () => {
   test("are those of the model's folder", async () => {
     const files = await sources.files(M, "");
     expect(await files.list()).toEqual([{ name: "1/model.onnx", bytes: 12 }]);
-    expect(sources.folder(M, "")).toBe(path.join(folder, "repository", "m"));
+    expect(await sources.folder(M, "")).toBe(path.join(folder, "repository", "m"));
     expect(await sources.names()).toEqual(["m"]);
   });
 
@@ -41,6 +41,23 @@ describe("the repository's files", () => {
   });
 });
 
+describe("several repositories", () => {
+  test("are one, but for models that two of them have", async () => {
+    for (const model of ["m", "n"]) {
+      mkdirSync(path.join(folder, "second", model, "1"), { recursive: true });
+      writeFileSync(path.join(folder, "second", model, "1", "model.onnx"), "second's");
+    }
+    const repositoryFolders = [path.join(folder, "repository"), path.join(folder, "second")] as const;
+    const both = new ModelSources({ repositoryFolders, uploadsFolder: path.join(folder, "uploads"), random: seededRandom(6n) });
+    expect(await both.names()).toEqual(["m", "n"]);
+    expect(await both.ambiguous()).toEqual(["m"]);
+    expect(await both.folder(modelName("n"), "")).toBe(path.join(folder, "second", "n"));
+    await expect(both.files(M, "")).rejects.toThrow("model appears in two or more repositories");
+    rmSync(path.join(folder, "second", "m"), { recursive: true });
+    expect(await (await both.files(M, "")).list()).toEqual([{ name: "1/model.onnx", bytes: 12 }]);
+  });
+});
+
 describe("uploaded files", () => {
   test("are found again under their source, and nothing else is there", async () => {
     const source = await sources.save(
@@ -50,7 +67,7 @@ describe("uploaded files", () => {
         ["1/weights/part", bytes("b")],
       ]),
     );
-    expect(readFileSync(path.join(sources.folder(M, source), "1", "weights", "part"), "utf8")).toBe("b");
+    expect(readFileSync(path.join(await sources.folder(M, source), "1", "weights", "part"), "utf8")).toBe("b");
     expect((await (await sources.files(M, source)).list()).map(({ name }) => name)).toEqual(["1/model.onnx", "1/weights/part"]);
     expect(uploads()).toEqual([source]);
   });

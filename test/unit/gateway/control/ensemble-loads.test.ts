@@ -49,7 +49,7 @@ class Rig {
       return found;
     };
     return new ClusterModelControl({
-      folders: { names: async () => [...plans.keys()], plan },
+      folders: { ambiguous: async () => [], names: async () => [...plans.keys()], plan },
       watch: new WantedWatch({ store: this.store.wantedModels, clock, logger: log.logger }),
       hosted: { models: () => this.#hosted(), shards: () => [], replicas: () => [] },
       logger: log.logger,

@@ -35,7 +35,7 @@ class Rig {
     const { clock, log } = this;
     const watch = new WantedWatch({ store: this.store.wantedModels, clock, logger: log.logger });
     return new ClusterModelControl({
-      folders: { names: async () => ["m"], plan: async () => this.plan },
+      folders: { ambiguous: async () => [], names: async () => ["m"], plan: async () => this.plan },
       watch,
       hosted: { models: () => this.#hosted(), shards: () => [], replicas: () => [] },
       logger: log.logger,

@@ -39,6 +39,7 @@ class Rig {
         },
       },
       folders: {
+        ambiguous: async () => [],
         names: async () => ["a", "b", "c"],
         plan: async () => ({ versions: ["1"], source: "", config: "", fingerprint: "f", copies: 1, bytes: GiB }),
       },

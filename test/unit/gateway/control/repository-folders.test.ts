@@ -18,7 +18,7 @@ beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), "nereid-folders-"));
   const [repositoryFolder, uploadsFolder] = [path.join(folder, "repository"), path.join(folder, "uploads")];
   mkdirSync(repositoryFolder);
-  folders = new RepositoryFolders(new ModelSources({ repositoryFolder, uploadsFolder, random: seededRandom(3n) }));
+  folders = new RepositoryFolders(new ModelSources({ repositoryFolders: [repositoryFolder], uploadsFolder, random: seededRandom(3n) }));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 

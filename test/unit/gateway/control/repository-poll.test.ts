@@ -25,6 +25,7 @@ function rig() {
   let away = false;
   const poll = new RepositoryPoll({
     folders: {
+      ambiguous: async () => [],
       names: async () => {
         if (away) throw new ServingError("UNAVAILABLE", "no folder");
         return [...folders.keys()];

@@ -68,4 +68,19 @@ describe("the catalog", () => {
     });
     expect(catalog.allReady()).toBe(expected);
   });
+
+  test("is ready without what is wanted where readiness is not strict, but not without serving", () => {
+    let isServing = true;
+    const catalog = new FleetModelCatalog({
+      serving: () => isServing,
+      strictReadiness: false,
+      views: { served: () => [] },
+      directory: { list: () => [{ ...LANGUAGE, readiness: { kind: "failed", reason: "" } }] },
+      wanted: () => [{ model: "a", version: "1" }],
+      known: () => [],
+    });
+    expect(catalog.allReady()).toBe(true);
+    isServing = false;
+    expect(catalog.allReady()).toBe(false);
+  });
 });

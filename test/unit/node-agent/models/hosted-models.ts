@@ -35,7 +35,7 @@ export class HostedModels implements AsyncDisposable {
     this.runners = new ScriptedModelRunners({ clock: this.clock, signature: { inputs: [port("X")], outputs: [port("Y")] }, ...script });
     const [repositoryFolder, uploadsFolder] = [path.join(this.#folder, "repository"), path.join(this.#folder, "uploads")];
     this.models = new WholeModels({
-      sources: new ModelSources({ repositoryFolder, uploadsFolder, random: seededRandom(1n) }),
+      sources: new ModelSources({ repositoryFolders: [repositoryFolder], uploadsFolder, random: seededRandom(1n) }),
       runners: this.runners,
       clock: this.clock,
       logger: QUIET,

@@ -6,6 +6,7 @@ import { endProcess } from "./exit.ts";
 import {
   AGENT_SETTINGS,
   CHAT_SETTINGS,
+  DRAIN_SETTINGS,
   GATEWAY_SETTINGS,
   KEY_SETTINGS,
   PARTITION_SETTINGS,
@@ -39,6 +40,11 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   withSettings(program.command("status"), STATUS_SETTINGS)
     .description("show a cluster's nodes and models")
     .action(async (options: Options) => (await import("./status.ts")).status(settingsSource(options)));
+
+  withSettings(program.command("drain"), DRAIN_SETTINGS)
+    .argument("<node>", "a node of the cluster")
+    .description("move what is on a node to the others and keep it empty, before it is stopped; --undo takes it back")
+    .action(async (node: string, options: Options) => (await import("./drain.ts")).drain(node, settingsSource(options)));
 
   withSettings(program.command("pull"), PULL_SETTINGS)
     .argument("<model>", "a known model's name, or a .gguf file with --name")
@@ -86,6 +92,7 @@ function withPlainSwitches(argv: readonly string[]): readonly string[] {
     AGENT_SETTINGS,
     PULL_SETTINGS,
     CHAT_SETTINGS,
+    DRAIN_SETTINGS,
     PARTITION_SETTINGS,
     BENCH_SETTINGS,
   ];

@@ -147,6 +147,11 @@ export const GATEWAY_SETTINGS = {
     fallbackText: "one a stage",
     help: "nodes to wait for before anything is placed",
   }),
+  rebalance: setting({
+    kind: yesNo(),
+    fallback: true,
+    help: "move models to a node that has come, one at a time, until all have about as many",
+  }),
   quantization,
   slots,
   contextLength,
@@ -205,14 +210,29 @@ export const AGENT_SETTINGS = {
   logLevel,
 };
 
-export const STATUS_SETTINGS = {
+const askedGateway = {
   url: setting({ kind: serverUrl, fallback: "http://127.0.0.1:8000", help: "a gateway" }),
   apiKey: setting({ kind: optional(secret(text("an API key"))), fallback: undefined, help: "where the gateway asks for one" }),
+};
+
+export const STATUS_SETTINGS = {
+  ...askedGateway,
   node: setting({
     kind: optional(text("a name")),
     fallback: undefined,
     fallbackText: "all",
     help: "ends with code 1 unless this node is there",
+  }),
+};
+
+export const DRAIN_SETTINGS = {
+  ...askedGateway,
+  undo: setting({ kind: yesNo(), fallback: false, help: "the node may take models again" }),
+  waitSecs: setting({
+    kind: wholeNumber(0, 86_400),
+    fallback: 300,
+    unit: "s",
+    help: "how long to wait until nothing is there any more; 0 does not wait",
   }),
 };
 

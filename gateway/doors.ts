@@ -55,6 +55,7 @@ export interface DoorDeps {
   readonly models: ModelDirectory;
   readonly tensors: Pick<TensorServing, "inference" | "catalog" | "control" | "demand" | "statistics">;
   readonly nodes: ConsoleDeps["nodes"];
+  readonly leave: ConsoleDeps["leave"];
   /** Aborts when the gateway is about to stop. */
   readonly stopping?: AbortSignal;
   /** What `logger` logs; settings of a logger that nobody can change are only kept. */
@@ -161,12 +162,12 @@ function makeServices(host: string, options: DoorOptions, deps: DoorDeps, stack:
   return { generation, models, bodies, random, identity: { name: options.id, version }, tensors, tracing };
 }
 
-function httpRoutes(services: Services, { clock, metrics, nodes, version, accessLog }: DoorDeps): readonly Route[] {
+function httpRoutes(services: Services, { clock, metrics, nodes, leave, version, accessLog }: DoorDeps): readonly Route[] {
   const { tracing } = services;
   const all = [
     ...countedRoutes("openai", openaiRoutes({ ...services, clock, systemFingerprint: `nereid-${version}` }), metrics.requests),
     ...countedRoutes("kserve", kserveRoutes(services), metrics.requests),
-    ...consoleRoutes({ ...services, nodes }),
+    ...consoleRoutes({ ...services, nodes, leave }),
   ];
   const routes = accessLog === undefined ? all : loggedRoutes(all, { logger: accessLog, clock });
   return tracing === undefined ? routes : tracedRoutes(routes, tracing);

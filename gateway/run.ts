@@ -48,6 +48,8 @@ export interface GatewayOptions extends DoorAddresses {
   readonly repositoryPollSecs?: number;
   /** Nodes to wait for before anything is placed; 0: whoever speaks in the time in which every node does. */
   readonly nodesMin: number;
+  /** Whether models move to a node that has come, so that nodes are filled alike; no unless said. */
+  readonly rebalance?: boolean;
   /** What is measured and told; the defaults unless said. */
   readonly telemetry?: Partial<TelemetryOptions>;
   /** See TextServingDeps. */
@@ -97,11 +99,11 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const tracing = openTracing(options.telemetry, deps, stack);
   const core = startCore(options, { ...deps, tracer: tracing.tracer }, stopping.signal, stack);
   const { watch, text, whole, control, demand } = core;
-  const nodes = () => watch.fleet.nodes().map(({ heartbeat }) => heartbeat);
+  const nodes = () => watch.fleet.nodes().map(({ heartbeat, leaving }) => ({ ...heartbeat, leaving }));
   const { models } = text;
   const generation = demand === undefined ? text.generation : generationOnDemand(text.generation, demand);
   const metricsText = fleetMetrics(options, deps, core, stack);
-  const serving = { generation, models, tensors: { ...whole, control, demand }, nodes };
+  const serving = { generation, models, tensors: { ...whole, control, demand }, nodes, leave: core.leave };
   const behind = { ...deps, ...serving, metricsText, tracing, version: options.version, stopping: stopping.signal };
   const doors = await openDoors(options, { ...DOOR_DEFAULTS, ...options.doors }, behind, stack);
   stack.defer(
@@ -146,6 +148,7 @@ interface Core {
   readonly loadedFirst: () => void;
   readonly demand: ModelDemand | undefined;
   readonly folders: ModelFolders;
+  readonly leave: ControlPlane["leave"];
 }
 
 const STORE_RETRY_MS = 1_000;
@@ -209,6 +212,7 @@ function startCore(
       {
         mode: options.modelControl === "explicit" || options.modelControl === "on-demand" ? "explicit" : "none",
         nodesMin: options.nodesMin,
+        rebalance: options.rebalance ?? false,
       },
     ),
   );
@@ -230,7 +234,7 @@ function startCore(
   );
   whole.onChange(() => control.fleetChanged());
   const demand = options.modelControl === "on-demand" ? stack.use(loadsOnDemand({ deps, watch, plane, text, whole })) : undefined;
-  return { watch, text, whole, control, demand, folders, loadedFirst };
+  return { watch, text, whole, control, demand, folders, loadedFirst, leave: plane.leave };
 }
 
 interface DemandParts {

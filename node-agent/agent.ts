@@ -182,7 +182,7 @@ export class Agent implements AsyncDisposable {
         this.#wholeModels.load(command satisfies LoadModel);
         return;
       case "unload":
-        this.#models.unload(command.replica, command.stage);
+        this.#models.unload(command.replica, command);
         if (command.stage === undefined) this.#wholeModels.unload(command.replica);
         return;
     }

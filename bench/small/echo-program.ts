@@ -34,6 +34,7 @@ const { httpAddress, grpcAddress } = await openDoors(
     generation: text,
     models: text,
     nodes: () => [],
+    leave: async () => {},
     tensors: {
       inference: {
         infer({ model, inputs: [input] }) {

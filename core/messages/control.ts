@@ -44,6 +44,8 @@ export const UnloadReplica = Type.Object({
   replica: Type.String(),
   /** Of this stage alone; all that is here unless said. */
   stage: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** It is ready elsewhere: what is being generated here goes on there. */
+  handsOver: Type.Optional(Type.Boolean()),
 });
 
 export const Control = Type.Union([LoadShard, ConnectReplica, LoadModel, UnloadReplica]);
@@ -54,5 +56,6 @@ export const ControlMessage = Type.Object({ fence: Type.Integer({ minimum: 0 }),
 export type LoadShard = Static<typeof LoadShard>;
 export type LoadModel = Static<typeof LoadModel>;
 export type ConnectReplica = Static<typeof ConnectReplica>;
+export type UnloadReplica = Static<typeof UnloadReplica>;
 export type Control = Static<typeof Control>;
 export type ControlMessage = Static<typeof ControlMessage>;

@@ -61,6 +61,8 @@ export const ModelReport = Type.Object({
   ]),
   inFlight: Type.Integer(),
   queued: Type.Integer(),
+  /** It holds sequences that no store has: elsewhere they would be lost. */
+  pinned: Type.Optional(Type.Boolean()),
 });
 
 export const Heartbeat = Type.Object({

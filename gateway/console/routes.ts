@@ -1,6 +1,6 @@
 /** The console door: a page for people, and the state that it shows. */
-import type { ErrorCode } from "../../core/errors.ts";
-import { isPublic, reads } from "../access/access.ts";
+import { type ErrorCode, ServingError } from "../../core/errors.ts";
+import { controls, isPublic, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { ErrorShape, HttpFault, Route, WholeAnswer } from "../http/route.ts";
 import type { ModelDirectory } from "../serving/text-generation.ts";
@@ -11,11 +11,19 @@ export interface ConsoleDeps {
   readonly models: ModelDirectory;
   /** The machines that this gateway hears. */
   readonly nodes: () => readonly ConsoleNode[];
+  /** What is on a node moves away and nothing comes, or it may take things again. @throws ServingError UNAVAILABLE */
+  readonly leave: (node: string, leaving: boolean) => Promise<void>;
   readonly identity: ConsoleIdentity;
 }
 
 /** What can go wrong here. */
-const STATUS: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, PERMISSION_DENIED: 403 };
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  UNAUTHENTICATED: 401,
+  PERMISSION_DENIED: 403,
+  NOT_FOUND: 404,
+  ABORTED: 409,
+  UNAVAILABLE: 503,
+};
 
 const consoleErrors: ErrorShape = {
   prefix: "/console",
@@ -60,5 +68,24 @@ export function consoleRoutes(deps: ConsoleDeps): readonly Route[] {
       errors: consoleErrors,
       handle: () => jsonAnswer(200, consoleState(deps.identity, deps.models.list(), deps.nodes())),
     },
+    leaveRoute("drain", true, deps),
+    leaveRoute("undrain", false, deps),
   ];
+}
+
+function leaveRoute(act: string, leaving: boolean, { nodes, leave }: ConsoleDeps): Route {
+  return {
+    method: "POST",
+    path: `/console/nodes/{node}/${act}`,
+    ...controls(undefined),
+    body: "none",
+    errors: consoleErrors,
+    handle: async (request) => {
+      const node = request.param("node");
+      // One that is not here may be taken back: it was drained, and will come again.
+      if (leaving && !nodes().some((one) => one.node === node)) throw new ServingError("NOT_FOUND", `there is no node ${node} here`);
+      await leave(node, leaving);
+      return jsonAnswer(200, { node, leaving });
+    },
+  };
 }

@@ -6,8 +6,9 @@ export interface ConsoleNode {
   readonly cpu: string;
   readonly memoryTotalBytes: number;
   readonly memoryFreeBytes: number;
-  /** It is being left. */
-  readonly draining?: boolean;
+  readonly leaving: boolean;
+  /** Stages of language models. */
+  readonly shards: readonly unknown[];
   /** Whole models. */
   readonly models: readonly { readonly model: string; readonly version: string; readonly state: { readonly kind: string } }[];
 }
@@ -24,9 +25,10 @@ export function consoleState(server: ConsoleIdentity, models: readonly ServedMod
 }
 
 /** No more than this of a node: its addresses are nobody's business. */
-function nodeState({ node, cpu, memoryTotalBytes, memoryFreeBytes, draining, models }: ConsoleNode) {
+function nodeState({ node, cpu, memoryTotalBytes, memoryFreeBytes, leaving, shards, models }: ConsoleNode) {
   const hosted = models.map(({ model, version, state }) => ({ model, version, state: state.kind }));
-  return { node, state: draining === true ? "draining" : "serving", cpu, memoryTotalBytes, memoryFreeBytes, models: hosted };
+  const left = shards.length + models.length === 0 ? "drained" : "draining";
+  return { node, state: leaving ? left : "serving", cpu, memoryTotalBytes, memoryFreeBytes, models: hosted };
 }
 
 function modelState({ name, version, readiness, contextLength, quantization, shards }: ServedModel) {

@@ -37,6 +37,7 @@ export interface ControlPlaneOptions {
   readonly mode: "explicit" | "none";
   /** As placement has it. */
   readonly nodesMin: number;
+  readonly rebalance: boolean;
 }
 
 /** Disposing it lets another gateway place at once. */
@@ -44,6 +45,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly control: ClusterModelControl;
   /** What the store says is wanted, by model. */
   wanted(): ReadonlyMap<string, WantedEntry>;
+  /** What is on the node moves away and nothing comes, or it may take things again. @throws ServingError UNAVAILABLE */
+  leave(node: string, leaving: boolean): Promise<void>;
   /** Whether this gateway places. */
   readonly duty: PlacementDuty;
 }
@@ -70,16 +73,23 @@ export function createControlPlane(deps: ControlPlaneDeps, options: ControlPlane
       tell: deps.tell,
       clock,
       watch,
-      desired: () => control.desired().replicas,
-      desiredModels: () => control.desired().models,
+      desired: () => control.desired(),
       isKnown: (model) => control.isKnown(model),
       fence: () => duty.fence(),
       nodesMin: options.nodesMin,
+      rebalance: options.rebalance,
     }),
   );
   wanted.onChange(() => {
+    fleet.leave(new Set([...wanted.nodes].flatMap(([node, entry]) => (entry.wanted.leaving ? [node] : []))));
     onWanted();
     placement.nudge();
   });
-  return { control, duty, wanted: () => wanted.entries, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return {
+    control,
+    duty,
+    wanted: () => wanted.entries,
+    leave: (node, leaving) => wanted.leave(node, leaving),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }

@@ -9,6 +9,8 @@ export interface NodeView {
   readonly node: NodeId;
   readonly heardAtMs: number;
   readonly heartbeat: Heartbeat;
+  /** It is to be left, as it says itself or as somebody wants it: it gets nothing, and what it has moves away. */
+  readonly leaving: boolean;
 }
 
 /** A shard and where it is. */
@@ -35,6 +37,8 @@ export interface ModelOnNode extends ModelReport {
 
 export class Fleet {
   readonly #nodes = new Map<NodeId, NodeView>();
+  /** Nodes that somebody wants to be left, here or not. */
+  #left: ReadonlySet<string> = new Set();
   #revision = 0;
 
   /** Counts up with every change: what was made of the fleet holds while it stays the same. */
@@ -48,9 +52,20 @@ export class Fleet {
     const known = this.#nodes.get(node)?.heartbeat;
     if (known !== undefined && known.incarnation === heartbeat.incarnation && known.sequence >= heartbeat.sequence) return false;
     if (heartbeat.gone === true) return this.forget(node);
-    this.#nodes.set(node, { node, heardAtMs: nowMs, heartbeat });
+    this.#nodes.set(node, { node, heardAtMs: nowMs, heartbeat, leaving: this.#isLeft(node, heartbeat) });
     this.#revision += 1;
     return true;
+  }
+
+  /** These nodes, and no others, are wanted to be left. */
+  leave(left: ReadonlySet<string>): void {
+    this.#left = left;
+    for (const view of this.#nodes.values()) this.#nodes.set(view.node, { ...view, leaving: this.#isLeft(view.node, view.heartbeat) });
+    this.#revision += 1;
+  }
+
+  #isLeft(node: NodeId, { draining }: Heartbeat): boolean {
+    return draining === true || this.#left.has(node);
   }
 
   node(node: NodeId): NodeView | undefined {

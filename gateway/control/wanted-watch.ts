@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { WantedEntry, WantedModel, WantedModels, WantedSnapshot } from "../../core/store/placement/wanted-models.ts";
+import type { WantedEntry, WantedModel, WantedModels, WantedNodeEntry, WantedSnapshot } from "../../core/store/placement/wanted-models.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 
 const PERIOD_MS = 250;
@@ -41,6 +41,11 @@ export class WantedWatch implements Disposable {
     return this.#snapshot?.entries ?? NOTHING;
   }
 
+  /** By node, whether it is to be left. */
+  get nodes(): ReadonlyMap<string, WantedNodeEntry> {
+    return this.#snapshot?.nodes ?? NO_NODES;
+  }
+
   /** Resolves when the store has been read for the first time. */
   get heardOnce(): Promise<void> {
     return this.#heardOnce.promise;
@@ -64,16 +69,32 @@ export class WantedWatch implements Disposable {
    * @throws ServingError UNAVAILABLE, and what `decide` throws
    */
   async change(model: string, decide: (entry: WantedEntry | undefined) => WantedModel | undefined): Promise<void> {
-    if (this.#snapshot === undefined) await this.refresh();
-    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    await this.#change(`model '${model}' is being loaded and unloaded`, (store) => {
       const entry = this.entries.get(model);
       const wanted = decide(entry);
-      if (wanted === undefined) return;
-      const isMade = await this.#deps.store.change(model, entry?.version ?? 0, wanted);
+      return wanted && store.change(model, entry?.version ?? 0, wanted);
+    });
+  }
+
+  /** Whether a node is to be left; it need not be there. @throws ServingError UNAVAILABLE */
+  async leave(node: string, leaving: boolean): Promise<void> {
+    await this.#change(`node '${node}' is being drained and taken back`, (store) => {
+      const { version, wanted } = this.nodes.get(node) ?? { version: 0, wanted: { leaving: false } };
+      return wanted.leaving === leaving ? undefined : store.changeNode(node, version, { leaving });
+    });
+  }
+
+  /** @param make undefined: there is nothing to change; false: somebody else was faster */
+  async #change(busy: string, make: (store: WantedModels) => Promise<boolean> | undefined): Promise<void> {
+    if (this.#snapshot === undefined) await this.refresh();
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const made = make(this.#deps.store);
+      if (made === undefined) return;
+      const isMade = await made;
       await this.refresh();
       if (isMade) return;
     }
-    throw new ServingError("ABORTED", `model '${model}' is being loaded and unloaded by others all the time: try again`);
+    throw new ServingError("ABORTED", `${busy} by others all the time: try again`);
   }
 
   #poll(): void {
@@ -98,7 +119,7 @@ export class WantedWatch implements Disposable {
     const before = this.#snapshot;
     let read = await store.read(before);
     if (read === undefined) return;
-    if (before !== undefined && before.entries.size > 0 && hasLost(before, read)) {
+    if (before !== undefined && before.entries.size + before.nodes.size > 0 && hasLost(before, read)) {
       logger.warn({ revision: before.revision, found: read.revision }, "the store has lost what was wanted; it is put back");
       await store.restore(before);
       read = (await store.read(undefined)) ?? read;
@@ -115,6 +136,7 @@ export class WantedWatch implements Disposable {
 }
 
 const NOTHING: ReadonlyMap<string, WantedEntry> = new Map();
+const NO_NODES: ReadonlyMap<string, WantedNodeEntry> = new Map();
 
 const hasLost = (before: WantedSnapshot, read: WantedSnapshot): boolean =>
   read.incarnation !== before.incarnation || read.revision < before.revision;

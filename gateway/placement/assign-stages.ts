@@ -13,12 +13,14 @@ export type Assignment =
 export type PlacedReplica = DesiredReplica & { readonly stages: number };
 
 export interface StagesThere {
-  /** All that nodes hold of the replica; of two of one stage the first counts. */
+  /** All that nodes hold of the replica and that stays there; of two of one stage the first counts. */
   readonly shards: readonly ShardView[];
   /** Where stages of the model's other copies are. */
   readonly copies: readonly NodeId[];
   /** Nodes that were told to load a stage a moment ago, by stage. */
   readonly told: readonly (NodeId | undefined)[];
+  /** Where a stage is to go that is being moved. */
+  readonly goesTo: (stage: number) => NodeId | undefined;
 }
 
 /** Stages of one replica are kept apart first, then those of the model's other copies. */
@@ -28,7 +30,7 @@ const SAME_REPLICA = 1_000;
  * Stages stay where they are, unless their node is being left; the others go where they fit, apart from each other, then apart from
  * other copies of the model. Two stages share a node only when there are fewer nodes than stages.
  */
-export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards, copies, told }: StagesThere): Assignment {
+export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards, copies, told, goesTo }: StagesThere): Assignment {
   if (rooms.count < Math.max(1, desired.nodesMin)) {
     return { kind: "waiting", reason: `${rooms.count} of ${desired.nodesMin} nodes are here` };
   }
@@ -41,7 +43,7 @@ export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards,
     count(node, SAME_REPLICA);
   };
   for (const node of copies) count(node, 1);
-  for (const { stage, node } of shards) if (rooms.has(node) && !held.has(stage)) hold(stage, node);
+  for (const { stage, node } of shards) if (!held.has(stage)) hold(stage, node);
   for (const [stage, node] of told.entries()) {
     if (node === undefined || held.has(stage) || !rooms.has(node)) continue;
     hold(stage, node);
@@ -49,7 +51,7 @@ export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards,
   }
   const assigned: NodeId[] = [];
   for (let stage = 0; stage < desired.stages; stage++) {
-    const node = held.get(stage) ?? rooms.choose(need, apartFrom);
+    const node = held.get(stage) ?? goesTo(stage) ?? rooms.choose(need, apartFrom);
     assert(node !== undefined, "stages are assigned only where there are nodes");
     if (!held.has(stage)) {
       hold(stage, node);

@@ -10,8 +10,13 @@ const HEADROOM = 1.25;
 /** What hosting `bytes` of a model's files is likely to take; 0 where nothing is known. */
 export const bytesNeeded = (bytes: number): number => (bytes === 0 ? 0 : RUNNER_BYTES + Math.ceil(bytes * HEADROOM));
 
-interface Room {
+export interface NodeRoom {
   readonly node: NodeId;
+  readonly freeBytes: number;
+  readonly guests: number;
+}
+
+interface Room extends NodeRoom {
   freeBytes: number;
   guests: number;
 }
@@ -21,7 +26,7 @@ export class NodeRooms {
 
   /** Nodes that are being left take nothing, unless there are no others. */
   constructor(nodes: readonly NodeView[]) {
-    const staying = nodes.filter(({ heartbeat }) => heartbeat.draining !== true);
+    const staying = nodes.filter(({ leaving }) => !leaving);
     const rooms = (staying.length > 0 ? staying : nodes).map(
       ({ node, heartbeat }): Room => ({ node, freeBytes: heartbeat.memoryFreeBytes, guests: 0 }),
     );
@@ -34,6 +39,10 @@ export class NodeRooms {
 
   has(node: NodeId): boolean {
     return this.#rooms.has(node);
+  }
+
+  all(): readonly NodeRoom[] {
+    return [...this.#rooms.values()];
   }
 
   /** Most free memory first. */

@@ -1,7 +1,9 @@
 /** Which node hosts which whole model: from what is wanted and what is there to commands, level-triggered. Pure. */
 import type { NodeId, ReplicaId } from "../../core/ids.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
+import { friendsOf } from "./choose-move.ts";
 import type { DesiredModel } from "./desired.ts";
+import { isLeft } from "./move.ts";
 import { bytesNeeded, NodeRooms } from "./node-rooms.ts";
 import { COMMAND_REPEAT_MS, type Command, type PlacementOptions } from "./reconcile.ts";
 
@@ -28,15 +30,16 @@ export function reconcileModels(
   nowMs: number,
   options: PlacementOptions = { rooms: occupiedRooms(fleet), isKnown: () => true },
 ): ModelReconciliation {
-  const { rooms, isKnown } = options;
+  const { rooms, isKnown, move } = options;
   const hosted = fleet.models();
-  const there = copiesThatStay(hosted, rooms);
+  const leaves = (copy: ModelOnNode) => isLeft(copy, options);
+  const there = copiesThatStay(hosted, leaves);
   const commands: Command[] = [];
   const next = new Map<ReplicaId, ModelPlan>();
   const toPlace: DesiredModel[] = [];
   for (const wanted of desired) {
     const plan = plans.get(wanted.replica);
-    if (there.get(wanted.replica)?.some(({ node }) => rooms.has(node)) === true) continue;
+    if (there.get(wanted.replica)?.some((copy) => !leaves(copy)) === true) continue;
     if (plan === undefined || !rooms.has(plan.node)) {
       toPlace.push(wanted);
       continue;
@@ -48,7 +51,8 @@ export function reconcileModels(
   }
   for (const wanted of toPlace) {
     const need = bytesNeeded(wanted.bytes);
-    const node = rooms.choose(need, leanings(wanted, desired, [...hosted, ...told(next, desired)]));
+    const isMoved = move?.replica === wanted.replica;
+    const node = isMoved ? move.to : rooms.choose(need, leanings(wanted, desired, [...hosted, ...told(next, desired)]));
     if (node === undefined) continue;
     commands.push({ node, control: loadCommand(wanted) });
     next.set(wanted.replica, { node, toldAtMs: nowMs });
@@ -100,28 +104,20 @@ function leanings(wanted: DesiredModel, desired: readonly DesiredModel[], placed
   return sums;
 }
 
-/** What takes part in an ensemble with the model. */
-function friendsOf({ model, members = [] }: DesiredModel, desired: readonly DesiredModel[]): ReadonlySet<string> {
-  const friends = new Set<string>(members.map((member) => member.model));
-  for (const ensemble of desired) {
-    if (ensemble.members?.some((member) => member.model === model) !== true) continue;
-    friends.add(ensemble.model);
-    for (const member of ensemble.members) friends.add(member.model);
-  }
-  return friends;
-}
-
 /** The lowest stays. */
 const STAYS = { ready: 0, loading: 1, failed: 2, draining: 3 } as const satisfies Record<ModelOnNode["state"]["kind"], number>;
 
-/** One of each replica; beside one whose node is being left also the one that is to take its place. */
-function copiesThatStay(hosted: readonly ModelOnNode[], rooms: NodeRooms): ReadonlyMap<string, readonly ModelOnNode[]> {
-  const rank = ({ node, state }: ModelOnNode) => STAYS[state.kind] + (rooms.has(node) ? 0 : 0.5);
+/** One of each replica; beside one that is being left also the one that is to take its place. */
+function copiesThatStay(
+  hosted: readonly ModelOnNode[],
+  leaves: (copy: ModelOnNode) => boolean,
+): ReadonlyMap<string, readonly ModelOnNode[]> {
+  const rank = (copy: ModelOnNode) => STAYS[copy.state.kind] + (leaves(copy) ? 0.5 : 0);
   const copies = new Map<string, readonly ModelOnNode[]>();
   for (const [replica, same = []] of Object.entries(Object.groupBy(hosted, (copy) => copy.replica))) {
     const ranked = same.toSorted((a, b) => rank(a) - rank(b));
     const [best] = ranked;
-    const successor = best !== undefined && rooms.has(best.node) ? undefined : ranked.find(({ node }) => rooms.has(node));
+    const successor = best !== undefined && !leaves(best) ? undefined : ranked.find((copy) => !leaves(copy));
     copies.set(
       replica,
       [best, successor].filter((copy) => copy !== undefined),

@@ -8,6 +8,8 @@ import type { Fleet, ShardView } from "../control/fleet.ts";
 import { assignStages, type PlacedReplica } from "./assign-stages.ts";
 import { chooseShards } from "./choose-shards.ts";
 import type { DesiredReplica } from "./desired.ts";
+import type { Move } from "./move.ts";
+import { isLeft } from "./move.ts";
 import { NodeRooms } from "./node-rooms.ts";
 import { stageCount } from "./stage-count.ts";
 
@@ -46,6 +48,8 @@ export interface PlacementOptions {
   readonly rooms: NodeRooms;
   /** What nobody has ever wanted is left alone: the store may have been emptied. */
   readonly isKnown: (model: string) => boolean;
+  /** What changes its node, so that nodes are filled alike; undefined: all stays where it is. */
+  readonly move?: Move | undefined;
 }
 
 const NEW_PLAN: ReplicaPlan = { epoch: 0, runners: [], connectedAtMs: Number.NEGATIVE_INFINITY, loads: [] };
@@ -59,7 +63,7 @@ export function reconcile(
 ): Reconciliation {
   const commands: Command[] = [];
   const next = new Map<ReplicaId, ReplicaPlan>();
-  const round: Round = { fleet, nowMs, rooms: options.rooms, commands, placed: new Map() };
+  const round: Round = { fleet, nowMs, ...options, commands, placed: new Map() };
   for (const replica of desired) {
     next.set(replica.replica, reconcileReplica(replica, plans.get(replica.replica) ?? NEW_PLAN, round));
   }
@@ -70,10 +74,9 @@ export function reconcile(
   return { commands, plans: next };
 }
 
-interface Round {
+interface Round extends PlacementOptions {
   readonly fleet: Fleet;
   readonly nowMs: number;
-  readonly rooms: NodeRooms;
   readonly commands: Command[];
   /** Where the replicas are that have had their turn, by replica. */
   readonly placed: Map<ReplicaId, readonly NodeId[]>;
@@ -82,22 +85,30 @@ interface Round {
 function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, round: Round): ReplicaPlan {
   const { fleet, nowMs, rooms, commands, placed: done } = round;
   const all = fleet.shards().filter((shard) => shard.replica === desired.replica);
-  const { kept: shards, surplus } = chooseShards(all, (node) => !rooms.has(node));
-  // What is on a node that is being left serves until the others do.
+  const leaves = (shard: ShardView) => isLeft(shard, round);
+  const { kept: shards, surplus } = chooseShards(all, leaves);
+  // What is being left serves until the others do.
   const handedOver = isJoined(desired, shards, fleet);
-  for (const { node, stage } of surplus) {
-    if (handedOver || rooms.has(node)) commands.push({ node, control: { kind: "unload", replica: desired.replica, stage } });
+  for (const shard of surplus) {
+    const { node, stage } = shard;
+    if (handedOver || !leaves(shard))
+      commands.push({ node, control: { kind: "unload", replica: desired.replica, stage, ...(handedOver && { handsOver: true }) } });
   }
   const recent = plan.loads.map((told) => (told !== undefined && nowMs - told.atMs < COMMAND_REPEAT_MS ? told : undefined));
   const stages = stagesOf(desired, all, recent.length, rooms);
-  const there = { shards: [...shards, ...all], copies: copiesOf(desired, round), told: recent.map((told) => told?.node) };
+  const there = {
+    shards: [...shards, ...all].filter((shard) => !leaves(shard)),
+    copies: copiesOf(desired, round),
+    told: recent.map((told) => told?.node),
+    goesTo: (stage: number) => (round.move?.replica === desired.replica && round.move.stage === stage ? round.move.to : undefined),
+  };
   const assignment = assignStages({ ...desired, stages }, rooms, there);
   if (assignment.kind === "waiting") return plan;
   done.set(desired.replica, assignment.nodes);
   const placed: PlacedReplica = { ...desired, stages };
   const loads = assignment.nodes.map((node, stage) => {
     const told = recent[stage];
-    if (told !== undefined || all.some((shard) => shard.stage === stage && rooms.has(shard.node))) return told;
+    if (told !== undefined || there.shards.some((shard) => shard.stage === stage)) return told;
     commands.push({ node, control: loadCommand(placed, stage) });
     return { node, atMs: nowMs };
   });

@@ -4,7 +4,7 @@ import { deadlineSignal } from "../../core/abort.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
-import type { ConnectReplica, LoadShard } from "../../core/messages/control.ts";
+import type { ConnectReplica, LoadShard, UnloadReplica } from "../../core/messages/control.ts";
 import type { Heartbeat } from "../../core/messages/heartbeat.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
@@ -31,6 +31,8 @@ export interface ModelsDeps {
 
 /** How long generations may go on in a replica that is to be unloaded. */
 const UNLOAD_MS_MAX = 30_000;
+/** The same where they can go on elsewhere: the short ones end, the others are not worth the wait. */
+const HAND_OVER_MS_MAX = 1_000;
 const IDLE_LOOK_MS = 20;
 
 function isBusy({ ready, engine }: ReplicaLead): boolean {
@@ -85,10 +87,10 @@ export class Models implements AsyncDisposable {
   }
 
   /**
-   * What is being generated here ends first, within UNLOAD_MS_MAX; nothing new is taken meanwhile.
-   * @param stage undefined: all that are here
+   * What is being generated here ends first, within UNLOAD_MS_MAX, or goes on elsewhere; nothing new is taken meanwhile.
+   * @param options stage: all that are here unless said; handsOver: the replica is ready elsewhere
    */
-  unload(replica: string, stage?: number): void {
+  unload(replica: string, { stage, handsOver = false }: Pick<UnloadReplica, "stage" | "handsOver"> = {}): void {
     const lead = stage === undefined || stage === 0 ? this.#leads.get(replica) : undefined;
     if (lead === undefined || !isBusy(lead)) {
       this.#unloadNow(replica, stage);
@@ -97,14 +99,14 @@ export class Models implements AsyncDisposable {
     if (this.#leaving.has(replica)) return;
     this.#leaving.add(replica);
     this.#changed();
-    const unloading = this.#idle(lead)
+    const unloading = this.#idle(lead, handsOver ? HAND_OVER_MS_MAX : UNLOAD_MS_MAX)
       .then(() => this.#unloadNow(replica, stage))
       .finally(() => this.#unloading.delete(unloading));
     this.#unloading.add(unloading);
   }
 
-  async #idle(lead: ReplicaLead): Promise<void> {
-    using limit = deadlineSignal(this.#deps.clock, UNLOAD_MS_MAX, this.#closing.signal);
+  async #idle(lead: ReplicaLead, limitMs: number): Promise<void> {
+    using limit = deadlineSignal(this.#deps.clock, limitMs, this.#closing.signal);
     while (isBusy(lead) && !limit.signal.aborted) await sleep(this.#deps.clock, IDLE_LOOK_MS, limit.signal).catch(() => {}); // then it is time
   }
 

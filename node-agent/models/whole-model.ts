@@ -74,7 +74,8 @@ export class WholeModel implements AsyncDisposable {
   report(): ModelReport {
     const { replica, model, version } = this.load;
     const load = this.#engine?.load();
-    return { replica, model, version, state: this.#state, inFlight: load?.running ?? 0, queued: load?.queued ?? 0 };
+    const report = { replica, model, version, state: this.#state, inFlight: load?.running ?? 0, queued: load?.queued ?? 0 };
+    return this.#published?.sequences?.kept === false ? { ...report, pinned: true } : report;
   }
 
   /** undefined: it has never been open. */

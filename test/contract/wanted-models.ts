@@ -42,6 +42,20 @@ export function wantedModelsContract(open: () => Promise<WantedRig>): void {
     );
   });
 
+  test("what is wanted of a node is kept beside the models, under its own version", async () => {
+    await using rig = await open();
+    const [one, two] = [await rig.connect(), await rig.connect()];
+    await one.change("node-1", 0, wanted(1));
+    const before = await snapshot(two);
+    expect(await one.changeNode("node-1", 0, { leaving: true })).toBe(true);
+    expect(await two.changeNode("node-1", 0, { leaving: false })).toBe(false);
+    const read = await two.read(before);
+    expect(read?.nodes).toEqual(new Map([["node-1", { version: 1, wanted: { leaving: true } }]]));
+    expect(read?.entries).toEqual(before.entries);
+    expect(await two.changeNode("node-1", 1, { leaving: false })).toBe(true);
+    expect((await snapshot(one)).nodes.get("node-1")).toEqual({ version: 2, wanted: { leaving: false } });
+  });
+
   test("a change is made only by who knows the version that is there, whatever their order", async () => {
     await using rig = await open();
     const [one, two] = [await rig.connect(), await rig.connect()];
@@ -87,6 +101,7 @@ export function losingWantedModelsContract(open: () => Promise<LosingWantedRig>)
     const [one, two] = [await rig.connect(), await rig.connect()];
     await one.change("m", 0, wanted(1));
     await one.change("m", 1, wanted(2));
+    await one.changeNode("n", 0, { leaving: true });
     const before = await snapshot(one);
     await rig.wipe();
     const after = await one.read(before);
@@ -94,7 +109,7 @@ export function losingWantedModelsContract(open: () => Promise<LosingWantedRig>)
     expect(after?.entries.size).toBe(0);
     await Promise.all([one.restore(before), two.restore(before)]);
     const restored = await snapshot(two);
-    expect(restored.entries).toEqual(before.entries);
+    expect(restored).toMatchObject({ entries: before.entries, nodes: before.nodes });
     expect(restored.revision).toBeGreaterThan(before.revision);
   });
 

@@ -6,6 +6,7 @@ import { BENCH_SETTINGS } from "../../cli/bench/settings-table.ts";
 import {
   AGENT_SETTINGS,
   CHAT_SETTINGS,
+  DRAIN_SETTINGS,
   GATEWAY_SETTINGS,
   KEY_SETTINGS,
   PARTITION_SETTINGS,
@@ -25,6 +26,7 @@ const TABLES: Readonly<Record<string, SettingsTable>> = {
   gateway: besides(GATEWAY_SETTINGS, UP_SETTINGS),
   agent: besides(AGENT_SETTINGS, { ...UP_SETTINGS, ...GATEWAY_SETTINGS }),
   status: STATUS_SETTINGS,
+  drain: DRAIN_SETTINGS,
   key: KEY_SETTINGS,
   pull: PULL_SETTINGS,
   chat: CHAT_SETTINGS,

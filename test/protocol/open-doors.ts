@@ -37,6 +37,7 @@ export async function startDoors(
     models: text,
     tensors: { inference: models, catalog: models, control: models, statistics: models },
     nodes: () => [],
+    leave: async () => {},
     metricsText: () => metrics.metricsText(),
   };
   const opened = await openDoors({ host, port: 0, grpcPort: 0, metricsPort: 0 }, { ...DOOR_DEFAULTS, ...options }, deps, stack);

@@ -82,7 +82,7 @@ export class ControlCluster implements AsyncDisposable {
         logger,
         onWanted: () => {},
       },
-      { mode: "explicit", nodesMin: this.#agents.length },
+      { mode: "explicit", rebalance: false, nodesMin: this.#agents.length },
     );
     const unwatch = watch.onChange(() => plane.control.fleetChanged());
     const kill = () => {
@@ -117,6 +117,7 @@ function severable({ wantedModels, lease }: PlacementStore): { readonly store: P
       wantedModels: {
         read: (known) => reach(() => wantedModels.read(known)),
         change: (model, expected, wanted) => reach(() => wantedModels.change(model, expected, wanted)),
+        changeNode: (node, expected, wanted) => reach(() => wantedModels.changeNode(node, expected, wanted)),
         restore: (snapshot) => reach(() => wantedModels.restore(snapshot)),
       },
       lease: {

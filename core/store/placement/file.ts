@@ -4,12 +4,23 @@
  */
 import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
 import path from "node:path";
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { ServingError } from "../../errors.ts";
 import { decodeJson, encodeJson } from "../../messages/json-message.ts";
-import { type WantedEntry, WantedModel, type WantedModels } from "./wanted-models.ts";
+import {
+  type WantedEntry,
+  WantedModel,
+  type WantedModels,
+  WantedNode,
+  type WantedNodeEntry,
+  type WantedSnapshot,
+} from "./wanted-models.ts";
 
-const Line = Type.Object({ model: Type.String(), version: Type.Integer(), wanted: WantedModel });
+const Line = Type.Union([
+  Type.Object({ model: Type.String(), version: Type.Integer(), wanted: WantedModel }),
+  Type.Object({ node: Type.String(), version: Type.Integer(), wanted: WantedNode }),
+]);
+type Line = Static<typeof Line>;
 
 /** Lines beyond the entries that are worth writing the file anew. */
 const STALE_LINES_MAX = 64;
@@ -19,9 +30,10 @@ export async function fileWantedModels(file: string, memory: WantedModels): Prom
   let appending: FileHandle;
   try {
     await mkdir(path.dirname(file), { recursive: true });
-    const { entries, lines, torn } = replay(await readText(file));
-    await memory.restore({ incarnation: "", revision: lines, entries });
-    if (torn || lines > entries.size + STALE_LINES_MAX) await writeAnew(file, entries);
+    const replayed = replay(await readText(file));
+    const { entries, nodes, lines, torn } = replayed;
+    await memory.restore({ incarnation: "", revision: lines, entries, nodes });
+    if (torn || lines > entries.size + nodes.size + STALE_LINES_MAX) await writeAnew(file, replayed);
     appending = await open(file, "a");
   } catch (cause) {
     const { message } = ServingError.from(cause);
@@ -29,23 +41,33 @@ export async function fileWantedModels(file: string, memory: WantedModels): Prom
   }
   // One after the other: the file has the changes in the order in which they were made.
   let last: Promise<unknown> = Promise.resolve();
-  const append = async (model: string, version: number, wanted: WantedModel): Promise<void> => {
-    await appending.appendFile(lineOf(model, { version, wanted }));
-    await appending.datasync();
+  /** @param made in memory, once the line is on the disk */
+  const change = (line: Line, known: (read: WantedSnapshot) => number | undefined, made: () => Promise<boolean>): Promise<boolean> => {
+    const changed = last.then(async () => {
+      const read = await memory.read(undefined);
+      if (((read && known(read)) ?? 0) !== line.version - 1) return false;
+      await appending.appendFile(bytesOf(line));
+      await appending.datasync();
+      return await made();
+    });
+    last = changed.catch(() => {});
+    return changed;
   };
   return {
     read: (known) => memory.read(known),
     restore: (snapshot) => memory.restore(snapshot),
-    change(model, expected, wanted) {
-      const change = last.then(async () => {
-        const now = (await memory.read(undefined))?.entries.get(model)?.version ?? 0;
-        if (now !== expected) return false;
-        await append(model, expected + 1, wanted);
-        return await memory.change(model, expected, wanted);
-      });
-      last = change.catch(() => {});
-      return change;
-    },
+    change: (model, expected, wanted) =>
+      change(
+        { model, version: expected + 1, wanted },
+        ({ entries }) => entries.get(model)?.version,
+        () => memory.change(model, expected, wanted),
+      ),
+    changeNode: (node, expected, wanted) =>
+      change(
+        { node, version: expected + 1, wanted },
+        ({ nodes }) => nodes.get(node)?.version,
+        () => memory.changeNode(node, expected, wanted),
+      ),
     async [Symbol.asyncDispose]() {
       await last;
       await appending.close();
@@ -53,8 +75,7 @@ export async function fileWantedModels(file: string, memory: WantedModels): Prom
   };
 }
 
-const lineOf = (model: string, { version, wanted }: WantedEntry): Uint8Array =>
-  Buffer.concat([encodeJson({ model, version, wanted }), Buffer.from("\n")]);
+const bytesOf = (line: Line): Uint8Array => Buffer.concat([encodeJson(line), Buffer.from("\n")]);
 
 async function readText(file: string): Promise<string> {
   try {
@@ -67,6 +88,7 @@ async function readText(file: string): Promise<string> {
 
 interface Replayed {
   readonly entries: ReadonlyMap<string, WantedEntry>;
+  readonly nodes: ReadonlyMap<string, WantedNodeEntry>;
   readonly lines: number;
   /** The last line was cut off. */
   readonly torn: boolean;
@@ -77,19 +99,22 @@ function replay(text: string): Replayed {
   const lines = text.split("\n");
   const rest = lines.pop() ?? "";
   const entries = new Map<string, WantedEntry>();
+  const nodes = new Map<string, WantedNodeEntry>();
   for (const line of lines) {
-    const { model, version, wanted } = decodeJson(Line, new TextEncoder().encode(line));
-    entries.set(model, { version, wanted });
+    const read = decodeJson(Line, new TextEncoder().encode(line));
+    if ("model" in read) entries.set(read.model, { version: read.version, wanted: read.wanted });
+    else nodes.set(read.node, { version: read.version, wanted: read.wanted });
   }
-  return { entries, lines: lines.length, torn: rest !== "" };
+  return { entries, nodes, lines: lines.length, torn: rest !== "" };
 }
 
 /** Beside the old file, then in its place. */
-async function writeAnew(file: string, entries: ReadonlyMap<string, WantedEntry>): Promise<void> {
+async function writeAnew(file: string, { entries, nodes }: Replayed): Promise<void> {
   const unfinished = `${file}.new`;
   {
     await using written = await open(unfinished, "w");
-    for (const [model, entry] of entries) await written.appendFile(lineOf(model, entry));
+    for (const [model, entry] of entries) await written.appendFile(bytesOf({ model, ...entry }));
+    for (const [node, entry] of nodes) await written.appendFile(bytesOf({ node, ...entry }));
     await written.datasync();
   }
   await rename(unfinished, file);

@@ -2,23 +2,27 @@
  * Placement's part of the store in memory: for a cluster in one process, and for tests, which can empty it, set it back and take it
  * away. Answers come on a later turn, and entries are what their JSON is, as with a real store.
  */
+
+import type { Static, TSchema } from "typebox";
 import type { Clock } from "../../clock.ts";
 import { ServingError } from "../../errors.ts";
 import { decodeJson, encodeJson } from "../../messages/json-message.ts";
 import type { Random } from "../../random.ts";
 import type { LeaseAnswer, LeaseClaim, PlacementLease } from "./placement-lease.ts";
-import { type WantedEntry, WantedModel, type WantedModels, type WantedSnapshot } from "./wanted-models.ts";
+import { WantedModel, type WantedModels, WantedNode, type WantedSnapshot } from "./wanted-models.ts";
 
 interface StoredEntry {
   readonly version: number;
   readonly json: Uint8Array;
 }
+type Table = ReadonlyMap<string, StoredEntry>;
 
 /** What a real store loses when it is emptied. */
 interface Contents {
   incarnation: string;
   revision: number;
   entries: Map<string, StoredEntry>;
+  nodes: Map<string, StoredEntry>;
   lease: { readonly holder: string; readonly untilMs: number } | undefined;
   fence: number;
 }
@@ -37,7 +41,8 @@ export class MemoryPlacementStore {
     this.#contents = this.#empty();
     this.wantedModels = {
       read: (known) => this.#answer(() => this.#read(known)),
-      change: (model, expected, wanted) => this.#answer(() => this.#change(model, expected, encodeJson(wanted))),
+      change: (model, expected, wanted) => this.#answer(() => this.#change("entries", model, expected, encodeJson(wanted))),
+      changeNode: (node, expected, wanted) => this.#answer(() => this.#change("nodes", node, expected, encodeJson(wanted))),
       restore: (snapshot) => this.#answer(() => this.#restore(snapshot)),
     };
     this.lease = {
@@ -53,10 +58,10 @@ export class MemoryPlacementStore {
 
   /** @returns what sets the store back to what it holds now, as an old snapshot would. */
   keep(): () => void {
-    const { entries, ...rest } = this.#contents;
-    const kept = new Map(entries);
+    const { entries, nodes, ...rest } = this.#contents;
+    const kept = { entries: new Map(entries), nodes: new Map(nodes) };
     return () => {
-      this.#contents = { ...rest, entries: new Map(kept) };
+      this.#contents = { ...rest, entries: new Map(kept.entries), nodes: new Map(kept.nodes) };
     };
   }
 
@@ -66,7 +71,7 @@ export class MemoryPlacementStore {
   }
 
   #empty(): Contents {
-    return { incarnation: this.#random.id(), revision: 0, entries: new Map(), lease: undefined, fence: 0 };
+    return { incarnation: this.#random.id(), revision: 0, entries: new Map(), nodes: new Map(), lease: undefined, fence: 0 };
   }
 
   async #answer<T>(transition: () => T): Promise<T> {
@@ -76,28 +81,30 @@ export class MemoryPlacementStore {
   }
 
   #read(known: Pick<WantedSnapshot, "incarnation" | "revision"> | undefined): WantedSnapshot | undefined {
-    const { incarnation, revision, entries } = this.#contents;
+    const { incarnation, revision, entries, nodes } = this.#contents;
     if (known?.incarnation === incarnation && known.revision === revision) return undefined;
-    const decoded = [...entries].map(([model, { version, json }]): [string, WantedEntry] => [
-      model,
-      { version, wanted: decodeJson(WantedModel, json) },
-    ]);
-    return { incarnation, revision, entries: new Map(decoded) };
+    return { incarnation, revision, entries: decoded(WantedModel, entries), nodes: decoded(WantedNode, nodes) };
   }
 
-  #change(model: string, expected: number, json: Uint8Array): boolean {
-    const { entries } = this.#contents;
-    if ((entries.get(model)?.version ?? 0) !== expected) return false;
-    entries.set(model, { version: expected + 1, json });
+  #change(table: "entries" | "nodes", key: string, expected: number, json: Uint8Array): boolean {
+    const stored = this.#contents[table];
+    if ((stored.get(key)?.version ?? 0) !== expected) return false;
+    stored.set(key, { version: expected + 1, json });
     this.#contents.revision += 1;
     return true;
   }
 
   #restore(snapshot: WantedSnapshot): void {
-    const { entries } = this.#contents;
-    const lost = [...snapshot.entries].filter(([model, { version }]) => (entries.get(model)?.version ?? 0) < version);
-    for (const [model, { version, wanted }] of lost) entries.set(model, { version, json: encodeJson(wanted) });
-    if (lost.length > 0) this.#contents.revision = Math.max(this.#contents.revision, snapshot.revision) + 1;
+    let hasLost = false;
+    for (const table of ["entries", "nodes"] as const) {
+      const stored = this.#contents[table];
+      for (const [key, { version, wanted }] of snapshot[table]) {
+        if ((stored.get(key)?.version ?? 0) >= version) continue;
+        stored.set(key, { version, json: encodeJson(wanted) });
+        hasLost = true;
+      }
+    }
+    if (hasLost) this.#contents.revision = Math.max(this.#contents.revision, snapshot.revision) + 1;
   }
 
   #hold({ holder, ttlMs, fenceMin }: LeaseClaim): LeaseAnswer {
@@ -113,4 +120,11 @@ export class MemoryPlacementStore {
   #release(holder: string, fence: number): void {
     if (this.#contents.lease?.holder === holder && this.#contents.fence === fence) this.#contents.lease = undefined;
   }
+}
+
+function decoded<Schema extends TSchema>(
+  schema: Schema,
+  table: Table,
+): ReadonlyMap<string, { readonly version: number; readonly wanted: Static<Schema> }> {
+  return new Map([...table].map(([key, { version, json }]) => [key, { version, wanted: decodeJson(schema, json) }]));
 }

@@ -1,11 +1,13 @@
-/** Placement's part of the store in Redis: a hash of entries with their versions, its revision, a lease that expires and its fence. */
+/** Placement's part of the store in Redis: a hash of entries with their versions for models and one for nodes, their revision, a lease that expires and its fence. */
+import type { Static, TSchema } from "typebox";
 import { assert } from "../../errors.ts";
 import { decodeJson } from "../../messages/json-message.ts";
 import { type RedisConnection, storeKey, type Transition } from "../redis-connection.ts";
 import type { PlacementLease } from "./placement-lease.ts";
-import { type WantedEntry, WantedModel, type WantedModels } from "./wanted-models.ts";
+import { WantedModel, type WantedModels, WantedNode } from "./wanted-models.ts";
 
 const WANTED = storeKey("placement:wanted");
+const NODES = storeKey("placement:nodes");
 const REVISION = storeKey("placement:revision");
 const LEASE = storeKey("placement:lease");
 const FENCE = storeKey("placement:fence");
@@ -16,10 +18,10 @@ const READ: Transition = {
   lua: `
     local revision = tonumber(redis.call('GET', KEYS[2]) or '0')
     if incarnation == ARGV[1] and revision == tonumber(ARGV[2]) then return {revision} end
-    return {revision, redis.call('HGETALL', KEYS[1])}`,
+    return {revision, redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[3])}`,
 };
 
-/** An entry is its version, a blank and JSON. ARGV: model, expected version, JSON. */
+/** An entry is its version, a blank and JSON. ARGV: model or node, expected version, JSON. */
 const CHANGE: Transition = {
   name: "change what is wanted",
   lua: `
@@ -31,7 +33,7 @@ const CHANGE: Transition = {
     return 1`,
 };
 
-/** ARGV: the snapshot's revision, then model, version and JSON of each entry. */
+/** ARGV: the snapshot's revision, then model or node, version and JSON of each entry. */
 const RESTORE: Transition = {
   name: "restore what is wanted",
   lua: `
@@ -52,30 +54,43 @@ const RESTORE: Transition = {
 export function redisWantedModels(connection: RedisConnection): WantedModels {
   return {
     async read(known) {
-      const { incarnation, reply } = await connection.run(READ, [WANTED, REVISION], [known?.incarnation ?? "", known?.revision ?? -1]);
-      const [revision, entries]: readonly unknown[] = Array.isArray(reply) ? reply : [];
+      const { incarnation, reply } = await connection.run(
+        READ,
+        [WANTED, REVISION, NODES],
+        [known?.incarnation ?? "", known?.revision ?? -1],
+      );
+      const [revision, entries, nodes]: readonly unknown[] = Array.isArray(reply) ? reply : [];
       assert(typeof revision === "number", "a revision is a number");
-      return entries === undefined ? undefined : { incarnation, revision, entries: entriesOf(entries) };
+      if (entries === undefined) return undefined;
+      return { incarnation, revision, entries: entriesOf(WantedModel, entries), nodes: entriesOf(WantedNode, nodes) };
     },
-    async change(model, expected, wanted) {
-      const { reply } = await connection.run(CHANGE, [WANTED, REVISION], [model, expected, JSON.stringify(wanted)]);
-      return reply === 1;
-    },
-    async restore({ revision, entries }) {
-      const flat = [...entries].flatMap(([model, { version, wanted }]) => [model, version, JSON.stringify(wanted)]);
-      await connection.run(RESTORE, [WANTED, REVISION], [revision, ...flat]);
+    change: (model, expected, wanted) => change(connection, WANTED, [model, expected, JSON.stringify(wanted)]),
+    changeNode: (node, expected, wanted) => change(connection, NODES, [node, expected, JSON.stringify(wanted)]),
+    async restore({ revision, entries, nodes }) {
+      for (const [table, lost] of [[WANTED, entries] as const, [NODES, nodes] as const]) {
+        const flat = [...lost].flatMap(([key, { version, wanted }]) => [key, version, JSON.stringify(wanted)]);
+        if (flat.length > 0) await connection.run(RESTORE, [table, REVISION], [revision, ...flat]);
+      }
     },
   };
 }
 
-/** @param fields as HGETALL gives them: model, entry, model, entry … */
-function entriesOf(fields: unknown): ReadonlyMap<string, WantedEntry> {
+async function change(connection: RedisConnection, table: string, entry: readonly (string | number)[]): Promise<boolean> {
+  const { reply } = await connection.run(CHANGE, [table, REVISION], entry);
+  return reply === 1;
+}
+
+/** @param fields as HGETALL gives them: key, entry, key, entry … */
+function entriesOf<Schema extends TSchema>(
+  schema: Schema,
+  fields: unknown,
+): ReadonlyMap<string, { version: number; wanted: Static<Schema> }> {
   assert(Array.isArray(fields), "HGETALL gives a list");
-  const entries = new Map<string, WantedEntry>();
+  const entries = new Map<string, { version: number; wanted: Static<Schema> }>();
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const text = String(fields[index + 1]);
     const split = text.indexOf(" ");
-    const wanted = decodeJson(WantedModel, new TextEncoder().encode(text.slice(split + 1)));
+    const wanted = decodeJson(schema, new TextEncoder().encode(text.slice(split + 1)));
     entries.set(String(fields[index]), { version: Number(text.slice(0, split)), wanted });
   }
   return entries;

@@ -1,6 +1,6 @@
 /**
- * What somebody wants the cluster to serve: one entry per model with a version that counts up, changed by compare-and-set. Entries
- * stay when a model is unloaded, so that its numbers are never used twice. Adapters: `memory.ts`, `file.ts`, `redis.ts`; all pass
+ * What somebody wants the cluster to serve, and of its nodes: one entry per model and per node with a version that counts up, changed by
+ * compare-and-set. Entries stay when a model is unloaded, so that its numbers are never used twice. Adapters: `memory.ts`, `file.ts`, `redis.ts`; all pass
  * `test/contract/wanted-models.ts`.
  */
 import { type Static, Type } from "typebox";
@@ -52,15 +52,25 @@ export const WantedModel = Type.Object({
   gone: Type.Array(Gone),
 });
 
+/** A node that nobody has said anything of has no entry. */
+export const WantedNode = Type.Object({
+  /** Nothing is to be there any more, and nothing comes. */
+  leaving: Type.Boolean(),
+});
+
 export type LanguageSettings = Static<typeof LanguageSettings>;
 export type WantedLoad = Static<typeof WantedLoad>;
 export type WantedModel = Static<typeof WantedModel>;
 
-export interface WantedEntry {
+export type WantedNode = Static<typeof WantedNode>;
+
+interface Entry<Wanted> {
   /** 1 for the first. */
   readonly version: number;
-  readonly wanted: WantedModel;
+  readonly wanted: Wanted;
 }
+export type WantedEntry = Entry<WantedModel>;
+export type WantedNodeEntry = Entry<WantedNode>;
 
 export interface WantedSnapshot {
   /** Random; another one: the store was emptied. */
@@ -69,6 +79,8 @@ export interface WantedSnapshot {
   readonly revision: number;
   /** By model. */
   readonly entries: ReadonlyMap<string, WantedEntry>;
+  /** By node. */
+  readonly nodes: ReadonlyMap<string, WantedNodeEntry>;
 }
 
 export interface WantedModels {
@@ -80,6 +92,8 @@ export interface WantedModels {
    * @throws ServingError UNAVAILABLE; then it may have been made
    */
   change(model: string, expected: number, wanted: WantedModel): Promise<boolean>;
+  /** The same for what is wanted of a node. */
+  changeNode(node: string, expected: number, wanted: WantedNode): Promise<boolean>;
   /** Puts back what a store that was emptied or set back has lost; entries with a higher version stay. @throws ServingError UNAVAILABLE */
   restore(snapshot: WantedSnapshot): Promise<void>;
 }

@@ -69,11 +69,11 @@ export class SimulatedGateway {
       tell: nodeTeller(this.#bus, this.#nodes),
       clock,
       watch: this.watch,
-      desired: () => desired,
-      desiredModels: () => [],
+      desired: () => ({ replicas: desired, models: [] }),
       isKnown: () => true,
       fence: () => fence,
       nodesMin: 1,
+      rebalance: false,
     });
   }
 

@@ -4,19 +4,29 @@ import { statusReport } from "../../../../cli/status/report.ts";
 import { consoleState } from "../../../../gateway/console/state.ts";
 import { servedModel } from "../../../support/scripted-text.ts";
 
-const node = (name: string) => ({ node: name, cpu: "x", memoryTotalBytes: 2 ** 31, memoryFreeBytes: 2 ** 30, models: [] });
+const node = (name: string) => ({
+  node: name,
+  cpu: "x",
+  memoryTotalBytes: 2 ** 31,
+  memoryFreeBytes: 2 ** 30,
+  leaving: false,
+  shards: [1],
+  models: [],
+});
 const server = { name: "nereid", version: "1" };
 
 test("says of each node what is there, and of each model where it is", () => {
   const whole = { model: "add_sub", version: "1", state: { kind: "ready", view: "v" } } as const;
   const nodes = [
     { ...node("node-a"), models: [whole] },
-    { ...node("node-b"), draining: true },
+    { ...node("node-b"), leaving: true },
+    { ...node("node-c"), leaving: true, shards: [] },
   ];
   expect(statusReport(consoleState(server, [servedModel("tiny")], nodes)).split("\n")).toEqual([
     "node    state     memory free     what is there",
     "node-a  serving   1.0 of 2.0 GiB  tiny stage 1 of 2, add_sub version 1",
     "node-b  draining  1.0 of 2.0 GiB  tiny stage 2 of 2",
+    "node-c  drained   1.0 of 2.0 GiB  nothing",
     "",
     expect.stringMatching(/^model {4}version {2}state {2}where$/),
     expect.stringMatching(/^tiny {5}1 {8}ready {2}node-a \(layers 0 to \d+, open\), node-b \(layers \d+ to \d+, open\)$/),

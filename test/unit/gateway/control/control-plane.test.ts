@@ -106,4 +106,23 @@ describe("two gateways", () => {
     expect(stages(young)).toEqual(before);
     expect(ready(young)).toMatchObject([{ epoch: 1 }]);
   });
+
+  test("a node that is drained at either is left by the whole cluster, whoever places and whichever gateway starts anew", async () => {
+    const { time, store, rig, holder, other, within } = await cluster();
+    await within(load(holder), 3_000);
+    const leaving = ({ watch }: ControlGateway) => watch.fleet.nodes().flatMap((view) => (view.leaving ? [view.node] : []));
+    const serves = (gateway: ControlGateway, node: string) => stages(gateway).every((place) => place.endsWith(`@${node}`));
+    const [from, to] = stages(other)[0] === "0@node-1" ? ["node-1", "node-2"] : ["node-2", "node-1"];
+    await within(other.plane.leave(from, true), 1_000);
+    expect(leaving(other)).toEqual([from]);
+    expect(await time.until(() => serves(holder, to) && ready(holder).length === 1, 10_000)).toBe(true);
+    holder.kill();
+    other.kill();
+    const young = rig.gateway(store);
+    await time.pass(5_000);
+    expect(leaving(young)).toEqual([from]);
+    await within(young.plane.leave(to, true), 1_000);
+    await within(young.plane.leave(from, false), 1_000);
+    expect(await time.until(() => serves(young, from) && ready(young).length === 1, 10_000)).toBe(true);
+  });
 });

@@ -58,11 +58,11 @@ function place(desired: readonly DesiredReplica[], desiredModels: readonly Desir
     tell: nodeTeller(bus, { tell: () => {} }),
     clock,
     watch,
-    desired: () => want.replicas,
-    desiredModels: () => want.models,
+    desired: () => want,
     isKnown: () => want.known,
     fence: () => want.fence,
     nodesMin,
+    rebalance: false,
   });
   const [one, two] = nodes;
   if (one === undefined || two === undefined) throw new Error("there are two nodes");
@@ -132,7 +132,7 @@ describe("placement", () => {
     two.beat({ shards: [openShard(0, 1, 2)], replicas: [led(2)] });
     one.beat({ shards: [openShard(0, 1, 1)], replicas: [led(1)] });
     await clock.pass(0);
-    expect(one.told.at(-1)).toEqual({ kind: "unload", replica: REPLICA, stage: 0 });
+    expect(one.told.at(-1)).toEqual({ kind: "unload", replica: REPLICA, stage: 0, handsOver: true });
     expect(two.told.filter(({ kind }) => kind === "unload")).toEqual([]);
   });
 

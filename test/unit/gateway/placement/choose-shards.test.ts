@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type NodeId, nodeId } from "../../../../core/ids.ts";
+import { nodeId } from "../../../../core/ids.ts";
 import type { ShardState } from "../../../../core/messages/heartbeat.ts";
 import type { ShardView } from "../../../../gateway/control/fleet.ts";
 import { chooseShards } from "../../../../gateway/placement/choose-shards.ts";
@@ -35,7 +35,7 @@ test("while no copy is open none is unloaded", () => {
 });
 
 test("a copy that is to take the place of one on a node that is being left may open in peace, and then takes it", () => {
-  const isLeft = (node: NodeId) => node === "a";
+  const isLeft = ({ node }: ShardView) => node === "a";
   const opening = chooseShards([shard("a", 0, open(3)), shard("b", 0, OPENING)], isLeft);
   expect([names(opening.kept), names(opening.surplus)]).toEqual([["0@a"], []]);
   const opened = chooseShards([shard("a", 0, open(3)), shard("b", 0, open(0))], isLeft);

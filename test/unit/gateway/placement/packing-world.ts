@@ -3,6 +3,7 @@ import { modelName, type NodeId, nodeId, type ReplicaId, replicaId } from "../..
 import type { Control } from "../../../../core/messages/control.ts";
 import type { Heartbeat, ModelReport, ReplicaReport, ShardReport } from "../../../../core/messages/heartbeat.ts";
 import { Fleet } from "../../../../gateway/control/fleet.ts";
+import { Balancer } from "../../../../gateway/placement/balancer.ts";
 import type { DesiredModel, DesiredReplica } from "../../../../gateway/placement/desired.ts";
 import { bytesNeeded } from "../../../../gateway/placement/node-rooms.ts";
 import { COMMAND_REPEAT_MS, type Command, type ReplicaPlan, reconcile } from "../../../../gateway/placement/reconcile.ts";
@@ -35,6 +36,10 @@ type ShardGuest = Guest & { readonly report: ShardReport };
 export class PackingWorld {
   readonly fleet = new Fleet();
   readonly draining = new Set<NodeId>();
+  /** Replicas with sequences that no store has. */
+  readonly pinned = new Set<string>();
+  /** Nodes on which nothing can be loaded. */
+  readonly broken = new Set<NodeId>();
   models: readonly DesiredModel[] = [];
   replicas: readonly DesiredReplica[] = [];
   readonly #memory = new Map<NodeId, number>();
@@ -47,8 +52,11 @@ export class PackingWorld {
   #sequence = 0;
   #runners = 0;
 
+  readonly #balancer: Balancer | undefined;
+
   /** @param memory bytes of each node */
-  constructor(memory: readonly number[]) {
+  constructor(memory: readonly number[], { balanced = false }: { readonly balanced?: boolean } = {}) {
+    this.#balancer = balanced ? new Balancer() : undefined;
     for (const bytes of memory) this.join(bytes);
   }
 
@@ -56,6 +64,16 @@ export class PackingWorld {
     const node = nodeId(`n${this.#memory.size + 1}`);
     this.#memory.set(node, bytes);
     return node;
+  }
+
+  /** The node is dead, with all that was there. */
+  lose(node: NodeId): void {
+    this.#memory.delete(node);
+    this.fleet.forget(node);
+    const elsewhere = <G extends { readonly node: NodeId }>(guests: readonly G[]) => guests.filter((guest) => guest.node !== node);
+    this.#modelGuests = elsewhere(this.#modelGuests);
+    this.#shardGuests = elsewhere(this.#shardGuests);
+    this.#leads = elsewhere(this.#leads);
   }
 
   get nodes(): readonly NodeId[] {
@@ -82,11 +100,13 @@ export class PackingWorld {
   round(): readonly Command[] {
     this.#nowMs += COMMAND_REPEAT_MS / 2;
     for (const node of this.#memory.keys()) this.fleet.hear(this.#heartbeat(node), this.#nowMs);
-    const options = { rooms: occupiedRooms(this.fleet), isKnown: () => true };
+    const rooms = occupiedRooms(this.fleet);
+    const move = this.#balancer?.next({ desired: this, holdings: this.fleet, rooms, nowMs: this.#nowMs });
+    const options = { rooms, isKnown: () => true, move };
     const stages = reconcile(this.replicas, this.fleet, this.#plans, this.#nowMs, options);
     const models = reconcileModels(this.models, this.fleet, this.#modelPlans, this.#nowMs, options);
     [this.#plans, this.#modelPlans] = [stages.plans, models.plans];
-    this.#modelGuests = this.#modelGuests.flatMap(settled);
+    this.#modelGuests = this.#modelGuests.flatMap((guest) => settled(guest, this.broken.has(guest.node)));
     const commands = [...stages.commands, ...models.commands];
     for (const { node, control } of commands) this.#obey(node, control);
     return commands;
@@ -103,7 +123,8 @@ export class PackingWorld {
     if (control.kind === "load-model") {
       const { replica, model, version } = control;
       const bytes = bytesNeeded(this.models.find((one) => one.replica === replica)?.bytes ?? 0);
-      const report: ModelReport = { replica, model, version, state: { kind: "loading" }, inFlight: 0, queued: 0 };
+      const pinned = this.pinned.has(replica);
+      const report: ModelReport = { replica, model, version, state: { kind: "loading" }, inFlight: 0, queued: 0, pinned };
       this.#modelGuests = [...this.#modelGuests, { node, bytes, report }];
     } else if (control.kind === "load") this.#host(node, control);
     else if (control.kind === "connect") this.#connect(node, control);
@@ -164,7 +185,9 @@ export class PackingWorld {
 }
 
 /** After a round what was loading is ready, and what was draining is gone. */
-function settled(guest: ModelGuest): readonly ModelGuest[] {
+function settled(guest: ModelGuest, broken: boolean): readonly ModelGuest[] {
   if (guest.report.state.kind === "draining") return [];
-  return guest.report.state.kind === "loading" ? [{ ...guest, report: { ...guest.report, state: { kind: "ready", view: "v" } } }] : [guest];
+  if (guest.report.state.kind !== "loading") return [guest];
+  const state = broken ? ({ kind: "failed", reason: "broken" } as const) : ({ kind: "ready", view: "v" } as const);
+  return [{ ...guest, report: { ...guest.report, state } }];
 }

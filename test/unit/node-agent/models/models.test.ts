@@ -178,13 +178,29 @@ describe("unloading", () => {
     expect(rig.alive).toEqual([]);
   });
 
+  test("of a replica that is ready elsewhere waits for a second: what is generated then goes on there", async () => {
+    const { models, rig, connect } = host({ stepMs: 30, contextLengthMax: 4_096 });
+    models.load(loadShard({ contextLength: 4_096 }));
+    await rig.clock.pass(0);
+    models.connect(connect(1, [0]));
+    await rig.clock.pass(200);
+    const reader = new EventLog();
+    models.lead(REPLICA)?.engine.submit(generationOf({ tokensMax: 2_000 }), reader);
+    models.unload(REPLICA, { handsOver: true });
+    await rig.clock.pass(900);
+    expect(reader.error).toBeUndefined();
+    await rig.clock.pass(200);
+    expect(reader.error?.code).toBe("UNAVAILABLE"); // the gateway has what came, and submits it to the other replica
+    expect(rig.alive).toEqual([]);
+  });
+
   test("of one stage leaves the others, and the lead where its stage stays", async () => {
     const { models, rig } = await ready(2);
-    models.unload(REPLICA, 1);
+    models.unload(REPLICA, { stage: 1 });
     await rig.clock.pass(1);
     expect(models.report().shards.map(({ stage }) => stage)).toEqual([0]);
     expect(models.lead(REPLICA)?.ready).toBe(false);
-    models.unload(REPLICA, 0);
+    models.unload(REPLICA, { stage: 0 });
     expect(models.lead(REPLICA)).toBeUndefined();
   });
 

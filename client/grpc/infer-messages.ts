@@ -80,7 +80,7 @@ function rangeMessages({ region, bytes, offset = 0 }: SharedRange): Parameters {
 }
 
 function parameterMessages(parameters: ReadonlyMap<string, ParameterValue>): Parameters {
-  return Object.fromEntries(Array.from(parameters, ([name, value]) => [name, parameterMessage(value)]));
+  return Object.fromEntries(Array.from(parameters, ([name, value]) => [name, parameterMessage(signedId(name, value))]));
 }
 
 /** Whole numbers are integers: the service takes priorities and timeouts as such, too. */
@@ -89,6 +89,11 @@ function parameterMessage(value: ParameterValue): ParameterInit {
   if (typeof value === "boolean") return flag(value);
   if (typeof value === "number" && !Number.isInteger(value)) return { parameterChoice: { case: "doubleParam", value } };
   return integer(value);
+}
+
+/** Ids of sequences have 64 bits without a sign, and travel in an integer that has one: the bits are the same. */
+function signedId(name: string, value: ParameterValue): ParameterValue {
+  return name === "sequence_id" && typeof value === "bigint" && value < 2n ** 64n ? BigInt.asIntN(64, value) : value;
 }
 
 function flag(value: boolean): ParameterInit {

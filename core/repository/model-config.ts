@@ -15,6 +15,7 @@ import {
 } from "../model/config/prepare.ts";
 import { readOnnxSignature } from "../model/onnx-signature.ts";
 import type { ModelSignature } from "../wire/model-runner.ts";
+import { readRanges } from "./read-ranges.ts";
 import type { FileInfo, ModelFiles } from "./repository.ts";
 
 export interface ReadConfigOptions {
@@ -95,14 +96,6 @@ export function modelFile({ config }: DraftConfig, version: number, list: readon
 }
 
 /** Reads only what it needs. @throws ServingError DATA_LOSS, UNIMPLEMENTED */
-async function readSignature(files: ModelFiles, { name, bytes }: FileInfo): Promise<ModelSignature> {
-  const reader = readOnnxSignature(bytes);
-  try {
-    let step = reader.next();
-    while (step.done !== true) step = reader.next(await files.readRange(name, step.value.offset, step.value.length));
-    return step.value;
-  } catch (thrown) {
-    const { code, message, reason } = ServingError.from(thrown);
-    throw new ServingError(code, `${name}: ${message}`, { cause: thrown, ...(reason === undefined ? {} : { reason }) });
-  }
+function readSignature(files: ModelFiles, file: FileInfo): Promise<ModelSignature> {
+  return readRanges(files, file, readOnnxSignature(file.bytes));
 }

@@ -45,6 +45,8 @@ const STOPS_MAX = 4;
 const STOP_BYTES_MAX = 256;
 const BIASES_MAX = 1024;
 const TOP_K_MAX = 1_000_000;
+/** What other servers take as serialized tensors: it would be what the answer is about, so that it cannot be passed over. */
+const TENSOR_FIELDS = ["prompt_embeds", "prompt_embeddings", "image_embeds", "multi_modal_data", "mm_processor_kwargs"];
 
 /** @throws ServingError INVALID_ARGUMENT */
 export function requestFields(bytes: Uint8Array): Fields {
@@ -57,6 +59,7 @@ export function requestFields(bytes: Uint8Array): Fields {
 export function commonFields(fields: Fields, topLogprobs: number | undefined): Omit<GenerationCall, "prompts" | "echo" | "tokensMax"> {
   const model = stringField(fields, "model");
   if (model === undefined || model === "") throw wrongField("model", "you must provide a model parameter");
+  refuseUnsupported(fields, TENSOR_FIELDS);
   const choices = integerField(fields, "n", { min: 1, max: CHOICES_MAX }) ?? 1;
   const stream = booleanField(fields, "stream") ?? false;
   const streamOptions = objectField(fields, "stream_options");

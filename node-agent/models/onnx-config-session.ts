@@ -4,9 +4,17 @@ import type { ModelConfiguration } from "../../core/model/config/configuration.t
 import type { OpenModel } from "../../core/wire/model-runner.ts";
 
 const SESSION_ENTRY = /^session\./;
+/** What would name other files than the model's own, or read it as another format. */
+const FILE_ENTRY = /^session\..*(path|file|folder|format|model_bytes)/;
 
-/** @throws ServingError INVALID_ARGUMENT when a parameter is no number, in Triton's words */
+/** @throws ServingError INVALID_ARGUMENT when a parameter is no number, in Triton's words, or names a file */
 export function onnxSessionOptions({ parameters, optimization }: ModelConfiguration): Omit<OpenModel, "file"> {
+  const named = [...parameters.keys()].find((name) => FILE_ENTRY.test(name));
+  if (named !== undefined) {
+    throw new ServingError("INVALID_ARGUMENT", `the parameter ${named} names files or formats, which is not allowed: leave it out`, {
+      param: named,
+    });
+  }
   const number = (name: string, fallback: number): number => {
     const text = parameters.get(name);
     if (text === undefined) return fallback;

@@ -7,9 +7,11 @@ import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import { configJson } from "../../core/model/config/config-json.ts";
+import { needsOnnxSignature } from "../../core/model/config/prepare.ts";
 import { problemError } from "../../core/model/config/problem.ts";
 import { encodePublishedModel, type PublishedModel } from "../../core/model/published-model.ts";
 import { readComposedConfig } from "../../core/repository/composed-config.ts";
+import { checkExternalData } from "../../core/repository/external-data.ts";
 import { modelFile } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
@@ -145,8 +147,9 @@ export class WholeModel implements AsyncDisposable {
     const kept = sequenceDurability(configuration, deps.sequences).kind !== "none";
     const published = await publishedView(configuration, { version, configJson: configJson(finished.config), files, kept });
     const isEnsemble = configuration.scheduler.kind === "ensemble"; // without a file of its own
-    const name = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list()).name;
-    const file = name === undefined ? "" : path.join(await sources.folder(model, source), name);
+    const found = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list());
+    if (found !== undefined && needsOnnxSignature(read.draft)) await checkExternalData(files, found);
+    const file = found === undefined ? "" : path.join(await sources.folder(model, source), found.name);
     this.#cached = configuration.responseCache && cache !== undefined;
     const engine = await openEngine(
       { replica, model, version, configuration, composing: read.composing, files, file },

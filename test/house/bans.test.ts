@@ -11,6 +11,9 @@ const shipped = sources.filter((file) => !isSetup(file));
 /** Programs that may be started by name: they are no Node programs. */
 const STARTS_BY_NAME = ["cli/pull/from-python-index.ts"];
 
+/** Made of the operator's patterns, of a route's path, of escaped words: never of what clients or models say. */
+const MAKE_EXPRESSIONS = ["gateway/kserve/request-parameters.ts", "gateway/http/path-pattern.ts", "gateway/text/sentencepiece.ts", "bench"];
+
 type Judge = (node: ts.Node, file: SourceFile) => string | undefined;
 
 function breaches(files: readonly SourceFile[], judge: Judge): Breach[] {
@@ -126,6 +129,22 @@ describe("the code contains", () => {
     expectNone(
       breaches([...shipped, ...tests, ...benchmarks], judge),
       "spawn(process.execPath, …): the Node that runs us, not the system's",
+    );
+  });
+
+  test("no code out of data, and no expressions but those of files that are named here", () => {
+    const judge: Judge = (node, file) => {
+      const isMade = ts.isNewExpression(node) || ts.isCallExpression(node);
+      if (isMade && ["eval", "Function"].includes(node.expression.getText(file.syntax))) return node.expression.getText(file.syntax);
+      const isExpression = ts.isNewExpression(node) && node.expression.getText(file.syntax) === "RegExp";
+      return isExpression && !under(file, ...MAKE_EXPRESSIONS) ? "new RegExp" : undefined;
+    };
+    const libraries = shipped.flatMap((file) =>
+      file.imports.flatMap(({ library }) => (library === "node:vm" || library === "node:v8" ? [{ at: file.path, what: library }] : [])),
+    );
+    expectNone(
+      [...breaches(shipped, judge), ...libraries],
+      "a parser; texts of clients and models are searched for, never made into expressions",
     );
   });
 

@@ -69,8 +69,8 @@ const DTYPES = {
 export type ModelDtype = keyof typeof DTYPES;
 /** Numbers, or names of dimensions that differ from run to run. */
 export type ModelShape = readonly (number | string)[];
-/** `{ float }` is a float attribute, `{ text }` a string one, a number an integer one. */
-export type ModelAttribute = number | { readonly float: number } | { readonly text: string };
+/** `{ float }` is a float attribute, `{ text }` a string one, `{ graph }` a graph within this one, a number an integer one. */
+export type ModelAttribute = number | { readonly float: number } | { readonly text: string } | { readonly graph: OnnxModel };
 
 export interface ModelNode {
   readonly op: string;
@@ -104,6 +104,16 @@ export class OnnxModel {
     return this;
   }
 
+  /** A float tensor that lies in another file, at this place as the format writes it. */
+  external(name: string, shape: readonly number[], place: readonly (readonly [key: string, value: string])[]): this {
+    const tensor = new Message();
+    for (const size of shape) tensor.int(1, size);
+    tensor.int(2, DTYPES.f32).bytes(8, name).int(14, 1);
+    for (const [key, value] of place) tensor.bytes(13, new Message().bytes(1, key).bytes(2, value));
+    this.#graph.bytes(5, tensor);
+    return this;
+  }
+
   node(node: ModelNode): this {
     const message = new Message();
     for (const name of node.inputs) message.bytes(1, name);
@@ -113,6 +123,7 @@ export class OnnxModel {
       const attribute = new Message().bytes(1, name);
       if (typeof value === "number") attribute.int(3, value).int(20, 2);
       else if ("text" in value) attribute.bytes(4, value.text).int(20, 3);
+      else if ("graph" in value) attribute.bytes(6, value.graph.#graph).int(20, 5);
       else attribute.float(2, value.float).int(20, 1);
       message.bytes(5, attribute);
     }

@@ -6,6 +6,7 @@ import type { Started } from "../../engine/cli/command.ts";
 import { ended, isReady, ProcessCluster } from "../../support/process-cluster.ts";
 import { type ShardCache, shardCache } from "../../support/replica.ts";
 import { type CompletionFields, complete, streamCompletion, WITHOUT_END } from "../completion-client.ts";
+import { listeningOf } from "./listening.ts";
 
 const SOON = { interval: 50, timeout: 60_000 };
 const never = new AbortController().signal;
@@ -85,6 +86,16 @@ describe("a running cluster", () => {
     const { text, done, error } = await stream;
     expect({ done, error }).toEqual({ done: true, error: undefined });
     expect(text).toBe((await complete(url, LONG)).text);
+  });
+
+  test("R43: nothing listens but the documented ports, each on the address that was asked for", async () => {
+    const listening = await Promise.all([gateway, ...agents].map(({ child }) => listeningOf(child.pid ?? 0)));
+    expect(listening.flat().filter((address) => !address.startsWith("127.0.0.1:"))).toEqual([]);
+    const said = await gateway.printed("metrics: ");
+    const ports = [...said.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([address]) => address);
+    expect(listening[0]?.toSorted()).toEqual(ports.filter((address) => !cluster.nats.url.endsWith(address)).toSorted());
+    // The link, the wire to the lead, and the wire between stages.
+    for (const agent of listening.slice(1)) expect(agent.length).toBeLessThanOrEqual(3);
   });
 
   test("a gateway that is told to stop answers what runs, and ends with 0", async () => {

@@ -69,6 +69,25 @@ test("drops no request, mixes no answer, and never goes back to the old one", as
   expect(await eventually(cluster.runnerPids, (pids) => pids.length === 2)).toHaveLength(2);
 });
 
+test("R48: hundreds of loads, unloads and requests at a time leave a model that is whole, and each answer is of one load", async () => {
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 300 }, async (_, index) => {
+      if (index % 10 === 0) repository.put("offset", { "1/model.onnx": offset(5 + (index % 3)) });
+      if (index % 5 === 0) return await cluster.client.loadModel("offset");
+      if (index % 5 === 1) return await cluster.client.unloadModel("offset");
+      return await added(4);
+    }),
+  );
+  const answers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" && outcome.value !== undefined ? [outcome.value] : []));
+  expect([...new Set(answers)].filter((add) => ![5, 6, 7].includes(add))).toEqual([]);
+  const refusals = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [String(outcome.reason)] : []));
+  expect(refusals.filter((why) => !/unknown model|unload|not at ready state|failed to load|load failed/i.test(why))).toEqual([]);
+  repository.put("offset", { "1/model.onnx": offset(5) });
+  await cluster.client.loadModel("offset");
+  expect(await added(4)).toBe(5);
+  expect(await eventually(cluster.runnerPids, (pids) => pids.length === 2)).toHaveLength(2);
+});
+
 test("that fails is not noticed at all", async () => {
   const going = { on: true };
   const all = Promise.all(Array.from({ length: CLIENTS }, () => keepAsking(4, going)));

@@ -183,6 +183,24 @@ test("a narrow correlation id control gets the low bits", async () => {
   expect(result.output("CORRID_SEEN").as("UINT32")[0]).toBe(5);
 });
 
+test.each(["http", "grpc"] as const)("R46: ids beside 2^53 and at 2^64 are sequences of their own over %s", async (door) => {
+  const ids = [2n ** 53n, 2n ** 53n + 1n, 2n ** 64n - 1n, 2n ** 64n - 2n];
+  const sum = async (id: bigint, value: number, flags: Omit<SequenceStep, "id"> = {}) =>
+    (await doors[door]().infer(addingStep("oldest", value, { id, ...flags }))).output("OUTPUT").as("INT32")[0];
+  for (const [index, id] of ids.entries()) expect(await sum(id, index + 1, { start: true })).toBe(index + 1);
+  for (const [index, id] of ids.entries()) expect(await sum(id, 10, { end: true })).toBe(index + 11);
+});
+
+test("R46: an id that is no 64-bit integer is refused, never taken for another one", async () => {
+  for (const id of ["18446744073709551616", "1e30", "1.5", "-1", "9007199254740993.0"]) {
+    const input = '{"name":"INPUT","datatype":"INT32","shape":[1,1],"data":[5]}';
+    const body = `{"inputs":[${input}],"parameters":{"sequence_id":${id},"sequence_start":true,"sequence_end":true}}`;
+    const answer = await fetch(`${cluster.url}/v2/models/direct/infer`, { method: "POST", body });
+    expect(await answer.text(), id).toMatch(/"error":"[^"]*sequence_id/);
+    expect([400, 500], "Triton's own for what is no integer").toContain(answer.status);
+  }
+});
+
 test("a step that a client sends again under its Idempotency-Key is applied once", async () => {
   const send = async (key: string, parameters: Readonly<Record<string, unknown>>) => {
     const inputs = [{ name: "INPUT", datatype: "INT32", shape: [1, 1], data: [5] }];

@@ -3,7 +3,7 @@ import { Redis } from "ioredis";
 
 /** @returns the answer, as a list of texts whatever it is */
 export async function redisCommand(url: string, command: string, ...args: readonly string[]): Promise<readonly string[]> {
-  const redis = new Redis(url);
+  const redis = new Redis(url, { enableReadyCheck: false });
   try {
     const answer = await redis.call(command, ...args);
     return (Array.isArray(answer) ? answer : [answer]).map(String);

@@ -29,6 +29,43 @@ test.each([
   expect(keyOf(keys, shown)).toBeUndefined();
 });
 
+/** Welch's t between the samples' middle nine tenths: interruptions are no part of the code. */
+function welch(some: readonly number[], others: readonly number[]): number {
+  const [a, b] = [some, others].map((samples) => {
+    const kept = samples.toSorted((x, y) => x - y).slice(samples.length / 20, -samples.length / 20);
+    const mean = kept.reduce((sum, x) => sum + x, 0) / kept.length;
+    return { mean, error: kept.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (kept.length - 1) / kept.length };
+  });
+  return ((a?.mean ?? 0) - (b?.mean ?? 0)) / Math.sqrt((a?.error ?? 0) + (b?.error ?? 0));
+}
+
+/** The largest |t| between keys of which none, a quarter, half and all but one of the digits are right, measured in turn. */
+function leak(compare: (shown: string) => unknown): number {
+  const secret = made.key.slice(-64);
+  const other = (digit: string) => (digit === "0" ? "1" : "0");
+  const shown = [0, 16, 32, 62].map(
+    (right) => made.key.slice(0, -64) + secret.slice(0, right) + [...secret.slice(right)].map(other).join(""),
+  );
+  const times = shown.map((): number[] => []);
+  for (let sample = 0; sample < 5_000; sample++) {
+    for (let turn = 0; turn < shown.length; turn++) {
+      const which = (sample + turn) % shown.length;
+      const began = process.hrtime.bigint();
+      for (let repeat = 0; repeat < 4; repeat++) compare(shown[which] ?? "");
+      times[which]?.push(Number(process.hrtime.bigint() - began));
+    }
+  }
+  return Math.max(...times.slice(1).map((own) => Math.abs(welch(times[0] ?? [], own))));
+}
+
+test("R29: the time that a wrong key takes says nothing of how much of it is right, and the measure would see it", () => {
+  leak((shown) => keyOf(keys, shown)); // compiled
+  const tries = [1, 2, 3].map(() => leak((shown) => keyOf(keys, shown)));
+  expect(Math.min(...tries)).toBeLessThan(4.5);
+  const digits = [...made.key];
+  expect(leak((shown) => [...shown].findIndex((digit, at) => digit !== digits[at]))).toBeGreaterThan(4.5);
+});
+
 test.each([
   ["too few parts", "0123456789ab acme inference"],
   ["an unknown class", `0123456789ab acme root ${"0".repeat(64)}`],

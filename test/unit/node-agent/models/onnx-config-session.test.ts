@@ -46,6 +46,11 @@ describe("options of a session", () => {
     });
   });
 
+  test.each(["session.model_external_initializers_file_folder_path", "session.load_model_format", "session.optimized_model_filepath"])(
+    "do not lead to other files: %s is refused",
+    (name) => expect(() => optionsOf(parameter(name, "../secret"))).toThrow(`the parameter ${name} names files or formats`),
+  );
+
   test("are refused when a number is none", () => {
     expect(() => optionsOf(parameter("intra_op_thread_count", "many"))).toThrow(
       "failed to convert intra_op_thread_count 'many' to integral number",

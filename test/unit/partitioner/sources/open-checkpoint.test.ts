@@ -97,6 +97,20 @@ describe("a Hugging Face folder", () => {
   });
 });
 
+test("R52: code beside a checkpoint is not run, and pickled weights are not read", async () => {
+  const content = await contentOf(huggingFaceFiles(TINY, weights));
+  const canary = "globalThis.canary = true; throw new Error('run')";
+  for (const name of ["modeling_tiny.py", "tokenizer.js", "index.mjs", "addon.node"]) content.set(`1/${name}`, text(canary));
+  const config: object = JSON.parse(new TextDecoder().decode(content.get("1/config.json")));
+  content.set("1/config.json", text({ ...config, auto_map: { AutoModelForCausalLM: "modeling_tiny.TinyModel" }, trust_remote_code: true }));
+  const checkpoint = await openCheckpoint(memoryModelFiles(content), "1");
+  expect(checkpoint.hyperparameters.layers).toBeGreaterThan(0);
+  content.delete("1/model.safetensors");
+  for (const name of ["pytorch_model.bin", "model.pt", "model.pkl"]) content.set(`1/${name}`, text("cos\nsystem\n(S'id'\ntR."));
+  await expect(openCheckpoint(memoryModelFiles(content), "1")).rejects.toBeInstanceOf(Error);
+  expect(Reflect.has(globalThis, "canary")).toBe(false);
+});
+
 describe("a GGUF file", () => {
   const { files } = ggufLlama(TINY, 1n, () => "F32");
 

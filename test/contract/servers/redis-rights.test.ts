@@ -1,0 +1,64 @@
+/** What the passwords of gateways and agents open in a real Redis: their own keys, and no door to anything else (row R44). */
+import { expect, test } from "vitest";
+import { redisPlacementLease, redisWantedModels } from "../../../core/store/placement/redis.ts";
+import { REDIS_RIGHTS } from "../../../core/store/redis-rights.ts";
+import { redisSequenceStore } from "../../../core/store/sequences/redis.ts";
+import { load } from "../wanted-models.ts";
+import { redisCommand } from "./redis-command.ts";
+import { redisRig } from "./redis-rig.ts";
+
+const redis = redisRig();
+
+async function urlOf(role: keyof typeof REDIS_RIGHTS): Promise<string> {
+  await redis.command("ACL", "SETUSER", role, "reset", "on", ">secret", ...REDIS_RIGHTS[role].split(" "));
+  const url = new URL(redis.server().url);
+  [url.username, url.password] = [role, "secret"];
+  return url.href;
+}
+
+const step = { steps: 1, token: "a", ended: false, states: new Uint8Array(1), answer: new Uint8Array(1) };
+
+test("R44: a gateway places models, and has no business with sequences", async () => {
+  await using connection = await redis.connected(await urlOf("gateway"));
+  expect(await redisPlacementLease(connection).hold({ holder: "a", ttlMs: 1_000, fenceMin: 0 })).toMatchObject({ kind: "held" });
+  const models = redisWantedModels(connection);
+  expect(await models.change("m", 0, { current: load(1), gone: [] })).toBe(true);
+  expect((await models.read(undefined))?.entries.size).toBe(1);
+  const stolen = redisSequenceStore(connection).begin("s", { owner: "a", fence: "f", start: "t" }, 1_000);
+  await expect(stolen).rejects.toMatchObject({ code: "PERMISSION_DENIED", reason: "store_denied" });
+});
+
+test("R44: an agent keeps sequences, and has no business with placement", async () => {
+  await using connection = await redis.connected(await urlOf("agent"));
+  const sequences = redisSequenceStore(connection);
+  await sequences.begin("s", { owner: "a", fence: "f", start: "t" }, 60_000);
+  expect(await sequences.commit("s", { fence: "f", after: 0 }, step, 60_000)).toEqual({ kind: "committed" });
+  expect(await sequences.takeOver("s", { owner: "b", fence: "g", from: "a" }, 60_000)).toMatchObject({ kind: "taken" });
+  await sequences.forget("s", "g");
+  const stolen = redisPlacementLease(connection).hold({ holder: "a", ttlMs: 1_000, fenceMin: 0 });
+  await expect(stolen).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
+});
+
+test.each(["gateway", "agent"] as const)("R44: nobody with the %s's password reaches the server itself", async (role) => {
+  const url = await urlOf(role);
+  for (const [command = "", ...args] of [
+    ["EVAL", "return 1", "0"],
+    ["FCALL", "f", "0"],
+    ["FUNCTION", "LIST"],
+    ["SCRIPT", "FLUSH"],
+    ["KEYS", `${"*?".repeat(500)}`],
+    ["SCAN", "0", "MATCH", "*".repeat(1_000)],
+    ["CONFIG", "GET", "*"],
+    ["FLUSHALL"],
+    ["MODULE", "LIST"],
+    ["ACL", "LIST"],
+    ["CLIENT", "LIST"],
+    ["SAVE"],
+    ["SHUTDOWN"],
+    ["REPLICAOF", "127.0.0.1", "1"],
+    ["PUBLISH", "a", "b"],
+    ["GET", "somebody:elses"],
+  ]) {
+    await expect(redisCommand(url, command, ...args), command).rejects.toThrow(/NOPERM/);
+  }
+});

@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: "real",
           include: [...folders(real), ...alone],
+          globalSetup: "test/support/shards-of-the-run.ts",
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 300_000,

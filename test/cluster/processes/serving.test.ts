@@ -36,11 +36,12 @@ test("a model cut over two agents answers with the golden tokens", async () => {
   cluster.agent("node-2");
   const url = await gateway.url;
   await vi.waitFor(async () => expect(await isReady(url)).toBe(true), SOON);
-  for (const { name, prompt_ids, greedy_text } of goldenPrompts()) {
+  const answered = goldenPrompts().map(async ({ name, prompt_ids, greedy_text }) => {
     const [untilEnd] = greedy_text.split("<|im_end|>");
     const { text } = await complete(url, { prompt: prompt_ids, max_tokens: 64, temperature: 0 });
     expect(text, name).toBe(untilEnd);
-  }
+  });
+  await Promise.all(answered);
 });
 
 describe("a running cluster", () => {

@@ -15,7 +15,7 @@ function conversation(): readonly (readonly number[])[] {
   return [long, [...long, ...turn], [...long.slice(0, 80), ...turn], long, [...long, ...turn, ...long.slice(0, 33)], long.slice(0, 18)];
 }
 
-describe.each(["fp32", "native", "int8"] as const)("%s weights", (quantization) => {
+describe.each(["native", "int8"] as const)("%s weights", (quantization) => {
   let cache: ShardCache;
   let computing: Replica;
   let sharing: Replica;

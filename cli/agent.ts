@@ -26,6 +26,7 @@ const LOOPBACK = /^(localhost|127\..*|::1)$/;
 export async function agent(source: SettingsSource): Promise<void> {
   const settings = readSettings(AGENT_SETTINGS, source);
   const { host, port, advertiseHost = reachableHost(host), responseCacheBytes, insecure, drainMs } = settings;
+  const { resumableGenerations, resumableBytes } = settings;
   if (!LOOPBACK.test(host) && !insecure) throw exposed(host);
   const node = nodeId(settings.node ?? hostname());
   const folders = cacheFolders(settings, source.environment, homedir());
@@ -51,6 +52,8 @@ export async function agent(source: SettingsSource): Promise<void> {
       stages: { host, advertiseHost },
       cacheFolder: folders.shards,
       responseCacheBytes,
+      resumableGenerations,
+      resumableBytes,
       scheduling: settings,
       threads: availableParallelism(),
       memory: () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() }),

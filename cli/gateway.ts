@@ -7,6 +7,7 @@ import { ServingError } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
 import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
+import { redisGenerationStore } from "../core/store/generations/redis.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { redisPlacementLease, redisWantedModels } from "../core/store/placement/redis.ts";
 import { RedisConnection } from "../core/store/redis-connection.ts";
@@ -63,7 +64,7 @@ export async function gateway(source: SettingsSource): Promise<void> {
         version: VERSION,
       },
       {
-        store: placementStore(settings, logger, stack),
+        ...stores(settings, logger, stack),
         bus,
         links,
         sources,
@@ -121,8 +122,9 @@ function languageSettings({ stages, quantization, slots, contextLength = 0, thre
 }
 
 /** Gateways of one Redis agree; without one this gateway is the only one. */
-function placementStore({ redisUrl }: GatewaySettings, logger: Logger, stack: AsyncDisposableStack): GatewayDeps["store"] {
-  if (redisUrl === undefined) return new MemoryPlacementStore({ clock: systemClock, random: systemRandom });
+function stores({ redisUrl }: GatewaySettings, logger: Logger, stack: AsyncDisposableStack): Pick<GatewayDeps, "store" | "generations"> {
+  if (redisUrl === undefined) return { store: new MemoryPlacementStore({ clock: systemClock, random: systemRandom }) };
   const connection = stack.use(new RedisConnection({ url: redisUrl }, { random: systemRandom, logger }));
-  return { wantedModels: redisWantedModels(connection), lease: redisPlacementLease(connection) };
+  const store = { wantedModels: redisWantedModels(connection), lease: redisPlacementLease(connection) };
+  return { store, generations: redisGenerationStore(connection) };
 }

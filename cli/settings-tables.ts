@@ -50,6 +50,19 @@ const responseCacheBytes = setting({
   fallback: 0,
   help: "answers that each node keeps for models with a response cache; 0 keeps none",
 });
+/** Of streams that clients may come back for. */
+const resumable = {
+  resumableGenerations: setting({
+    kind: wholeNumber(0, 1_000_000),
+    fallback: 1_000,
+    help: "resumable streams that each node keeps, those that run and those that ended a minute ago at most",
+  }),
+  resumableBytes: setting({
+    kind: byteSize(),
+    fallback: 128 * 2 ** 20,
+    help: "memory of their prompts and of all the tokens that they may come to",
+  }),
+};
 const migrationLimit = setting({
   kind: wholeNumber(0, 1_000),
   fallback: 3,
@@ -102,6 +115,7 @@ export const UP_SETTINGS = {
   }),
   migrationLimit,
   responseCacheBytes,
+  ...resumable,
   cache,
   logLevel,
 };
@@ -205,6 +219,7 @@ export const AGENT_SETTINGS = {
   ...SOURCE_SETTINGS,
   ...SCHEDULING_SETTINGS,
   responseCacheBytes,
+  ...resumable,
   cache,
   ...EXPORT_SETTINGS,
   logLevel,

@@ -78,6 +78,9 @@ export interface ClusterOptions {
   readonly wantedFile?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
+  /** Resumable streams that each node keeps, and their memory; the defaults unless said. */
+  readonly resumableGenerations?: number;
+  readonly resumableBytes?: number;
   /** How often in a row a generation that has lost its lead is placed again; 0: never. */
   readonly migrationLimit: number;
 }

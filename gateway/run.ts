@@ -6,6 +6,8 @@ import { ServingError } from "../core/errors.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
+import type { GenerationStore } from "../core/store/generations/generation-store.ts";
+import { MemoryGenerationStore } from "../core/store/generations/memory.ts";
 import type { LogControl } from "../core/telemetry/log-control.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
@@ -60,6 +62,8 @@ export interface GatewayOptions extends DoorAddresses {
 
 export interface GatewayDeps {
   readonly store: PlacementStore;
+  /** Where gateways find resumable generations; this gateway alone has its own unless said. */
+  readonly generations?: GenerationStore;
   readonly bus: Bus;
   readonly links: LinkNetwork;
   readonly sources: ModelSources;
@@ -217,7 +221,8 @@ function startCore(
     ),
   );
   const { control } = plane;
-  const text = stack.use(createTextServing({ ...deps, ...options, fleet, desired: () => control.desired().replicas }));
+  const { generations = new MemoryGenerationStore(clock) } = deps;
+  const text = stack.use(createTextServing({ ...deps, ...options, generations, fleet, desired: () => control.desired().replicas }));
   const { models: directory, submitter, inFlight } = text;
   const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
   let hasLoaded = false;

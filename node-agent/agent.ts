@@ -24,6 +24,7 @@ import type { RunnerFactory } from "../core/wire/runner-handle.ts";
 import type { Wire } from "../core/wire/wire.ts";
 import { ExecutionGate } from "./engines/batch/execution-gate.ts";
 import { HeartbeatSender } from "./heartbeat.ts";
+import type { KeepLimits } from "./kept-generations.ts";
 import type { Cutter } from "./models/cutter.ts";
 import { Models } from "./models/models.ts";
 import type { SequenceStorage } from "./models/sequence-keeping.ts";
@@ -57,6 +58,8 @@ export interface AgentDeps {
   readonly scheduling?: Partial<SchedulingOptions>;
   /** undefined: nothing is traced. */
   readonly tracer?: Tracer | undefined;
+  /** For resumable generations; the defaults unless said. */
+  readonly keep?: KeepLimits;
   /** What the CPU is: rows of one answer come from nodes of one class. */
   readonly cpu: string;
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
@@ -223,5 +226,6 @@ export class Agent implements AsyncDisposable {
     this.#heartbeat[Symbol.dispose]();
     await this.#listener[Symbol.asyncDispose]();
     await Promise.all([this.#models[Symbol.asyncDispose](), this.#wholeModels[Symbol.asyncDispose]()]);
+    this.#desk[Symbol.dispose]();
   }
 }

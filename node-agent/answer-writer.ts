@@ -7,7 +7,14 @@ import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../core/link/link.ts";
 import { failedAnswer } from "../core/messages/failed-answer.ts";
-import { type AnswerFrame, type CancelChoice, type ChoiceToken, type FinishReason, UNREAD } from "../core/messages/generation.ts";
+import {
+  type AnswerFrame,
+  type CancelChoice,
+  type ChoiceToken,
+  type FinishReason,
+  TAKEN_OVER,
+  UNREAD,
+} from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import { decodeCancelChoice } from "../core/messages/submit-codec.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
@@ -27,6 +34,8 @@ export class AnswerWriter implements GenerationSink {
   /** Choices of which nothing more comes but what waits here. */
   readonly #choicesLeft: Set<number>;
   #handle: GenerationHandle | undefined;
+  /** Go before all tokens. */
+  #head: Uint8Array[] = [];
   #waiting: ChoiceToken[] = [];
   #last: AnswerFrame[] = [];
   #paused = false;
@@ -55,6 +64,19 @@ export class AnswerWriter implements GenerationSink {
     this.#stream.write(encodeAnswer({ kind: "accepted", queued }));
   }
 
+  /** What the reader is to know before the first token. */
+  head(frames: readonly Uint8Array[]): void {
+    this.#head.push(...frames);
+    this.#flush();
+  }
+
+  /** Another reader has its place; the generation is not touched. */
+  replaced(): void {
+    if (this.#ended) return;
+    this.#close();
+    this.#stream.reset(TAKEN_OVER);
+  }
+
   tokens(tokens: readonly ChoiceToken[]): void {
     this.#waiting.push(...tokens);
     this.#flush();
@@ -75,6 +97,11 @@ export class AnswerWriter implements GenerationSink {
   #flush(): void {
     if (this.#ended) return;
     const stream = this.#stream;
+    while (stream.credit > 0) {
+      const frame = this.#head.shift();
+      if (frame === undefined) break;
+      stream.write(frame);
+    }
     while (this.#waiting.length > 0 && stream.credit > 0) {
       stream.write(encodeAnswer({ kind: "tokens", tokens: this.#waiting.splice(0, TOKENS_PER_FRAME) }));
     }
@@ -82,7 +109,7 @@ export class AnswerWriter implements GenerationSink {
       const frame = this.#last.shift();
       if (frame !== undefined) stream.write(encodeAnswer(frame));
     }
-    const allSaid = this.#waiting.length === 0 && this.#last.length === 0;
+    const allSaid = this.#head.length === 0 && this.#waiting.length === 0 && this.#last.length === 0;
     if (allSaid && this.#choicesLeft.size === 0) {
       this.#close();
       stream.end();

@@ -12,6 +12,7 @@ import type { Metrics } from "../core/telemetry/metrics.ts";
 import type { Tracer } from "../core/telemetry/tracing.ts";
 import { socketWire } from "../core/wire/socket.ts";
 import { Agent, type AgentDeps } from "./agent.ts";
+import { KEEP_LIMITS } from "./kept-generations.ts";
 import { partitionerCutter } from "./models/partitioner-cutter.ts";
 import { modelProcesses } from "./runners/model-process.ts";
 import { processRunners } from "./runners/process.ts";
@@ -24,6 +25,9 @@ export interface AgentOptions {
   readonly cacheFolder: string;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
+  /** For resumable generations; the defaults unless said. */
+  readonly resumableGenerations?: number;
+  readonly resumableBytes?: number;
   /** How whole models are run; as Triton has it unless said. */
   readonly scheduling?: Partial<SchedulingOptions>;
   /** Of a shard's runner, where placement leaves it to the node. */
@@ -47,6 +51,7 @@ export interface AgentNetwork {
 /** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */
 export async function startAgent(options: AgentOptions, network: AgentNetwork, stack: AsyncDisposableStack): Promise<Agent> {
   const { node, stages, responseCacheBytes, scheduling, memory, threads } = options;
+  const { resumableGenerations: generations = KEEP_LIMITS.generations, resumableBytes: bytes = KEEP_LIMITS.bytes } = options;
   const logger = network.logger.child({ node });
   const sockets = stages === undefined ? {} : { listen: `tcp:${stages.host}:0`, advertiseHost: stages.advertiseHost };
   const wire = stack.use(await socketWire(sockets));
@@ -59,6 +64,7 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
     cutter: partitionerCutter({ ...options, modelFolder: (model) => network.sources.folder(model, "") }),
     modelRunners: modelProcesses({ logger }),
     cacheBytes: responseCacheBytes,
+    keep: { generations, bytes },
     ...(scheduling !== undefined && { scheduling }),
     cpu: cpus()[0]?.model.trim() ?? process.arch,
     memory,

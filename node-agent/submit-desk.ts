@@ -7,6 +7,7 @@ import { sendWhole } from "../core/link/send-whole.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
 import { failedAnswer } from "../core/messages/failed-answer.ts";
 import {
+  type AttachRequest,
   type GenerationSubmit,
   openChoices,
   type RefusalReason,
@@ -23,8 +24,11 @@ import { NO_TRACER, type Tracer } from "../core/telemetry/tracing.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { CallLine } from "./calls/link-upcalls.ts";
 import type { Upcalls } from "./calls/model-calls.ts";
+import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
 import { answerInference } from "./infer-answer.ts";
+import { KEEP_LIMITS, type KeepLimits, KeptGenerations } from "./kept-generations.ts";
 import type { Models } from "./models/models.ts";
+import type { ReplicaLead } from "./models/replica-lead.ts";
 import type { WholeModels } from "./models/whole-models.ts";
 import { TracedGeneration } from "./tracing/traced-generation.ts";
 import type { Watchers } from "./watchers.ts";
@@ -47,9 +51,11 @@ export interface SubmitDeskDeps {
   readonly beat: () => void;
   /** A control message came over a link. */
   readonly obey: (control: Uint8Array) => void;
+  /** For resumable generations; the defaults unless said. */
+  readonly keep?: KeepLimits | undefined;
 }
 
-export class SubmitDesk {
+export class SubmitDesk implements Disposable {
   readonly #models: Models;
   readonly #wholeModels: WholeModels;
   readonly #clock: Clock;
@@ -58,6 +64,7 @@ export class SubmitDesk {
   readonly #statistics: SubmitDeskDeps["statistics"];
   readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey">;
   readonly #sessions = new Map<string, Session>();
+  readonly #kept: KeptGenerations;
   #refuses = false;
 
   constructor(models: Models, wholeModels: WholeModels, deps: SubmitDeskDeps) {
@@ -68,6 +75,7 @@ export class SubmitDesk {
     this.#tracer = deps.tracer ?? NO_TRACER;
     this.#statistics = deps.statistics;
     this.#node = deps;
+    this.#kept = new KeptGenerations(deps.keep ?? KEEP_LIMITS, deps.clock);
   }
 
   /** A gateway has dialed. */
@@ -83,9 +91,9 @@ export class SubmitDesk {
     return this.#sessions.size > 0;
   }
 
-  /** Whether anything is being answered, heartbeats aside. */
+  /** Whether anything is being answered, heartbeats aside, or generated for a client that may come back. */
   get busy(): boolean {
-    let streams = 0;
+    let streams = this.#kept.detached;
     for (const { link } of this.#sessions.values()) streams += link.streams;
     return streams > this.#node.watchers.count;
   }
@@ -134,6 +142,9 @@ export class SubmitDesk {
       case "generate":
         this.#generate(stream, submit.body);
         return;
+      case "attach":
+        this.#attach(stream, submit.body);
+        return;
       case "text-bundle":
         this.#sendTextBundle(stream, submit.body);
         return;
@@ -161,18 +172,44 @@ export class SubmitDesk {
       this.#refuse(stream, lead === undefined ? "not-here" : "not-ready", `replica ${request.replica} is not led here, or not ready`);
       return;
     }
-    const writer = new AnswerWriter(stream, { clock: this.#clock, choices: openChoices(request) });
-    const { model } = lead;
-    const deps = { tracer: this.#tracer, clock: this.#clock };
-    const traced = request.traceparent === "" ? undefined : new TracedGeneration(model, request, writer, deps);
     try {
-      const handle = lead.engine.submit(request, traced ?? writer, traced?.timing);
-      writer.started(traced?.handle(handle) ?? handle, lead.engine.load().queued);
+      if (request.resumable === undefined) this.#generateOnce(stream, request, lead);
+      else this.#generateKept(stream, request, lead);
     } catch (thrown) {
       const error = ServingError.from(thrown);
       if (error.code === "RESOURCE_EXHAUSTED") this.#refuse(stream, "full", error.message);
       else this.#fail(stream, error);
     }
+  }
+
+  /** Its stream's end cancels it. */
+  #generateOnce(stream: LinkStream, request: GenerationSubmit, lead: ReplicaLead): void {
+    const writer = new AnswerWriter(stream, { clock: this.#clock, choices: openChoices(request) });
+    const handle = this.#run(request, writer, lead);
+    writer.started(handle, lead.engine.load().queued);
+  }
+
+  #generateKept(stream: LinkStream, request: GenerationSubmit, lead: ReplicaLead): void {
+    const kept = this.#kept.keep(request);
+    try {
+      kept.started(this.#run(request, kept, lead), stream, lead.engine.load().queued);
+    } catch (thrown) {
+      this.#kept.forget(request.generation);
+      throw thrown;
+    }
+  }
+
+  /** @throws ServingError as the engine's `submit` */
+  #run(request: GenerationSubmit, sink: GenerationSink, { engine, model }: ReplicaLead): GenerationHandle {
+    if (request.traceparent === "") return engine.submit(request, sink);
+    const traced = new TracedGeneration(model, request, sink, { tracer: this.#tracer, clock: this.#clock });
+    return traced.handle(engine.submit(request, traced, traced.timing));
+  }
+
+  #attach(stream: LinkStream, { generation, tenant, from }: AttachRequest): void {
+    const kept = this.#kept.find(generation, tenant);
+    if (kept === undefined) this.#refuse(stream, "not-here", `generation ${generation} is not kept here`);
+    else kept.attach(stream, from);
   }
 
   #infer(stream: LinkStream, request: InferSubmit, upcalls: Upcalls): void {
@@ -201,6 +238,10 @@ export class SubmitDesk {
     }
     stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
     sendWhole(stream, bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#kept[Symbol.dispose]();
   }
 
   #refuse(stream: LinkStream, reason: RefusalReason, message: string): void {

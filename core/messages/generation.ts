@@ -27,6 +27,11 @@ export interface GenerationSubmit {
   readonly sampling: SamplingParameters;
   /** By choice, for a generation that goes on where another lead had to stop; choices beyond the list begin at their beginning. */
   readonly begun: readonly BegunChoice[];
+  /**
+   * Present: the lead runs it on while nobody reads, and keeps what came, for clients that come back. The text is the gateways' own:
+   * what one needs besides the ids to write the stream on.
+   */
+  readonly resumable?: string;
 }
 
 /** What there is of a choice already. Its tokens are given again to no one: the next one comes at position `outputIds.length`. */
@@ -47,8 +52,28 @@ export interface TextBundleRequest {
   readonly digest: string;
 }
 
+/**
+ * Asks a lead for a resumable generation that it runs or keeps: it answers `accepted`, the submit as it has it (`attached-head.ts`),
+ * its tokens from the given positions on, and goes on as with a submit. Who was attached before is reset with TAKEN_OVER.
+ */
+export interface AttachRequest {
+  readonly kind: "attach";
+  readonly generation: GenerationId;
+  /** Another tenant's is not known to it. */
+  readonly tenant: string;
+  /** By choice, how many tokens the asker has; beyond the list none. */
+  readonly from: readonly number[];
+}
+
 /** What a gateway can start a stream with, over the bus or as the stream's first frame. */
-export type SubmitBody = GenerationSubmit | TextBundleRequest | InferSubmit | StatisticsRequest | WatchRequest | ControlRequest;
+export type SubmitBody =
+  | GenerationSubmit
+  | AttachRequest
+  | TextBundleRequest
+  | InferSubmit
+  | StatisticsRequest
+  | WatchRequest
+  | ControlRequest;
 
 /** A submit on the bus says to which stream of which link session its answer goes. */
 export interface Submit {
@@ -85,6 +110,8 @@ export type AnswerFrame =
 
 /** Why an agent resets the stream of a reader that is too slow. */
 export const UNREAD = "the reader did not read for 30 s";
+/** Why an agent resets the stream of a generation that another stream has been attached to. */
+export const TAKEN_OVER = "the stream was taken up over another connection";
 
 /** Gateway → agent, on a running stream. */
 export interface CancelChoice {

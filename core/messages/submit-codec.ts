@@ -11,11 +11,11 @@ import { assert, ServingError } from "../errors.ts";
 import { generationId } from "../ids.ts";
 import { FRAME_BYTES_MAX } from "../link/link.ts";
 import type { SamplingParameters } from "../model/sampling-parameters.ts";
-import type { CancelChoice, GenerationSubmit, Submit, SubmitBody } from "./generation.ts";
+import type { AttachRequest, CancelChoice, GenerationSubmit, Submit, SubmitBody } from "./generation.ts";
 import { inferBytes, readInfer, writeInfer } from "./infer-codec.ts";
 
-const FORM = 1;
-const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4, watch: 5, control: 6 } as const;
+const FORM = 2;
+const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4, watch: 5, control: 6, attach: 7 } as const;
 const FRAME = { more: 1, last: 2, cancelChoice: 3 } as const;
 /** On the wire: no deadline, no log probabilities. */
 const NONE = -1;
@@ -33,6 +33,10 @@ export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
     case "generate":
       writer.u8(BODY.generate);
       writeGeneration(writer, body);
+      break;
+    case "attach":
+      writer.u8(BODY.attach);
+      writeAttach(writer, body);
       break;
     case "text-bundle":
       writer.u8(BODY.textBundle);
@@ -165,6 +169,15 @@ function writeGeneration(writer: ByteWriter, submit: GenerationSubmit): void {
     writer.u32(outputIds.length);
     writer.bytes(bytesOf(outputIds));
   }
+  writer.u8(submit.resumable === undefined ? 0 : 1);
+  if (submit.resumable !== undefined) writer.text(submit.resumable);
+}
+
+function writeAttach(writer: ByteWriter, { generation, tenant, from }: AttachRequest): void {
+  writer.text(generation);
+  writer.text(tenant);
+  writer.u8(from.length);
+  for (const position of from) writer.u32(position);
 }
 
 const bytesOf = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
@@ -192,6 +205,7 @@ function expectedBytes(body: SubmitBody): number {
       return 384 + body.promptIds.byteLength + body.begun.reduce((sum, { outputIds }) => sum + 5 + outputIds.byteLength, 0);
     case "infer":
       return 384 + inferBytes(body);
+    case "attach":
     case "text-bundle":
     case "statistics":
     case "watch":
@@ -204,6 +218,7 @@ function expectedBytes(body: SubmitBody): number {
 function readBody(reader: ByteReader): SubmitBody {
   const kind = reader.u8();
   if (kind === BODY.generate) return readGeneration(reader);
+  if (kind === BODY.attach) return readAttach(reader);
   if (kind === BODY.textBundle) return { kind: "text-bundle", digest: reader.text() };
   if (kind === BODY.infer) return readInfer(reader);
   if (kind === BODY.statistics) return { kind: "statistics", model: reader.text() };
@@ -225,6 +240,7 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
   const sampling = readSampling(reader);
   const promptIds = readIds(reader);
   const begun = Array.from({ length: reader.u8() }, () => ({ over: readFlag(reader), outputIds: readIds(reader) }));
+  const resumable = readFlag(reader) ? reader.text() : undefined;
   return {
     kind: "generate",
     generation,
@@ -238,7 +254,14 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
     stopIds,
     sampling,
     begun,
+    ...(resumable !== undefined && { resumable }),
   };
+}
+
+function readAttach(reader: ByteReader): AttachRequest {
+  const generation = generationId(reader.text());
+  const tenant = reader.text();
+  return { kind: "attach", generation, tenant, from: Array.from({ length: reader.u8() }, () => reader.u32()) };
 }
 
 function readIds(reader: ByteReader): Int32Array {

@@ -51,6 +51,12 @@ export const METRICS = {
     labels: ["model"],
     help: "Generations that lost their lead while they ran and went on at the same token, there or elsewhere.",
   },
+  generationsResumed: {
+    name: "nereid_generations_resumed_total",
+    type: "counter",
+    labels: ["model"],
+    help: "Streams that a client came back for and that this gateway took up.",
+  },
   submitsResent: {
     name: "nereid_submits_resent_total",
     type: "counter",

@@ -32,3 +32,10 @@ async function* replayed<T>(head: readonly T[], iterator: AsyncIterator<T>): Asy
     await iterator.return?.();
   }
 }
+
+/** Ends the source of events that are not wanted after all. */
+export async function leave(events: AsyncIterable<unknown>): Promise<void> {
+  const iterator = events[Symbol.asyncIterator]();
+  await iterator.next(); // one that has not begun has nothing to end
+  await iterator.return?.();
+}

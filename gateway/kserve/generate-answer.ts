@@ -1,5 +1,6 @@
 /** Answers of the generate extension: one object, or one event for each piece of text. */
 import { ServingError } from "../../core/errors.ts";
+import type { EventIds } from "../http/resumable-stream.ts";
 import type { TextEvent } from "../serving/text-generation.ts";
 
 export interface GenerateHead {
@@ -25,12 +26,14 @@ export async function wholeText(events: AsyncIterable<TextEvent>): Promise<strin
 }
 
 /** A failure becomes the last event; there is no `[DONE]`, and nothing is sent for the end. */
-export async function* generateFrames(head: GenerateHead, events: AsyncIterable<TextEvent>): AsyncGenerator<string> {
+export async function* generateFrames(head: GenerateHead, events: AsyncIterable<TextEvent>, ids?: EventIds): AsyncGenerator<string> {
   const start = `data: ${JSON.stringify(head).slice(0, -1)},"text_output":`;
   let finished = false;
   try {
     for await (const event of events) {
-      if (event.kind === "delta" && event.text !== "") yield `${start}${JSON.stringify(event.text)}}\n\n`;
+      const encoded = event.kind === "delta" && event.text !== "" ? `${start}${JSON.stringify(event.text)}}\n\n` : "";
+      const frames = ids === undefined ? encoded : ids.frames(event, encoded);
+      if (frames !== "") yield frames;
       if (event.kind === "finished") finished = true;
     }
     if (!finished) throw endedEarly();

@@ -5,6 +5,7 @@ import { type ChunkEncoder, ChunkFrames } from "./chunk-frames.ts";
 import { foldText } from "./fold-text.ts";
 import type { GenerationCall } from "./generation-call.ts";
 import { chatLogprobs } from "./logprobs.ts";
+import type { StreamShape } from "./stream-shape.ts";
 import { UsageCount } from "./usage.ts";
 
 /** @throws ServingError what ends the events early. */
@@ -27,11 +28,11 @@ export class ChatChunks implements ChunkEncoder {
   readonly #choices: number;
   readonly #logprobs: boolean;
 
-  constructor(head: AnswerHead, started: Started, call: GenerationCall) {
-    this.#frames = new ChunkFrames(head, call);
-    this.#usage = new UsageCount(started.promptTokens, call.choices);
-    this.#choices = call.choices;
-    this.#logprobs = call.sampling.topLogprobs !== undefined;
+  constructor(head: AnswerHead, started: Started, shape: StreamShape) {
+    this.#frames = new ChunkFrames(head, shape);
+    this.#usage = new UsageCount(started.promptTokens, shape.choices);
+    this.#choices = shape.choices;
+    this.#logprobs = shape.logprobs;
   }
 
   encode(event: TextEvent): string {

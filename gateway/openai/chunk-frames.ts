@@ -1,5 +1,6 @@
 /** Makes a stream's frames: everything that its chunks share is written once. */
 import { ServingError } from "../../core/errors.ts";
+import type { EventIds } from "../http/resumable-stream.ts";
 import type { TextEvent } from "../serving/text-generation.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { errorFrame } from "./errors.ts";
@@ -36,15 +37,23 @@ export class ChunkFrames {
   }
 }
 
+export interface ChunkOptions {
+  /** Names the fields as the endpoint does. */
+  readonly toError?: (thrown: unknown) => ServingError;
+  /** Of a stream that may be resumed. */
+  readonly ids?: EventIds | undefined;
+}
+
 /** A failure becomes the last frame, and then there is no `[DONE]`: both of OpenAI's SDKs raise it. */
 export async function* chunkFrames(
   events: AsyncIterable<TextEvent>,
   encoder: ChunkEncoder,
-  toError: (thrown: unknown) => ServingError = ServingError.from,
+  { toError = ServingError.from, ids }: ChunkOptions = {},
 ): AsyncGenerator<string> {
   try {
     for await (const event of events) {
-      const frames = encoder.encode(event);
+      const encoded = encoder.encode(event);
+      const frames = ids === undefined ? encoded : ids.frames(event, encoded);
       if (frames !== "") yield frames;
     }
     yield encoder.end();

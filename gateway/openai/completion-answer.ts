@@ -5,21 +5,15 @@ import { type ChunkEncoder, ChunkFrames } from "./chunk-frames.ts";
 import { foldText } from "./fold-text.ts";
 import type { GenerationCall } from "./generation-call.ts";
 import { codePointsIn, completionLogprobs } from "./logprobs.ts";
+import { echoedTexts, type StreamShape } from "./stream-shape.ts";
 import { UsageCount } from "./usage.ts";
-
-/** What the text of each choice begins with: its prompt when it is echoed. */
-function echoed(call: GenerationCall): readonly string[] {
-  return call.prompts.flatMap((prompt) => {
-    const text = call.echo && prompt.kind === "text" ? prompt.text : "";
-    return Array.from({ length: call.choices }, () => text);
-  });
-}
 
 /** @throws ServingError what ends the events early. */
 export async function wholeCompletionAnswer(head: AnswerHead, started: Started, call: GenerationCall, events: AsyncIterable<TextEvent>) {
   const asked = call.sampling.topLogprobs !== undefined;
-  const starts = echoed(call);
-  const folded = await foldText(events, { promptTokens: started.promptTokens, choices: starts.length, keepTokens: asked });
+  const starts = echoedTexts(call);
+  const choicesOfAll = call.prompts.length * call.choices;
+  const folded = await foldText(events, { promptTokens: started.promptTokens, choices: choicesOfAll, keepTokens: asked });
   const choices = folded.choices.map(({ text, tokens, reason }, index) => ({
     text: (starts[index] ?? "") + text,
     index,
@@ -32,23 +26,23 @@ export async function wholeCompletionAnswer(head: AnswerHead, started: Started, 
 export class CompletionChunks implements ChunkEncoder {
   readonly #frames: ChunkFrames;
   readonly #usage: UsageCount;
-  readonly #starts: readonly string[];
+  readonly #echoed: readonly string[];
   readonly #logprobs: boolean;
   /** By choice: where the next token's text begins. */
   readonly #codePoints: number[];
 
-  constructor(head: AnswerHead, started: Started, call: GenerationCall) {
-    this.#frames = new ChunkFrames(head, call);
-    this.#starts = echoed(call);
-    this.#usage = new UsageCount(started.promptTokens, this.#starts.length);
-    this.#logprobs = call.sampling.topLogprobs !== undefined;
-    this.#codePoints = this.#starts.map(() => 0);
+  constructor(head: AnswerHead, started: Started, { echoed, choices, logprobs, includeUsage }: StreamShape) {
+    this.#frames = new ChunkFrames(head, { includeUsage });
+    this.#echoed = echoed;
+    this.#usage = new UsageCount(started.promptTokens, choices);
+    this.#logprobs = logprobs;
+    this.#codePoints = Array.from({ length: choices }, () => 0);
   }
 
   encode(event: TextEvent): string {
     switch (event.kind) {
       case "started":
-        return this.#starts.map((text, choice) => (text === "" ? "" : this.#frame(choice, text, "null", "null"))).join("");
+        return this.#echoed.map((text, choice) => (text === "" ? "" : this.#frame(choice, text, "null", "null"))).join("");
       case "delta": {
         const tokens = this.#logprobs ? event.tokens : [];
         if (event.text === "" && tokens.length === 0) return "";

@@ -49,7 +49,7 @@ export function errorFrame(error: ServingError): string {
 }
 
 function retryHeaders(error: ServingError): Readonly<Record<string, string>> {
-  if (error.code === "UNIMPLEMENTED" || error.reason === POISON) return NEVER_RETRY;
+  if (error.code === "UNIMPLEMENTED" || error.code === "DATA_LOSS" || error.reason === POISON) return NEVER_RETRY;
   return error.code === "RESOURCE_EXHAUSTED" || error.code === "UNAVAILABLE" ? RETRY_SOON : {};
 }
 

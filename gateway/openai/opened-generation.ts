@@ -9,6 +9,8 @@ export interface CallContext {
   readonly tenant: string;
   readonly traceparent: string;
   readonly signal: AbortSignal;
+  /** As in TextRequest. */
+  readonly resumable?: string | undefined;
 }
 
 /**
@@ -22,10 +24,15 @@ export function openGeneration(generation: TextGeneration, call: GenerationCall,
   return requests.length === 1 ? generation.generate(only, context.signal) : merged(generation, requests, context.signal);
 }
 
-function textRequests(call: GenerationCall, random: Random, { tenant, traceparent }: CallContext): readonly TextRequest[] {
+function textRequests(call: GenerationCall, random: Random, { tenant, traceparent, resumable }: CallContext): readonly TextRequest[] {
+  if (resumable !== undefined && call.prompts.length > 1) {
+    const message = `a stream of ${call.prompts.length} prompts cannot be resumed: send a request for each, or leave X-Nereid-Resumable out`;
+    throw new ServingError("INVALID_ARGUMENT", message, { param: "prompt" });
+  }
   const { model, choices, tokensMax, stop } = call;
   const sampling = { ...call.sampling, seed: call.sampling.seed ?? random.seed() };
-  return call.prompts.map((prompt) => ({ model, tenant, prompt, choices, tokensMax, stop, sampling, deadlineMs: undefined, traceparent }));
+  const common = { model, tenant, choices, tokensMax, stop, sampling, deadlineMs: undefined, traceparent };
+  return call.prompts.map((prompt) => ({ ...common, prompt, ...(resumable !== undefined && { resumable }) }));
 }
 
 type Pulled =

@@ -5,7 +5,8 @@ import type { Random } from "../../core/random.ts";
 import { INFERS, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
-import { pullUntil } from "../http/pull-until.ts";
+import { leave, pullUntil } from "../http/pull-until.ts";
+import { asksResumable, EventIds, lastEvent, resumableHeaders, type StreamPlace } from "../http/resumable-stream.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
 import type { ModelDirectory, TextEvent, TextGeneration } from "../serving/text-generation.ts";
@@ -19,6 +20,7 @@ import { openaiErrors } from "./errors.ts";
 import type { GenerationCall } from "./generation-call.ts";
 import { modelAnswer, modelList } from "./models-answer.ts";
 import { openGeneration } from "./opened-generation.ts";
+import { readShape, type StreamEndpoint, type StreamShape, shapeText, streamShape } from "./stream-shape.ts";
 
 export interface OpenAiDeps {
   readonly generation: TextGeneration;
@@ -33,16 +35,18 @@ export interface OpenAiDeps {
 
 /** In what the two endpoints differ. */
 interface Endpoint {
+  readonly name: StreamEndpoint;
   readonly parser: BodyParser<GenerationCall>;
   readonly idPrefix: string;
   readonly object: { readonly whole: string; readonly chunk: string };
   readonly whole: (head: AnswerHead, started: Started, call: GenerationCall, events: AsyncIterable<TextEvent>) => Promise<unknown>;
-  readonly chunks: (head: AnswerHead, started: Started, call: GenerationCall) => ChunkEncoder;
+  readonly chunks: (head: AnswerHead, started: Started, shape: StreamShape) => ChunkEncoder;
   /** Names the fields as this endpoint does. */
   readonly toError: (thrown: unknown) => ServingError;
 }
 
 const CHAT: Endpoint = {
+  name: "chat",
   parser: chatParser,
   idPrefix: "chatcmpl",
   object: { whole: "chat.completion", chunk: "chat.completion.chunk" },
@@ -52,6 +56,7 @@ const CHAT: Endpoint = {
 };
 
 const COMPLETION: Endpoint = {
+  name: "completion",
   parser: completionParser,
   idPrefix: "cmpl",
   object: { whole: "text_completion", chunk: "text_completion" },
@@ -59,6 +64,8 @@ const COMPLETION: Endpoint = {
   chunks: (...stream) => new CompletionChunks(...stream),
   toError: ServingError.from,
 };
+
+const ENDPOINTS: Readonly<Record<StreamEndpoint, Endpoint>> = { chat: CHAT, completion: COMPLETION };
 
 export function openaiRoutes(deps: OpenAiDeps): readonly Route[] {
   const generate = (path: string, endpoint: Endpoint): Route => ({
@@ -69,7 +76,7 @@ export function openaiRoutes(deps: OpenAiDeps): readonly Route[] {
     errors: openaiErrors,
     handle: async (request) => {
       try {
-        return await answerGeneration(deps, endpoint, request);
+        return lastEvent(request) === undefined ? await answerGeneration(deps, endpoint, request) : await resumeStream(deps, request);
       } catch (thrown) {
         throw endpoint.toError(thrown);
       }
@@ -86,6 +93,14 @@ export function openaiRoutes(deps: OpenAiDeps): readonly Route[] {
   return [
     generate("/v1/chat/completions", CHAT),
     generate("/v1/completions", COMPLETION),
+    {
+      method: "GET",
+      path: "/v1/streams/{generation}",
+      ...INFERS,
+      body: "none",
+      errors: openaiErrors,
+      handle: (request) => resumeStream(deps, request, request.param("generation")),
+    },
     read("/v1/models", () => modelList(deps.models.list())),
     read("/v1/models/{model}", (request) => modelAnswer(deps.models.list(), request.param("model"))),
   ];
@@ -95,21 +110,66 @@ async function answerGeneration(deps: OpenAiDeps, endpoint: Endpoint, request: H
   refuseEncoding(request.header("content-encoding"));
   const call = await deps.bodies.parse(endpoint.parser, request.body);
   const { tenant, signal } = request;
-  const opened = openGeneration(deps.generation, call, deps.random, { tenant, signal, traceparent: traceparentOf(request) });
-  const {
-    head: [first],
-    events,
-  } = await pullUntil(opened, ({ kind }) => kind === "started");
-  const started = startedOf(first);
-  const head = answerHead(started, {
-    idPrefix: endpoint.idPrefix,
-    object: call.stream ? endpoint.object.chunk : endpoint.object.whole,
-    createdSeconds: Math.floor(deps.clock.wallClockMs() / 1000),
-    systemFingerprint: deps.systemFingerprint,
-  });
-  const headers = { "x-request-id": head.id };
-  if (!call.stream) return jsonAnswer(200, await endpoint.whole(head, started, call, events), headers);
-  return { kind: "events", headers, frames: chunkFrames(events, endpoint.chunks(head, started, call), endpoint.toError) };
+  const shape = streamShape(call, endpoint.name, Math.floor(deps.clock.wallClockMs() / 1000));
+  const resumable = call.stream && asksResumable(request) ? shapeText(shape) : undefined;
+  const opened = openGeneration(deps.generation, call, deps.random, { tenant, signal, traceparent: traceparentOf(request), resumable });
+  const stream = await startedStream(opened);
+  if (call.stream) return streamAnswer(deps, stream, shape, undefined);
+  const { started, events } = stream;
+  const head = headOf(deps, endpoint.object.whole, shape, started);
+  return jsonAnswer(200, await endpoint.whole(head, started, call, events), { "x-request-id": head.id });
+}
+
+/** The client comes back for the rest of a stream: what its body may hold once more is not looked at. */
+async function resumeStream(deps: OpenAiDeps, request: HttpRequest, generation?: string): Promise<HttpAnswer> {
+  const place = lastEvent(request) ?? { generation: generation ?? "", told: undefined };
+  if (generation !== undefined && generation !== place.generation) {
+    throw new ServingError("INVALID_ARGUMENT", `Last-Event-ID is of another stream than ${JSON.stringify(generation.slice(0, 80))}`);
+  }
+  const { tenant, signal } = request;
+  const stream = await startedStream(deps.generation.resume({ ...place, tenant, traceparent: traceparentOf(request) }, signal));
+  const shape = readShape(stream.started.resumable);
+  if (shape !== undefined) return streamAnswer(deps, stream, shape, place);
+  await leave(stream.events);
+  throw new ServingError("INVALID_ARGUMENT", "the stream is none of OpenAI's API: repeat the request that began it, with Last-Event-ID");
+}
+
+interface StartedStream {
+  readonly started: Started;
+  /** All of them, from `started` on. */
+  readonly events: AsyncIterable<TextEvent>;
+}
+
+async function startedStream(opened: AsyncIterable<TextEvent>): Promise<StartedStream> {
+  const { head, events } = await pullUntil(opened, ({ kind }) => kind === "started");
+  return { started: startedOf(head[0]), events };
+}
+
+function streamAnswer(
+  deps: OpenAiDeps,
+  { started, events }: StartedStream,
+  shape: StreamShape,
+  place: StreamPlace | undefined,
+): HttpAnswer {
+  const endpoint = ENDPOINTS[shape.endpoint];
+  const head = headOf(deps, endpoint.object.chunk, shape, started);
+  const { generation } = started;
+  const isResumable = started.resumable !== undefined;
+  const ids = isResumable ? new EventIds(place ?? { generation, told: undefined }) : undefined;
+  return {
+    kind: "events",
+    headers: { "x-request-id": head.id, ...(isResumable && resumableHeaders(generation)) },
+    frames: chunkFrames(events, endpoint.chunks(head, started, shape), { toError: endpoint.toError, ids }),
+  };
+}
+
+function headOf(
+  { systemFingerprint }: OpenAiDeps,
+  object: string,
+  { endpoint, createdSeconds }: StreamShape,
+  started: Started,
+): AnswerHead {
+  return answerHead(started, { idPrefix: ENDPOINTS[endpoint].idPrefix, object, createdSeconds, systemFingerprint });
 }
 
 /** The serving core speaks of the prompt; in a chat that is the messages. */

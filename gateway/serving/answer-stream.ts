@@ -1,9 +1,13 @@
 /** The gateway's end of a request's link stream: answer frames, pulled. What is not pulled gives no credit back, so the agent waits. */
 import { ServingError } from "../../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../../core/link/link.ts";
-import { type AnswerFrame, UNREAD } from "../../core/messages/generation.ts";
+import { type AnswerFrame, TAKEN_OVER, UNREAD } from "../../core/messages/generation.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import { encodeCancelChoice } from "../../core/messages/submit-codec.ts";
+import { resumedElsewhere } from "./generation-record.ts";
+
+/** The reason of the error when the link is gone: of the agent nothing is known then. */
+export const LINK_LOST = "link_lost";
 
 export interface AnswerStreamOptions {
   readonly stream: LinkStream;
@@ -161,8 +165,9 @@ function failureOf(end: StreamEnd, node: string): ServingError | undefined {
     case "end":
       return undefined;
     case "lost":
-      return new ServingError("UNAVAILABLE", `the connection to node ${node} was lost: send the request again`, { reason: "link_lost" });
+      return new ServingError("UNAVAILABLE", `the connection to node ${node} was lost: send the request again`, { reason: LINK_LOST });
     case "reset":
+      if (end.reason === TAKEN_OVER) return resumedElsewhere();
       if (end.reason === UNREAD)
         return new ServingError("UNAVAILABLE", `node ${node} gave the request up: ${UNREAD}`, { reason: "unread" });
       return new ServingError("UNAVAILABLE", `node ${node} gave the request up: ${end.reason}`, { reason: "reset_by_node" });

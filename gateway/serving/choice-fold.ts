@@ -9,6 +9,10 @@ import type { TextEvent, TextToken } from "./text-generation.ts";
 
 interface Choice {
   readonly number: number;
+  /** Up to which position its client has been told; -1: nothing. */
+  readonly toldTo: number;
+  /** The delta that ends there. */
+  cut: TextEvent | undefined;
   state: TextFoldState;
   /** Text and tokens of the delta to come; tokens wait here while they have released no text. */
   text: string;
@@ -23,8 +27,9 @@ interface Choice {
 
 export interface FoldedFrames {
   readonly events: readonly TextEvent[];
-  /** Choices that a stop string ended here while others go on: the agent is to cancel them. */
+  /** Choices that a stop string ended here: the agent does not know yet. */
   readonly cancel: readonly number[];
+  /** Those that the client has not been told of before. */
   readonly tokens: number;
   readonly state: "running" | "finished" | "stopped-here";
 }
@@ -33,10 +38,13 @@ export class ChoiceFold {
   readonly #fold: TextFold;
   readonly #choices: readonly Choice[];
 
-  constructor(fold: TextFold, choices: number) {
+  /** @param told of a resumed stream: by choice, up to which position its client has been told */
+  constructor(fold: TextFold, choices: number, told: readonly number[] = []) {
     this.#fold = fold;
     this.#choices = Array.from({ length: choices }, (_, number) => ({
       number,
+      toldTo: told[number] ?? -1,
+      cut: undefined,
       state: fold.start,
       text: "",
       tokens: [],
@@ -56,8 +64,7 @@ export class ChoiceFold {
     for (const frame of frames) {
       switch (frame.kind) {
         case "tokens":
-          tokens += frame.tokens.length;
-          for (const token of frame.tokens) this.#token(token);
+          for (const token of frame.tokens) tokens += this.#token(token);
           break;
         case "finished":
           this.#finished(frame.choice, frame.reason);
@@ -80,12 +87,11 @@ export class ChoiceFold {
   }
 
   #rest(): Pick<FoldedFrames, "cancel" | "state"> {
-    if (this.#choices.every(({ finished }) => finished !== undefined)) {
-      return { cancel: [], state: this.#choices.every(({ agentDone }) => agentDone) ? "finished" : "stopped-here" };
-    }
     const stopped = this.#choices.filter(({ finished, agentDone }) => finished !== undefined && !agentDone);
     for (const choice of stopped) choice.agentDone = true;
-    return { cancel: stopped.map(({ number }) => number), state: "running" };
+    const cancel = stopped.map(({ number }) => number);
+    if (!this.#choices.every(({ finished }) => finished !== undefined)) return { cancel, state: "running" };
+    return { cancel, state: stopped.length === 0 ? "finished" : "stopped-here" };
   }
 
   #choice(number: number): Choice {
@@ -95,9 +101,11 @@ export class ChoiceFold {
     return choice;
   }
 
-  #token(token: ChoiceToken): void {
+  /** @returns how many tokens are news to the client: 1 or 0 */
+  #token(token: ChoiceToken): number {
     const choice = this.#choice(token.choice);
-    if (choice.finished !== undefined) return;
+    const news = token.position > choice.toldTo ? 1 : 0;
+    if (choice.finished !== undefined) return news;
     if (token.position !== choice.ids.length)
       throw new ServingError("INTERNAL", `choice ${token.choice} went on at position ${token.position}, not at ${choice.ids.length}`);
     const { state, text, stopped } = pushToken(this.#fold, choice.state, token.id);
@@ -106,6 +114,8 @@ export class ChoiceFold {
     choice.ids.push(token.id);
     choice.tokens.push(this.#textToken(token));
     if (stopped) choice.finished = "stop";
+    if (token.position === choice.toldTo) choice.cut = this.#delta(choice, token.position);
+    return news;
   }
 
   #textToken({ id, logprob, topLogprobs }: ChoiceToken): TextToken {
@@ -128,18 +138,28 @@ export class ChoiceFold {
 
   #events(choice: Choice): readonly TextEvent[] {
     const events: TextEvent[] = [];
+    if (choice.cut !== undefined) events.push(choice.cut);
+    choice.cut = undefined;
     const over = choice.finished !== undefined && !choice.told;
-    if (choice.text !== "" || (over && choice.tokens.length > 0)) {
-      const { number, text, tokens, ids } = choice;
-      events.push({ kind: "delta", choice: number, text, tokens, position: ids.length - 1 });
-      choice.text = "";
-      choice.tokens = [];
-    }
+    const { length } = choice.ids;
+    if (choice.text !== "" || (over && choice.tokens.length > 0)) events.push(this.#delta(choice, over ? length : length - 1));
     if (over && choice.finished !== undefined) {
       choice.told = true;
-      const { number, finished, ids } = choice;
-      events.push({ kind: "finished", choice: number, reason: finished, completionTokens: ids.length });
+      const { number, finished } = choice;
+      events.push({ kind: "finished", choice: number, reason: finished, completionTokens: length, ...at(choice, length + 1) });
     }
     return events;
   }
+
+  /** All that has gathered. */
+  #delta(choice: Choice, position: number): TextEvent {
+    const { number, text, tokens } = choice;
+    choice.text = "";
+    choice.tokens = [];
+    return { kind: "delta", choice: number, text, tokens, ...at(choice, position) };
+  }
+}
+
+function at({ toldTo }: Choice, position: number): { readonly position: number; readonly told?: boolean } {
+  return position <= toldTo ? { position, told: true } : { position };
 }

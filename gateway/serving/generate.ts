@@ -1,21 +1,24 @@
 /** The use case behind every door that makes text: place the generation, fold its tokens to text, end it where it is to end. */
 import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
+import type { AnswerFrame } from "../../core/messages/generation.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import { textFold } from "../text/text-fold.ts";
-import type { AnswerStream } from "./answer-stream.ts";
 import { ChoiceFold, type FoldedFrames } from "./choice-fold.ts";
+import { GenerationRecord } from "./generation-record.ts";
 import { GenerationSpan } from "./generation-span.ts";
-import { type MovingDeps, MovingGeneration } from "./moving-generation.ts";
-import { type PlacedGeneration, placeGeneration } from "./placed-generation.ts";
-import type { TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
+import { type MovingDeps, MovingGeneration, type MovingOptions } from "./moving-generation.ts";
+import { placeGeneration } from "./placed-generation.ts";
+import { type ResumeDeps, resumedGeneration } from "./resumed-generation.ts";
+import type { ResumeRequest, TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
 
-export interface GenerationDeps extends MovingDeps {
+export interface GenerationDeps extends MovingDeps, ResumeDeps {
+  readonly fleet: ResumeDeps["fleet"];
   readonly metrics: Pick<
     Metrics,
     | "generationsRerouted"
     | "generationsMoved"
+    | "generationsResumed"
     | "timeToFirstToken"
     | "interToken"
     | "promptTokens"
@@ -26,61 +29,109 @@ export interface GenerationDeps extends MovingDeps {
 }
 
 export function createTextGeneration(deps: GenerationDeps): TextGeneration {
-  return { generate: (request, signal) => generate(request, deps, signal) };
+  return {
+    generate: (request, signal) => generate(request, deps, signal),
+    resume: (request, signal) => resume(request, deps, signal),
+  };
 }
 
 async function* generate(asked: TextRequest, deps: GenerationDeps, signal: AbortSignal): AsyncGenerator<TextEvent, void, undefined> {
   const arrivedMs = deps.clock.now();
   using trace = new GenerationSpan(asked, deps, arrivedMs);
-  const request = trace.request;
+  const { request } = trace;
   using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
   try {
     const placed = await placeGeneration(request, arrivedMs, deps, scope.signal);
-    const fold = foldOf(request, placed);
-    using moving = new MovingGeneration({ request, arrivedMs, placed, begun: () => fold.begun(), signal: scope.signal }, deps);
-    using count = new GenerationCount(deps, { model: request.model, arrivedMs, choices: request.choices, trace });
-    yield {
-      kind: "started",
-      generation: placed.submit.generation,
-      model: request.model,
-      version: placed.replica.version,
-      promptTokens: placed.submit.promptIds.length,
-    };
-    count.started(placed.submit.promptIds.length);
-    try {
-      yield* events(moving, fold, count);
-      count.settled();
-    } catch (thrown) {
-      if (!scope.signal.aborted) count.settled();
-      throw thrown;
-    }
+    const { submit, replica, model } = placed;
+    const record = request.resumable === undefined ? undefined : await GenerationRecord.begin(deps, submit.generation, request, replica);
+    const fold = new ChoiceFold(
+      textFold(model.tokenizer.table, request.stop, { textStart: request.prompt.kind === "chat" }),
+      request.choices,
+    );
+    yield* running({ request, arrivedMs, placed, record, fold, trace, signal: scope.signal }, deps);
   } catch (thrown) {
-    const error = ServingError.from(thrown);
-    trace.failed(error);
-    throw error;
+    throw trace.failed(thrown);
   }
 }
 
-function foldOf(request: TextRequest, { model }: PlacedGeneration): ChoiceFold {
-  return new ChoiceFold(textFold(model.tokenizer.table, request.stop, { textStart: request.prompt.kind === "chat" }), request.choices);
+async function* resume(asked: ResumeRequest, deps: GenerationDeps, signal: AbortSignal): AsyncGenerator<TextEvent, void, undefined> {
+  const arrivedMs = deps.clock.now();
+  using scope = linkedSignal(signal);
+  const resumed = await resumedGeneration(asked, deps, scope.signal);
+  const { placed, record, note, first } = resumed;
+  using trace = new GenerationSpan(resumed.request, deps, arrivedMs);
+  const { request } = trace;
+  deps.metrics.generationsResumed.inc({ model: request.model });
+  const { told } = asked;
+  try {
+    const fold = new ChoiceFold(
+      textFold(placed.model.tokenizer.table, note.stop, { textStart: note.textStart }),
+      request.choices,
+      told ?? [],
+    );
+    const back = { told: told !== undefined, first };
+    yield* running({ request, arrivedMs, placed, record, fold, trace, signal: scope.signal, back }, deps);
+  } catch (thrown) {
+    throw trace.failed(thrown);
+  }
 }
 
-async function* events(moving: MovingGeneration, fold: ChoiceFold, count: GenerationCount): AsyncGenerator<TextEvent, void, undefined> {
-  for (;;) {
-    const frames = await moving.pull();
+/** A generation that a lead has accepted, and how this gateway makes it a text. */
+interface Running extends Omit<MovingOptions, "begun"> {
+  readonly fold: ChoiceFold;
+  readonly trace: GenerationSpan;
+  /** Of one that its client has come back for: whether that has the opening, and what there is without the lead. */
+  readonly back?: { readonly told: boolean; readonly first: readonly AnswerFrame[] };
+}
+
+async function* running(options: Running, deps: GenerationDeps): AsyncGenerator<TextEvent, void, undefined> {
+  const { request, arrivedMs, placed, record, fold, trace, signal, back } = options;
+  using moving = new MovingGeneration({ request, arrivedMs, placed, record, begun: () => fold.begun(), signal }, deps);
+  using count = new GenerationCount(deps, { model: request.model, arrivedMs, choices: request.choices, trace });
+  const promptTokens = placed.submit.promptIds.length;
+  yield {
+    kind: "started",
+    generation: placed.submit.generation,
+    model: request.model,
+    version: placed.replica.version,
+    promptTokens,
+    ...(record !== undefined && request.resumable !== undefined && { resumable: request.resumable }),
+    ...(back?.told === true && { told: true }),
+  };
+  if (back === undefined) count.started(promptTokens);
+  try {
+    yield* events(moving, fold, count, back?.first ?? []);
+    count.settled();
+  } catch (thrown) {
+    if (!signal.aborted) count.settled();
+    throw thrown;
+  }
+}
+
+async function* events(
+  moving: MovingGeneration,
+  fold: ChoiceFold,
+  count: GenerationCount,
+  first: readonly AnswerFrame[],
+): AsyncGenerator<TextEvent, void, undefined> {
+  for (let frames = first; ; frames = []) {
+    if (frames.length === 0) frames = await moving.pull();
     const folded = fold.push(frames);
     count.tokens(folded.tokens);
-    settle(moving.answers, folded);
+    settle(moving, folded);
     yield* folded.events;
     if (folded.state !== "running") return;
   }
 }
 
 /** Tells the agent what follows from the frames, before anyone waits for the client. */
-function settle(answers: AnswerStream, { cancel, state }: FoldedFrames): void {
-  for (const choice of cancel) answers.cancelChoice(choice);
-  if (state === "finished") answers.end();
-  if (state === "stopped-here") answers.reset("a stop string is complete");
+function settle({ answers, resumable }: MovingGeneration, { cancel, state }: FoldedFrames): void {
+  if (state === "stopped-here" && !resumable) {
+    answers.reset("a stop string is complete");
+    return;
+  }
+  for (const choice of cancel) answers.cancelChoice(choice); // what there is of them stays where it can be resumed
+  if (state !== "running") answers.end();
 }
 
 interface CountedGeneration {

@@ -7,5 +7,5 @@ export function generationOnDemand(generation: TextGeneration, demand: ModelDema
     await demand.ready(request.model, signal);
     yield* generation.generate(request, signal);
   }
-  return { generate };
+  return { generate, resume: (request, signal) => generation.resume(request, signal) };
 }

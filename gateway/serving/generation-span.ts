@@ -1,6 +1,6 @@
 /** A generation as a part of a trace: from its arrival at the serving core until the last token is handed out. */
 import type { Clock } from "../../core/clock.ts";
-import type { ServingError } from "../../core/errors.ts";
+import { ServingError } from "../../core/errors.ts";
 import { NO_SPAN, type Span, type Tracer } from "../../core/telemetry/tracing.ts";
 import type { TextRequest } from "./text-generation.ts";
 
@@ -32,8 +32,10 @@ export class GenerationSpan implements Disposable {
     this.#tokens += count;
   }
 
-  failed(error: ServingError): void {
-    this.#failure = error;
+  /** @returns what was thrown, as an error for the client */
+  failed(thrown: unknown): ServingError {
+    this.#failure = ServingError.from(thrown);
+    return this.#failure;
   }
 
   [Symbol.dispose](): void {

@@ -8,7 +8,10 @@ import { ServingError } from "../../core/errors.ts";
 import { failureOf } from "../../core/messages/failed-answer.ts";
 import type { AnswerFrame, BegunChoice } from "../../core/messages/generation.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
+import { LINK_LOST } from "./answer-stream.ts";
+import { attachGeneration } from "./attached-generation.ts";
 import { endsReached } from "./ends-reached.ts";
+import type { GenerationRecord } from "./generation-record.ts";
 import { type PlacedGeneration, type PlacementDeps, placeGeneration } from "./placed-generation.ts";
 import type { TextRequest } from "./text-generation.ts";
 
@@ -27,6 +30,8 @@ export interface MovingOptions {
   readonly arrivedMs: number;
   /** Where it has begun; disposed of with this. */
   readonly placed: PlacedGeneration;
+  /** Of a resumable one. */
+  readonly record: GenerationRecord | undefined;
   /** What its reader has by now. */
   readonly begun: () => readonly BegunChoice[];
   readonly signal: AbortSignal;
@@ -50,6 +55,11 @@ export class MovingGeneration implements Disposable {
     return this.#placed.answers;
   }
 
+  /** Its lead keeps it when nobody reads. */
+  get resumable(): boolean {
+    return this.#placed.submit.resumable !== undefined;
+  }
+
   /**
    * The frames that are there, at least one.
    * @throws the signal's reason; ServingError as the lead failed with, when that is final or nothing takes its place.
@@ -58,7 +68,10 @@ export class MovingGeneration implements Disposable {
     for (;;) {
       const frames = this.#lost === undefined ? await this.#frames() : [];
       if (frames.some(({ kind }) => kind === "tokens")) this.#moves = 0;
-      if (frames.length > 0) return frames;
+      if (frames.length > 0) {
+        this.#options.record?.renew(this.#placed.replica);
+        return frames;
+      }
       const ends = endsReached(this.#placed.submit, this.#options.begun());
       if (ends.length > 0) return ends;
       await this.#move();
@@ -94,10 +107,12 @@ export class MovingGeneration implements Disposable {
     const from = this.#placed;
     from[Symbol.dispose]();
     const untilMs = clock.now() + WAIT_MS_MAX;
+    if (await this.#attached()) return;
     for (;;) {
       if (this.#lost !== undefined && this.#moves >= this.#deps.migrationLimit()) throw this.#lost;
       try {
         this.#placed = await placeGeneration(request, arrivedMs, this.#deps, signal, { from, begun: begun() });
+        await this.#options.record?.moved(this.#placed.replica);
         break;
       } catch (thrown) {
         const passes = thrown instanceof ServingError && (thrown.code === "UNAVAILABLE" || thrown.code === "RESOURCE_EXHAUSTED");
@@ -109,5 +124,30 @@ export class MovingGeneration implements Disposable {
     this.#lost = undefined;
     this.#moves += 1;
     metrics.generationsMoved.inc({ model: request.model });
+  }
+
+  /** A lead that only the link was lost to has gone on meanwhile, where the generation is resumable. */
+  async #attached(): Promise<boolean> {
+    const { request, begun, signal } = this.#options;
+    if (!this.resumable || this.#lost?.reason !== LINK_LOST) return false;
+    const { submit, replica } = this.#placed;
+    const from = begun().map(({ outputIds }) => outputIds.length);
+    const attaching = { generation: submit.generation, tenant: request.tenant, from };
+    try {
+      const attached = await attachGeneration(attaching, replica, this.#deps.submitter, signal);
+      if (attached.kind !== "attached") return false;
+      using undo = new DisposableStack();
+      const { answers } = attached;
+      undo.use(answers);
+      undo.use(this.#deps.inFlight.begin(replica.replica));
+      const kept = undo.move();
+      this.#placed = { ...this.#placed, answers, [Symbol.dispose]: () => kept.dispose() };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (thrown instanceof ServingError && thrown.code === "UNAVAILABLE") return false;
+      throw thrown;
+    }
+    this.#lost = undefined;
+    return true;
   }
 }

@@ -15,6 +15,7 @@ import type { TextModel } from "../text/text-model.ts";
 import type { AnswerStream } from "./answer-stream.ts";
 import { checkBiases, tokensPerChoice } from "./generation-limits.ts";
 import { promptIds } from "./prompt-ids.ts";
+import { noteOf } from "./resume-note.ts";
 import type { Submission, Submitter } from "./submit.ts";
 import type { TextBundles } from "./text-bundles.ts";
 import type { ModelDirectory, TextRequest } from "./text-generation.ts";
@@ -108,6 +109,7 @@ async function prepare(request: TextRequest, replica: ReplicaView, deps: Placeme
   span.set({ "gen_ai.usage.input_tokens": ids.length });
   span.end(deps.clock.now());
   const { contextLength } = replica;
+  const note = noteOf(request);
   const tokensMax = tokensPerChoice({ promptTokens: ids.length, tokensMax: request.tokensMax, contextLength });
   const submit: GenerationSubmit = {
     kind: "generate",
@@ -122,6 +124,7 @@ async function prepare(request: TextRequest, replica: ReplicaView, deps: Placeme
     stopIds: model.bundle.stopIds,
     sampling: request.sampling,
     begun: [],
+    ...(note !== undefined && { resumable: note }),
   };
   return { model, replica, submit };
 }

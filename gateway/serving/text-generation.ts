@@ -31,6 +31,17 @@ export interface TextRequest {
   /** Milliseconds; undefined: none. */
   readonly deadlineMs: number | undefined;
   readonly traceparent: string;
+  /** Present: the client may come back for the rest of the stream. The text is the door's own, and comes back with `started`. */
+  readonly resumable?: string;
+}
+
+/** A client that comes back for the rest of its stream. */
+export interface ResumeRequest {
+  readonly generation: string;
+  readonly tenant: string;
+  /** By choice, up to which position it has been told; undefined: nothing at all, not even the stream's opening. */
+  readonly told: readonly number[] | undefined;
+  readonly traceparent: string;
 }
 
 /** A token with its own bytes, so that pieces concatenate to the text's UTF-8. */
@@ -49,10 +60,15 @@ export type TextEvent =
       readonly model: string;
       readonly version: string;
       readonly promptTokens: number;
+      /** The request's, when a client can come back for it. */
+      readonly resumable?: string;
+      readonly told?: boolean;
     }
   /**
    * Text that is final: no half characters, nothing that may turn out to be a stop string. Tokens that release no text come with
-   * the next one that does. `position` is the last token's.
+   * the next one that does. `position` is the last token's, and one more for what comes with the choice's end: with it everything
+   * that the choice's tokens up to there release has been told. `told` is there in resumed streams: the client has it already, and
+   * a delta ends where the client's last one did.
    */
   | {
       readonly kind: "delta";
@@ -60,9 +76,17 @@ export type TextEvent =
       readonly text: string;
       readonly tokens: readonly TextToken[];
       readonly position: number;
+      readonly told?: boolean;
     }
-  /** `completionTokens` counts every token that was generated for this choice. */
-  | { readonly kind: "finished"; readonly choice: number; readonly reason: FinishReason; readonly completionTokens: number };
+  /** `completionTokens` counts every token that was generated for this choice; `position` is one more than that. */
+  | {
+      readonly kind: "finished";
+      readonly choice: number;
+      readonly reason: FinishReason;
+      readonly completionTokens: number;
+      readonly position: number;
+      readonly told?: boolean;
+    };
 
 export interface TextGeneration {
   /**
@@ -71,6 +95,13 @@ export interface TextGeneration {
    * `context_length_exceeded`, param `prompt`), RESOURCE_EXHAUSTED, UNAVAILABLE; after it: what ended the stream.
    */
   generate(request: TextRequest, signal: AbortSignal): AsyncIterable<TextEvent>;
+  /**
+   * A resumable generation's events from its beginning, with what the client has marked as told; it goes on here from now on, and
+   * whoever read it before gets ABORTED (reason `resumed_elsewhere`).
+   * @throws ServingError before `started`: NOT_FOUND (reason `generation_unknown`), also for another tenant's; DATA_LOSS (reason
+   * `generation_lost`) when its lead is gone, UNAVAILABLE
+   */
+  resume(request: ResumeRequest, signal: AbortSignal): AsyncIterable<TextEvent>;
 }
 
 export type ModelReadiness =

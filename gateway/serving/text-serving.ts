@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { LinkNetwork } from "../../core/link/link.ts";
 import type { Random } from "../../core/random.ts";
+import type { GenerationStore } from "../../core/store/generations/generation-store.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import { NO_TRACER, type Tracer } from "../../core/telemetry/tracing.ts";
@@ -30,6 +31,8 @@ export interface TextServingDeps {
   readonly desired: () => readonly DesiredReplica[];
   /** How often in a row, without a token in between, a generation that has lost its lead is placed again; 0: never; 3 unless said. */
   readonly migrationLimit?: number;
+  /** Where gateways find resumable generations. */
+  readonly generations: GenerationStore;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
@@ -55,7 +58,7 @@ export interface TextServing extends AsyncDisposable {
 }
 
 export function createTextServing(deps: TextServingDeps): TextServing {
-  const { bus, links, fleet, desired, clock, random, metrics, logger, tracer = NO_TRACER } = deps;
+  const { bus, links, fleet, desired, generations, clock, random, metrics, logger, tracer = NO_TRACER } = deps;
   const pool = new LinkPool({ links, clock });
   const submitter = new Submitter({ bus, pool, clock, metrics });
   const encodePool = new EncodePool();
@@ -87,8 +90,10 @@ export function createTextServing(deps: TextServingDeps): TextServing {
       encodePool,
       inFlight,
       affinity,
+      generations,
       clock,
       random,
+      logger,
       metrics,
       migrationLimit: () => migrationLimit,
       tracer,

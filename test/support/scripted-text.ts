@@ -7,6 +7,7 @@ import type { FinishReason } from "../../core/messages/generation.ts";
 import type {
   ModelDirectory,
   Prompt,
+  ResumeRequest,
   ServedModel,
   TextEvent,
   TextGeneration,
@@ -61,14 +62,30 @@ export class ScriptedText implements TextGeneration, ModelDirectory {
     return this.models;
   }
 
-  async *generate(request: TextRequest, signal: AbortSignal): AsyncGenerator<TextEvent> {
+  generate(request: TextRequest, signal: AbortSignal): AsyncGenerator<TextEvent> {
     this.requests.push(request);
+    return this.#generate(request, `g${this.requests.length}`, signal);
+  }
+
+  /** The same events again, since they follow from the request. */
+  async *resume({ generation, tenant, told }: ResumeRequest, signal: AbortSignal): AsyncGenerator<TextEvent> {
+    const request = this.requests[Number(generation.slice(1)) - 1];
+    if (request?.resumable === undefined || request.tenant !== tenant) {
+      throw new ServingError("NOT_FOUND", `there is no resumable generation ${generation}`, { reason: "generation_unknown" });
+    }
+    for await (const event of this.#generate(request, generation, signal)) {
+      const isTold = event.kind === "started" ? told !== undefined : event.position <= (told?.[event.choice] ?? -1);
+      yield isTold ? { ...event, told: true } : event;
+    }
+  }
+
+  async *#generate(request: TextRequest, generation: string, signal: AbortSignal): AsyncGenerator<TextEvent> {
     const promptTokens = this.#admit(request);
     this.running++;
     let done = false;
     try {
-      const generation = `g${this.requests.length}`;
-      yield { kind: "started", generation, model: request.model, version: "1", promptTokens };
+      const { model, resumable } = request;
+      yield { kind: "started", generation, model, version: "1", promptTokens, ...(resumable !== undefined && { resumable }) };
       yield* this.#events(request, signal);
       done = true;
     } catch (thrown) {
@@ -104,7 +121,7 @@ export class ScriptedText implements TextGeneration, ModelDirectory {
         const next = deltas.next();
         if (next.done === true) {
           scripts = scripts.filter((other) => other !== script);
-          yield { kind: "finished", choice, ...next.value };
+          yield { kind: "finished", choice, position: next.value.completionTokens + 1, ...next.value };
         } else {
           this.pulled++;
           yield { kind: "delta", choice, position, ...next.value };

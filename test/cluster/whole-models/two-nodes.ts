@@ -1,4 +1,5 @@
 /** Two nodes that both host a stateful model, each with a real process for it, and gateways before them, on memory adapters. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,6 +12,7 @@ import { encodeJson } from "../../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../../core/messages/subjects.ts";
 import { systemRandom } from "../../../core/random.ts";
 import { ModelSources } from "../../../core/repository/model-sources.ts";
+import { MemoryGenerationStore } from "../../../core/store/generations/memory.ts";
 import { MemorySequenceStore } from "../../../core/store/sequences/memory.ts";
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
 import { socketWire } from "../../../core/wire/socket.ts";
@@ -117,7 +119,9 @@ type Shared = Pick<Parameters<typeof createTextServing>[0], "clock" | "random" |
 async function startFront(broker: MemoryBroker, shared: Shared, stack: AsyncDisposableStack) {
   const bus = stack.use(broker.connect());
   const watch = stack.use(new FleetWatch(bus, shared.clock, shared.logger));
-  const text = stack.use(createTextServing({ ...shared, bus, fleet: watch.fleet, desired: () => [] }));
+  const text = stack.use(
+    createTextServing({ ...shared, bus, generations: new MemoryGenerationStore(shared.clock), fleet: watch.fleet, desired: () => [] }),
+  );
   const wanted = () => [{ replica: REPLICA, model: MODEL, version: "1" }];
   const { submitter, inFlight, models: directory } = text;
   const whole = stack.use(createModelServing({ ...shared, fleet: watch.fleet, directory, submitter, inFlight, wanted, known: wanted }));

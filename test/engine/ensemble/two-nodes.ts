@@ -2,6 +2,7 @@
  * Two agents with real runner processes and a gateway's serving core over them, on the memory adapters: the test says which model is
  * hosted where, so that an ensemble calls models on its own node and on the other one.
  */
+
 import path from "node:path";
 import { MemoryBroker } from "../../../core/bus/memory.ts";
 import { sleep, systemClock } from "../../../core/clock.ts";
@@ -13,6 +14,7 @@ import { encodeJson } from "../../../core/messages/json-message.ts";
 import { SUBJECTS } from "../../../core/messages/subjects.ts";
 import { systemRandom } from "../../../core/random.ts";
 import { ModelSources } from "../../../core/repository/model-sources.ts";
+import { MemoryGenerationStore } from "../../../core/store/generations/memory.ts";
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 import type { ModelRunnerFactory, ModelRunnerHandle } from "../../../core/wire/model-runner.ts";
@@ -58,7 +60,7 @@ class WatchedRunners implements ModelRunnerFactory {
   }
 }
 
-type ServingDeps = Omit<Parameters<typeof createTextServing>[0], "fleet" | "desired">;
+type ServingDeps = Omit<Parameters<typeof createTextServing>[0], "fleet" | "desired" | "generations">;
 
 export class TwoNodes implements AsyncDisposable {
   readonly repository = new ModelRepository();
@@ -104,7 +106,9 @@ export class TwoNodes implements AsyncDisposable {
       bus.publish(SUBJECTS.control(nodeId(`node-${node}`)), encodeJson({ fence: 1, control } satisfies ControlMessage));
     this.#watch = this.#stack.use(new FleetWatch(bus, clock, logger));
     const { fleet } = this.#watch;
-    const text = this.#stack.use(createTextServing({ ...deps, fleet, desired: () => [] }));
+    const text = this.#stack.use(
+      createTextServing({ ...deps, generations: new MemoryGenerationStore(deps.clock), fleet, desired: () => [] }),
+    );
     const { models: directory, submitter, inFlight } = text;
     const wanted = () => this.#wanted;
     this.serving = this.#stack.use(createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: wanted }));

@@ -7,6 +7,7 @@ import type { Link, LinkNetwork, LinkStream } from "../../../core/link/link.ts";
 import type { AnswerFrame, BegunChoice, ChoiceToken, GenerationSubmit, Submit } from "../../../core/messages/generation.ts";
 import { decodeAnswer, encodeAnswer } from "../../../core/messages/generation-codec.ts";
 import { decodeSubmit, encodeSubmit, SubmitAssembler, submitFrames } from "../../../core/messages/submit-codec.ts";
+import type { ResumeRequest, TextGeneration } from "../../../gateway/serving/text-generation.ts";
 import { Dice } from "./dice.ts";
 
 export interface PlantedBug {
@@ -17,11 +18,19 @@ export interface PlantedBug {
   readonly tokens?: (tokens: readonly ChoiceToken[]) => readonly ChoiceToken[];
   /** What a gateway wants no more goes on. */
   readonly keepsStreams?: boolean;
+  /** What becomes of a client that comes back for its stream. */
+  readonly comesBack?: (request: ResumeRequest) => Partial<ResumeRequest>;
+  /** Whoever comes for a stream is taken for its owner. */
+  readonly trustsEverybody?: boolean;
 }
 
 const ids = (change: (ids: Int32Array) => Iterable<number>) => (submit: GenerationSubmit) => ({
   begun: submit.begun.map(({ outputIds, over }): BegunChoice => ({ outputIds: Int32Array.from(change(outputIds)), over })),
 });
+
+function shifted(by: number) {
+  return ({ told }: ResumeRequest) => ({ told: told?.map((position) => Math.max(0, position + by)) });
+}
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: "goes on one token too early", resumed: ids((all) => all.slice(0, -1)) },
@@ -37,6 +46,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   { name: "loses a token", tokens: (tokens) => tokens.slice(0, -1) },
   { name: "mixes up positions", tokens: (tokens) => tokens.map((token) => ({ ...token, position: token.position + 1 })) },
   { name: "computes for clients that have left", keepsStreams: true },
+];
+
+/** Of clients that come back for their streams: `resume.test.ts` finds them. */
+export const RESUME_BUGS: readonly PlantedBug[] = [
+  { name: "takes a stream up one token too late", comesBack: shifted(1) },
+  { name: "takes a stream up one token too early", comesBack: shifted(-1) },
+  { name: "takes a stream up at its beginning", comesBack: () => ({ told: undefined }) },
+  { name: "gives a stream to another tenant", trustsEverybody: true },
 ];
 
 /** Of the tokens' frames, how many a bug hits. */
@@ -60,6 +77,26 @@ export function withBug(bug: PlantedBug | undefined, bus: Bus, links: LinkNetwor
   const dial: LinkNetwork["dial"] = async (address, signal) => buggyLink(await links.dial(address, signal), bug, dice);
   return { bus: buggyBus, links: { dial, listen: (onLink) => links.listen(onLink) } };
 }
+
+/** A gateway's serving of text as its doors see it, with the bug in it. */
+export function generationWithBug(bug: PlantedBug | undefined, generation: TextGeneration): TextGeneration {
+  if (bug?.comesBack === undefined && bug?.trustsEverybody !== true) return generation;
+  return {
+    async *generate(request, signal) {
+      for await (const event of generation.generate(request, signal)) {
+        if (event.kind === "started") OWNERS.set(event.generation, request.tenant);
+        yield event;
+      }
+    },
+    resume: (request, signal) => {
+      const tenant = bug.trustsEverybody === true ? (OWNERS.get(request.generation) ?? "") : request.tenant;
+      return generation.resume({ ...request, ...bug.comesBack?.(request), tenant }, signal);
+    },
+  };
+}
+
+/** By generation; for the bug alone. */
+const OWNERS = new Map<string, string>();
 
 function changed(submit: Submit, bug: PlantedBug): Submit {
   const { body } = submit;

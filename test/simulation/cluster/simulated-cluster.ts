@@ -5,6 +5,7 @@ import { MemoryLinks } from "../../../core/link/memory.ts";
 import type { Heartbeat } from "../../../core/messages/heartbeat.ts";
 import { serializeTextBundle } from "../../../core/model/text-bundle-codec.ts";
 import { type Random, seededRandom } from "../../../core/random.ts";
+import { MemoryGenerationStore } from "../../../core/store/generations/memory.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
 import { ScriptedRunners } from "../../../core/wire/scripted.ts";
@@ -80,6 +81,8 @@ export class SimulatedCluster {
   readonly agents: readonly SimulatedAgent[];
   readonly gateways: SimulatedGateway[];
   readonly metrics = createMetrics();
+  /** Where resumable generations run. */
+  readonly generations = new MemoryGenerationStore(this.time);
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #bug: PlantedBug | undefined;
@@ -181,9 +184,9 @@ export class SimulatedCluster {
   }
 
   #gateway(): SimulatedGateway {
-    const { broker, links, time, metrics } = this;
+    const { broker, links, time, metrics, generations } = this;
     const [random, logger, desired] = [this.#random, this.#logger, this.#desired];
-    return new SimulatedGateway({ broker, links, desired, clock: time, random, logger, metrics, bug: this.#bug });
+    return new SimulatedGateway({ broker, links, desired, generations, clock: time, random, logger, metrics, bug: this.#bug });
   }
 
   async #restart(agent: SimulatedAgent, pauseMs: number): Promise<void> {

@@ -4,6 +4,7 @@ import type { MemoryBroker } from "../../../core/bus/memory.ts";
 import type { Clock } from "../../../core/clock.ts";
 import type { MemoryLinks } from "../../../core/link/memory.ts";
 import type { Random } from "../../../core/random.ts";
+import type { GenerationStore } from "../../../core/store/generations/generation-store.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { Metrics } from "../../../core/telemetry/metrics.ts";
 import { FleetWatch } from "../../../gateway/control/fleet-watch.ts";
@@ -13,12 +14,14 @@ import { PlacementLoop } from "../../../gateway/control/placement-loop.ts";
 import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
 import type { TextGeneration } from "../../../gateway/serving/text-generation.ts";
 import { createTextServing, type TextServing } from "../../../gateway/serving/text-serving.ts";
-import { type PlantedBug, withBug } from "./planted-bugs.ts";
+import { generationWithBug, type PlantedBug, withBug } from "./planted-bugs.ts";
 
 export interface SimulatedGatewayDeps {
   readonly broker: MemoryBroker;
   readonly links: MemoryLinks;
   readonly desired: readonly DesiredReplica[];
+  /** All gateways have one. */
+  readonly generations: GenerationStore;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -50,7 +53,7 @@ export class SimulatedGateway {
   }
 
   get generation(): TextGeneration {
-    return this.#text.generation;
+    return generationWithBug(this.#deps.bug, this.#text.generation);
   }
 
   get inFlight(): number {

@@ -53,38 +53,51 @@ const answer: fc.Arbitrary<AnswerFrame> = fc.oneof(
   fc.record({ kind: fc.constant("part" as const), bytes: fc.uint8Array().map((bytes) => Uint8Array.from(bytes)) }),
 );
 
-const generation: fc.Arbitrary<GenerationSubmit> = fc.record({
-  kind: fc.constant("generate" as const),
+const generation: fc.Arbitrary<GenerationSubmit> = fc
+  .record({
+    kind: fc.constant("generate" as const),
+    generation: fc.string().map(generationId),
+    replica: fc.string({ unit: "grapheme" }),
+    tenant: fc.string({ unit: "grapheme" }),
+    remainingMs: fc.option(fc.double({ min: 0, max: 1e9, noNaN: true }), { nil: undefined }),
+    traceparent: fc.string(),
+    promptIds: fc.array(int32, { maxLength: 50 }).map((ids) => Int32Array.from(ids)),
+    choices: fc.integer({ min: 1, max: 255 }),
+    tokensMax: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+    stopIds: fc.array(int32, { maxLength: 10 }),
+    sampling: fc.record({
+      temperature: number,
+      topK: count,
+      topP: number,
+      minP: number,
+      repetitionPenalty: number,
+      presencePenalty: number,
+      frequencyPenalty: number,
+      logitBias: fc.array(fc.tuple(int32, number), { maxLength: 10 }),
+      seed: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      topLogprobs: fc.option(fc.nat(20), { nil: undefined }),
+    }),
+    begun: fc.array(fc.record({ over: fc.boolean(), outputIds: fc.array(int32, { maxLength: 20 }).map((ids) => Int32Array.from(ids)) }), {
+      maxLength: 8,
+    }),
+  })
+  .chain((submit) =>
+    fc
+      .option(fc.string({ unit: "grapheme" }), { nil: undefined })
+      .map((resumable) => ({ ...submit, ...(resumable !== undefined && { resumable }) })),
+  );
+
+const attach = fc.record({
+  kind: fc.constant("attach" as const),
   generation: fc.string().map(generationId),
-  replica: fc.string({ unit: "grapheme" }),
   tenant: fc.string({ unit: "grapheme" }),
-  remainingMs: fc.option(fc.double({ min: 0, max: 1e9, noNaN: true }), { nil: undefined }),
-  traceparent: fc.string(),
-  promptIds: fc.array(int32, { maxLength: 50 }).map((ids) => Int32Array.from(ids)),
-  choices: fc.integer({ min: 1, max: 255 }),
-  tokensMax: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
-  stopIds: fc.array(int32, { maxLength: 10 }),
-  sampling: fc.record({
-    temperature: number,
-    topK: count,
-    topP: number,
-    minP: number,
-    repetitionPenalty: number,
-    presencePenalty: number,
-    frequencyPenalty: number,
-    logitBias: fc.array(fc.tuple(int32, number), { maxLength: 10 }),
-    seed: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-    topLogprobs: fc.option(fc.nat(20), { nil: undefined }),
-  }),
-  begun: fc.array(fc.record({ over: fc.boolean(), outputIds: fc.array(int32, { maxLength: 20 }).map((ids) => Int32Array.from(ids)) }), {
-    maxLength: 8,
-  }),
+  from: fc.array(fc.nat(2 ** 31), { maxLength: 255 }),
 });
 
 const submit: fc.Arbitrary<Submit> = fc.record({
   session: fc.string(),
   number: count,
-  body: fc.oneof(generation, fc.record({ kind: fc.constant("text-bundle" as const), digest: fc.string() })),
+  body: fc.oneof(generation, attach, fc.record({ kind: fc.constant("text-bundle" as const), digest: fc.string() })),
 });
 
 /** `bytes` with some bytes changed, and cut or lengthened. */

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { ChatChunks } from "../../../../gateway/openai/chat-answer.ts";
 import { parseChatRequest } from "../../../../gateway/openai/chat-request.ts";
 import { chunkFrames } from "../../../../gateway/openai/chunk-frames.ts";
+import { streamShape } from "../../../../gateway/openai/stream-shape.ts";
 import type { TextEvent } from "../../../../gateway/serving/text-generation.ts";
 
 const STARTED = { kind: "started", generation: "g", model: "m", version: "1", promptTokens: 2 } as const;
@@ -14,11 +15,11 @@ async function framesOf(fields: object, events: readonly TextEvent[]): Promise<r
   async function* source() {
     yield* [STARTED, ...events];
   }
-  return Array.fromAsync(chunkFrames(source(), new ChatChunks(HEAD, STARTED, call)));
+  return Array.fromAsync(chunkFrames(source(), new ChatChunks(HEAD, STARTED, streamShape(call, "chat", 5))));
 }
 
 const delta = (text: string) => ({ kind: "delta", choice: 0, text, tokens: [], position: 0 }) as const;
-const finished = { kind: "finished", choice: 0, reason: "stop", completionTokens: 3 } as const;
+const finished = { kind: "finished", choice: 0, reason: "stop", completionTokens: 3, position: 4 } as const;
 
 test("a frame is one line of JSON whatever the text holds", async () => {
   const text = 'a\n"b"\u2028\\\u0000';

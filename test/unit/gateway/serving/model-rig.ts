@@ -1,9 +1,11 @@
 /** The serving core of whole models over memory adapters and a clock that stands still, with nodes that the test drives. */
+
 import { MemoryBroker } from "../../../../core/bus/memory.ts";
 import { MemoryLinks } from "../../../../core/link/memory.ts";
 import type { Heartbeat, ModelReport } from "../../../../core/messages/heartbeat.ts";
 import { encodePublishedModel, type PublishedModel, type TensorSpec } from "../../../../core/model/published-model.ts";
 import { seededRandom } from "../../../../core/random.ts";
+import { MemoryGenerationStore } from "../../../../core/store/generations/memory.ts";
 import { createLogger } from "../../../../core/telemetry/logger.ts";
 import { createMetrics } from "../../../../core/telemetry/metrics.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
@@ -75,7 +77,17 @@ export async function modelRig(nodes = 1) {
   const metrics = createMetrics();
   const logger = createLogger({ level: "silent", form: "json" });
   const bus = broker.connect();
-  const text = createTextServing({ bus, links, fleet, desired: () => [], clock, random, metrics, logger });
+  const text = createTextServing({
+    bus,
+    links,
+    generations: new MemoryGenerationStore(clock),
+    fleet,
+    desired: () => [],
+    clock,
+    random,
+    metrics,
+    logger,
+  });
   const agents = await Promise.all(
     Array.from({ length: nodes }, (_, index) => TensorAgent.start(`node-${index + 1}`, broker.connect(), links)),
   );

@@ -1,4 +1,5 @@
 /** A serving core over memory adapters and a clock that stands still, with agents that the test drives. */
+
 import { MemoryBroker } from "../../../../core/bus/memory.ts";
 import { modelName, replicaId } from "../../../../core/ids.ts";
 import { MemoryLinks } from "../../../../core/link/memory.ts";
@@ -6,6 +7,7 @@ import type { Heartbeat } from "../../../../core/messages/heartbeat.ts";
 import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
 import type { TextBundle } from "../../../../core/model/text-bundle.ts";
 import { seededRandom } from "../../../../core/random.ts";
+import { MemoryGenerationStore } from "../../../../core/store/generations/memory.ts";
 import { createLogger } from "../../../../core/telemetry/logger.ts";
 import { createMetrics } from "../../../../core/telemetry/metrics.ts";
 import { Fleet } from "../../../../gateway/control/fleet.ts";
@@ -70,6 +72,7 @@ export async function servingRig(options: RigOptions = {}) {
     links,
     fleet,
     desired: () => options.desired ?? [],
+    generations: new MemoryGenerationStore(clock),
     migrationLimit: options.migrationLimit ?? 3,
     clock,
     random,

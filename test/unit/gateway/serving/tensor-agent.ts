@@ -110,6 +110,7 @@ export class TensorAgent {
         return;
       }
       case "generate":
+      case "attach":
       case "watch":
       case "control":
         throw new Error(`no ${body.kind} here`);

@@ -75,9 +75,9 @@ export function parseAnswer(line: string): ControlAnswer {
 
 /** Only what `replicaId` could have made. */
 function parseReplica(text: string): ReplicaId {
-  const [model, version, number, ...rest] = text.split("/");
-  if (model === undefined || version === undefined || !/^\d+$/.test(number ?? "") || rest.length > 0) refuse("replica");
-  return replicaId(modelName(model), version, Number(number));
+  const [, model, version, number, copy = 0] = /^([^/]+)\/([^/]+)\/(\d+)(?:\.([1-9]\d*))?$/.exec(text) ?? [];
+  if (model === undefined || version === undefined) refuse("replica");
+  return replicaId(modelName(model), version, Number(number), Number(copy));
 }
 
 type Fields = ReadonlyMap<string, unknown>;

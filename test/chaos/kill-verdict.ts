@@ -1,12 +1,14 @@
-/** What streams that lived through kills came to, as a row's verdict. */
+/** What streams that lived through faults came to, as a row's verdict. */
 import type { KillReport } from "./killed-streams.ts";
+import { percentile } from "./load.ts";
 import type { Verdict } from "./row.ts";
 
-/** @param wanted kills */
-export function killVerdict(wanted: number, { kills, tokens, lost, more, other, errors, gapsMs }: KillReport): Verdict {
-  const [p50, max] = [gapsMs[Math.floor(gapsMs.length / 2)], gapsMs.at(-1)].map((ms) => ms?.toFixed(0) ?? "none");
+/** @param wanted faults @param gapMsMax longest silence of a stream that is allowed */
+export function killVerdict(wanted: number, report: KillReport, gapMsMax = Number.POSITIVE_INFINITY): Verdict {
+  const { kills, tokens, lost, more, other, errors, gapsMs } = report;
+  const max = Math.round(gapsMs.at(-1) ?? 0);
   return {
-    holds: kills === wanted && lost + more + other + errors.length === 0,
+    holds: kills === wanted && lost + more + other + errors.length === 0 && max <= gapMsMax,
     figures: {
       n: `${kills}/${wanted}`,
       tokens,
@@ -15,7 +17,8 @@ export function killVerdict(wanted: number, { kills, tokens, lost, more, other, 
       diff: other,
       failed: errors.length,
       limit: 0,
-      gap_ms: `p50=${p50},max=${max}`,
+      gap_ms: `p50=${percentile(gapsMs, 0.5)},max=${max}`,
+      ...(Number.isFinite(gapMsMax) && { gap_limit: gapMsMax }),
     },
     errors,
   };

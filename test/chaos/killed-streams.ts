@@ -26,6 +26,8 @@ export interface KillReport {
   readonly errors: readonly string[];
   /** Per stream its longest silence, ascending. */
   readonly gapsMs: readonly number[];
+  /** Between two tokens of a stream, ascending: in the run without faults, and in the other one. */
+  readonly pacesMs: { readonly calm: readonly number[]; readonly faulty: readonly number[] };
 }
 
 /** No kill comes when less of the tokens is left: there must be something to survive. */
@@ -75,5 +77,10 @@ function report(wanted: readonly WatchedAnswer[], seen: readonly WatchedAnswer[]
     tokens: seen.reduce((count, { tokens }) => count + tokens.length, 0),
     errors: seen.flatMap(({ error }) => error ?? []),
     gapsMs: seen.map(longestGapMs).toSorted((a, b) => a - b),
+    pacesMs: { calm: paces(wanted), faulty: paces(seen) },
   };
+}
+
+function paces(answers: readonly WatchedAnswer[]): readonly number[] {
+  return answers.flatMap(({ atMs }) => atMs.slice(1).map((ms, index) => ms - (atMs[index] ?? ms))).toSorted((a, b) => a - b);
 }

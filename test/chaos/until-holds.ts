@@ -1,10 +1,10 @@
 /** Asks again and again. */
 import { sleep, systemClock } from "../../core/clock.ts";
 
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 40_000;
 const never = new AbortController().signal;
 
-/** @throws Error after two minutes. */
+/** @throws Error after a minute. */
 export async function untilHolds(condition: () => Promise<boolean>): Promise<void> {
   const endMs = systemClock.now() + LIMIT_MS;
   while (!(await condition())) {

@@ -33,10 +33,13 @@ function configure(parameters: Readonly<Record<string, string>>, more = ""): voi
 const story: CompletionFields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: 24 };
 const states = async () => (await cluster.client.repositoryIndex()).map(({ name, state }) => `${name} ${state ?? "UNKNOWN"}`);
 
+/** Nodes on which a stage of the model is open. */
 async function shards(model: string): Promise<readonly string[]> {
-  const state: { readonly models: readonly { readonly name: string; readonly shards: readonly { readonly node: string }[] }[] } =
-    JSON.parse(await (await fetch(`${cluster.url}/console/state`)).text());
-  return state.models.filter(({ name }) => name === model).flatMap((one) => one.shards.map(({ node }) => node));
+  const state: {
+    readonly models: readonly { readonly name: string; readonly shards: readonly { readonly node: string; readonly state: string }[] }[];
+  } = JSON.parse(await (await fetch(`${cluster.url}/console/state`)).text());
+  const found = state.models.filter(({ name }) => name === model).flatMap((one) => one.shards);
+  return found.filter((shard) => shard.state === "open").map(({ node }) => node);
 }
 
 describe("language models in the repository", () => {

@@ -11,6 +11,7 @@ import {
 const SHARD = { folder: "/a b/ü", replica: replicaId(modelName("m"), "1", 3), slots: 4, contextLength: 256, threads: 2 };
 const REQUESTS: readonly ControlRequest[] = [
   { kind: "open", id: 1, shard: SHARD, listen: "unix:/tmp/s" },
+  { kind: "open", id: 1, shard: { ...SHARD, replica: replicaId(modelName("m"), "1", 3, 2) }, listen: "unix:/tmp/s" },
   { kind: "connect", id: 2, to: { epoch: 7, next: "tcp:[::1]:9" } },
 ];
 const ANSWERS: readonly ControlAnswer[] = [
@@ -31,7 +32,7 @@ test("lines that are neither are refused by the field that is wrong", () => {
     if (line !== '{"id":-1,"kind":"connected"}') expect(() => parseAnswer(line), line).toThrow(/control channel/);
   }
   const [open] = REQUESTS;
-  for (const replica of ["", "m", "m/1", "m/1/x", "m/1/0/0", "../m/1/0"])
+  for (const replica of ["", "m", "m/1", "m/1/x", "m/1/0/0", "m/1/0.", "m/1/0.0", "m/1/.1", "../m/1/0"])
     expect(() => parseRequest(JSON.stringify({ ...open, shard: { ...SHARD, replica } })), replica).toThrow();
   expect(() => parseRequest(JSON.stringify({ ...open, shard: { ...SHARD, slots: 1.5 } }))).toThrow(/'slots'/);
   expect(() => parseAnswer('{"id":1,"kind":"failed","code":"NOPE","message":"","reason":""}')).toThrow(/'code'/);

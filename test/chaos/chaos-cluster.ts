@@ -8,8 +8,8 @@ import { type GatewayProcess, ProcessCluster } from "../support/process-cluster.
 import { type RealServer, startRedis } from "../support/real-servers.ts";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { chaosModels, LANGUAGE, type ModelsOptions, SEQUENCES, STATELESS } from "./chaos-models.ts";
-import { nodeFigures } from "./node-figures.ts";
 import { NodeProxy } from "./node-proxy.ts";
+import { passing } from "./passing.ts";
 import type { RowRun } from "./row.ts";
 import { servingNodes } from "./serving-nodes.ts";
 import { untilHolds } from "./until-holds.ts";
@@ -23,6 +23,9 @@ export interface ChaosOptions extends ModelsOptions {
   readonly gatewayFlags?: readonly string[];
   readonly agentFlags?: readonly string[];
 }
+
+/** A replica whose stages are open is ready a canary later, which nobody is told. */
+const CANARY_MS = 1_000;
 
 /** What stands between the processes. */
 interface Proxies {
@@ -56,7 +59,7 @@ export class ChaosCluster implements AsyncDisposable {
       for (let index = 0; index < (options.gateways ?? 1); index++) cluster.startGateway(index);
       for (const name of names) cluster.startAgent(name);
       await cluster.ready();
-      await cluster.#warm();
+      await passing(CANARY_MS);
     } catch (thrown) {
       await cluster[Symbol.asyncDispose]();
       throw thrown;
@@ -133,22 +136,8 @@ export class ChaosCluster implements AsyncDisposable {
     }
   }
 
-  /** A node on which as many generations run as on any other. */
-  async busiestNode(): Promise<string> {
-    const [gateway] = this.gateways;
-    if (gateway === undefined) throw new Error("this cluster has no gateway");
-    const busy = [...(await nodeFigures(gateway, "nereid_slots_busy"))].toSorted(([, a], [, b]) => b - a);
-    return busy[0]?.[0] ?? Promise.reject(new Error("no generation runs"));
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
-  }
-
-  /** Every replica of the language model has a lead. */
-  async #warm(): Promise<void> {
-    const { replicas = 1 } = this.#options;
-    for (const gateway of this.gateways) await untilHolds(async () => (await nodeFigures(gateway, "nereid_slots")).size >= replicas);
   }
 
   /** Of gateways and agents; the last of several flags of one name counts. */

@@ -5,6 +5,7 @@ import { LANGUAGE } from "../chaos-models.ts";
 import { freeze } from "../freeze.ts";
 import { killVerdict } from "../kill-verdict.ts";
 import { killedStreams } from "../killed-streams.ts";
+import { oneOf } from "../one-of.ts";
 import type { Row } from "../row.ts";
 import { servingNodes } from "../serving-nodes.ts";
 import { untilHolds } from "../until-holds.ts";
@@ -28,8 +29,8 @@ export const frozenAgent: Row = {
       tokens: 150,
       kills: 1,
       seed: run.seed,
-      kill: async () => {
-        const node = await cluster.busiestNode();
+      kill: async (random) => {
+        const node = oneOf(await servingNodes(cluster.url), random);
         const wake = freeze(cluster.agent(node));
         await untilHolds(async () => !(await servingNodes(url)).includes(node));
         wake();

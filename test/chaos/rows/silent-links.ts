@@ -5,8 +5,10 @@ import { LANGUAGE } from "../chaos-models.ts";
 import { killVerdict } from "../kill-verdict.ts";
 import { killedStreams } from "../killed-streams.ts";
 import type { Weathers } from "../node-proxy.ts";
+import { oneOf } from "../one-of.ts";
 import { passing } from "../passing.ts";
 import type { Row } from "../row.ts";
+import { servingNodes } from "../serving-nodes.ts";
 
 const GAP_MS_MAX = 3_000;
 const SILENT_MS = 3_000;
@@ -32,8 +34,8 @@ function row(name: string, how: string, weather: Weathers): Row {
         tokens: 150,
         kills: 1,
         seed: run.seed,
-        kill: async () => {
-          const proxy = cluster.proxies.nodes.get(await cluster.busiestNode());
+        kill: async (random) => {
+          const proxy = cluster.proxies.nodes.get(oneOf(await servingNodes(cluster.url), random));
           await proxy?.set("link", weather);
           await passing(SILENT_MS);
           await proxy?.set("link", {});

@@ -51,6 +51,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       node,
       stages: { host, advertiseHost },
       cacheFolder: folders.shards,
+      standbyRunners: settings.standbyRunners,
       responseCacheBytes,
       resumableGenerations,
       resumableBytes,

@@ -43,6 +43,11 @@ const prefixCacheTokens = setting({
   help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
 });
 const host = setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" });
+const standbyRunners = setting({
+  kind: wholeNumber(0, 16),
+  fallback: 1,
+  help: "processes (60 MB each) that every node with language models keeps ready, for when a stage's dies",
+});
 const bytes = byteSize();
 const responseCacheBytes = setting({
   kind: { ...bytes, allowed: `${bytes.allowed}; also local,size=BYTES`, parse: (value) => bytes.parse(value.replace(/^local,size=/, "")) },
@@ -114,6 +119,7 @@ export const UP_SETTINGS = {
     help: "where the models that clients have loaded are remembered for the next start",
   }),
   migrationLimit,
+  standbyRunners,
   responseCacheBytes,
   ...resumable,
   cache,
@@ -218,6 +224,7 @@ export const AGENT_SETTINGS = {
   insecure: setting({ kind: yesNo(), fallback: false, help: "listen where other machines reach it, though stages talk in clear" }),
   ...SOURCE_SETTINGS,
   ...SCHEDULING_SETTINGS,
+  standbyRunners,
   responseCacheBytes,
   ...resumable,
   cache,

@@ -76,6 +76,8 @@ export interface ClusterOptions {
   readonly strictReadiness?: boolean;
   /** Where the models that clients have loaded are remembered for the next start; undefined: nowhere, as with Triton. */
   readonly wantedFile?: string;
+  /** Runners that each node with language models keeps started. */
+  readonly standbyRunners: number;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
   /** Resumable streams that each node keeps, and their memory; the defaults unless said. */

@@ -16,6 +16,7 @@ import { KEEP_LIMITS } from "./kept-generations.ts";
 import { partitionerCutter } from "./models/partitioner-cutter.ts";
 import { modelProcesses } from "./runners/model-process.ts";
 import { processRunners } from "./runners/process.ts";
+import { StandbyRunners } from "./runners/standby-runners.ts";
 
 export interface AgentOptions {
   readonly node: NodeId;
@@ -23,6 +24,8 @@ export interface AgentOptions {
   readonly stages: { readonly host: string; readonly advertiseHost: string } | undefined;
   /** Where cut shards are kept between starts. */
   readonly cacheFolder: string;
+  /** Runners of shards that are kept started, once there was one. */
+  readonly standbyRunners: number;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
   /** For resumable generations; the defaults unless said. */
@@ -50,17 +53,19 @@ export interface AgentNetwork {
 
 /** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */
 export async function startAgent(options: AgentOptions, network: AgentNetwork, stack: AsyncDisposableStack): Promise<Agent> {
-  const { node, stages, responseCacheBytes, scheduling, memory, threads } = options;
+  const { node, stages, standbyRunners, responseCacheBytes, scheduling, memory, threads } = options;
   const { resumableGenerations: generations = KEEP_LIMITS.generations, resumableBytes: bytes = KEEP_LIMITS.bytes } = options;
   const logger = network.logger.child({ node });
   const sockets = stages === undefined ? {} : { listen: `tcp:${stages.host}:0`, advertiseHost: stages.advertiseHost };
   const wire = stack.use(await socketWire(sockets));
+  const standby = { wanted: standbyRunners, clock: network.clock };
+  const runners = stack.use(new StandbyRunners(processRunners({ logger, ...sockets }), standby));
   const agent = await Agent.start({
     ...network,
     logger,
     node,
     wire,
-    runners: processRunners({ logger, ...sockets }),
+    runners,
     cutter: partitionerCutter({ ...options, modelFolder: (model) => network.sources.folder(model, "") }),
     modelRunners: modelProcesses({ logger }),
     cacheBytes: responseCacheBytes,

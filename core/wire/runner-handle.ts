@@ -14,13 +14,21 @@ export interface OpenShard {
   readonly contextLength: number;
   /** Threads of the runtime's pool. */
   readonly threads: number;
+  /** What was found when this shard was open on this host before; undefined: it is found out, which takes a while. */
+  readonly known?: ShardTraits | undefined;
 }
 
-export interface ShardOpened {
+/** What a shard's runs need on a host for equal bits. Found by probes. */
+export interface ShardTraits {
+  /** Decode runs of fewer rows give other bits on this CPU: the lead adds idle rows. */
+  readonly decodeRowsMin: number;
+  /** A replay may be one run. */
+  readonly replaysAtOnce: boolean;
+}
+
+export interface ShardOpened extends ShardTraits {
   /** Where the upstream end (lead or previous stage) dials. `unix:PATH` or `tcp:HOST:PORT`. */
   readonly address: string;
-  /** Decode runs of fewer rows give other bits on this CPU: the lead adds idle rows. Found by a probe at load. */
-  readonly decodeRowsMin: number;
   /** Resident bytes of the process after warm-up. */
   readonly residentBytes: number;
 }

@@ -6,7 +6,7 @@
 import { assert } from "../errors.ts";
 import type { SamplingParameters } from "../model/sampling-parameters.ts";
 import { SlotLedger } from "./slot-ledger.ts";
-import type { DecodeRun, PrefillRun, Step, StepToken } from "./step.ts";
+import type { DecodeRun, PrefillRun, ReplayRun, Step, StepToken } from "./step.ts";
 import { checkStep, type StepLimits } from "./step-check.ts";
 
 export const SCRIPTED_VOCAB_SIZE = 1000;
@@ -93,6 +93,9 @@ export class ScriptedStage {
     switch (step.run.kind) {
       case "prefill":
         return this.#prefill(step.run);
+      case "replay":
+        this.#feedAll(step.run);
+        return [];
       case "decode":
         return this.#decode(step.run);
       case "none":
@@ -101,9 +104,13 @@ export class ScriptedStage {
   }
 
   #prefill(run: PrefillRun): StepToken[] {
-    for (const [index, token] of run.tokens.entries()) this.#feed(run.slot, run.past + index, token);
+    this.#feedAll(run);
     if (run.sample === undefined) return [];
     return [this.#sample(run.slot, run.past + run.sample.row + 1, run.sample.position)];
+  }
+
+  #feedAll({ slot, past, tokens }: PrefillRun | ReplayRun): void {
+    for (const [index, token] of tokens.entries()) this.#feed(slot, past + index, token);
   }
 
   #decode(run: DecodeRun): StepToken[] {

@@ -26,7 +26,7 @@ export class SlotLedger {
       this.#held[copy.to] = copy.tokens;
     }
     const run = step.run;
-    if (run.kind === "prefill") this.#extend(run.slot, run.past, run.tokens.length);
+    if (run.kind === "prefill" || run.kind === "replay") this.#extend(run.slot, run.past, run.tokens.length);
     if (run.kind === "decode") for (const [index, row] of run.rows.entries()) this.#extend(run.firstSlot + index, row.past, 1);
   }
 

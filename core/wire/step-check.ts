@@ -4,7 +4,7 @@
  */
 import { ServingError } from "../errors.ts";
 import type { SamplingParameters } from "../model/sampling-parameters.ts";
-import type { Admission, DecodeRun, PrefillRun, Step } from "./step.ts";
+import type { Admission, DecodeRun, PrefillRun, ReplayRun, Step } from "./step.ts";
 
 export interface StepLimits {
   readonly slots: number;
@@ -14,6 +14,8 @@ export interface StepLimits {
 
 /** Tokens in one prefill run at most: activations are bound for so many. */
 export const PREFILL_TOKENS_MAX = 2048;
+/** Rows of one replay at most: a stage sees the slot at as many addresses. */
+export const REPLAY_TOKENS_MAX = 64;
 const POSITION_MAX = 2 ** 31 - 1;
 const TOP_LOGPROBS_MAX = 20;
 
@@ -24,6 +26,8 @@ export function runShape(run: Step["run"]): { readonly rows: number; readonly to
       return { rows: 1, tokens: run.tokens.length };
     case "decode":
       return { rows: run.rows.length, tokens: 1 };
+    case "replay":
+      return { rows: run.tokens.length, tokens: 1 };
     case "none":
       return { rows: 0, tokens: 0 };
   }
@@ -40,6 +44,7 @@ export function checkStep(step: Step, limits: StepLimits): void {
   }
   for (const admission of step.admissions) checkAdmission(admission, limits);
   if (step.run.kind === "prefill") checkPrefill(step.run, limits);
+  else if (step.run.kind === "replay") checkTokens(step.run, REPLAY_TOKENS_MAX, limits);
   else if (step.run.kind === "decode") checkDecode(step.run, limits);
 }
 
@@ -51,14 +56,18 @@ export function checkActivations(run: Step["run"], hiddenSize: number, byteLengt
 }
 
 function checkPrefill(run: PrefillRun, limits: StepLimits): void {
-  const count = run.tokens.length;
-  bound("slot", run.slot, limits.slots);
-  if (count < 2 || count > PREFILL_TOKENS_MAX) refuse(`prefill of ${count} tokens, 2 to ${PREFILL_TOKENS_MAX} are possible`);
-  if (run.past + count > limits.contextLength) overflow(run.slot, run.past + count, limits);
-  for (const token of run.tokens) bound("token", token, limits.vocabSize);
+  checkTokens(run, PREFILL_TOKENS_MAX, limits);
   if (run.sample === undefined) return;
-  bound("sampled row", run.sample.row, count);
+  bound("sampled row", run.sample.row, run.tokens.length);
   bound("position", run.sample.position, POSITION_MAX);
+}
+
+function checkTokens({ kind, slot, past, tokens }: PrefillRun | ReplayRun, most: number, limits: StepLimits): void {
+  const count = tokens.length;
+  bound("slot", slot, limits.slots);
+  if (count < 2 || count > most) refuse(`${kind} of ${count} tokens, 2 to ${most} are possible`);
+  if (past + count > limits.contextLength) overflow(slot, past + count, limits);
+  for (const token of tokens) bound("token", token, limits.vocabSize);
 }
 
 function checkDecode(run: DecodeRun, limits: StepLimits): void {

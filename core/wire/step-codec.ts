@@ -18,6 +18,7 @@ export interface StepNumber {
 const PREFILL = 0;
 const DECODE = 1;
 const NO_RUN = 2;
+const REPLAY = 3;
 /** Stands for undefined where a u32 or u8 is optional. */
 const NONE_U32 = 0xffffffff;
 const NONE_U8 = 0xff;
@@ -30,7 +31,11 @@ export function encodeStep(step: Step): Uint8Array {
   for (const copy of step.copies) out.u32(copy.from).u32(copy.to).u32(copy.tokens);
   out.u16(step.admissions.length);
   for (const admission of step.admissions) writeAdmission(out, admission);
-  const run = step.run;
+  writeRun(out, step.run);
+  return out.take();
+}
+
+function writeRun(out: ByteWriter, run: Step["run"]): void {
   if (run.kind === "prefill") {
     out.u8(PREFILL).u32(run.slot).u32(run.past).i32s(run.tokens);
     out.u32(run.sample?.row ?? NONE_U32).u32(run.sample?.position ?? NONE_U32);
@@ -41,8 +46,8 @@ export function encodeStep(step: Step): Uint8Array {
         .u32(row.token)
         .u32(row.past)
         .u32(row.position ?? NONE_U32);
-  } else out.u8(NO_RUN);
-  return out.take();
+  } else if (run.kind === "replay") out.u8(REPLAY).u32(run.slot).u32(run.past).i32s(run.tokens);
+  else out.u8(NO_RUN);
 }
 
 /** @throws ServingError INVALID_ARGUMENT when the bytes are no step. */
@@ -138,6 +143,7 @@ function readRun(from: ByteReader): Step["run"] {
   const kind = from.u8();
   if (kind === PREFILL) return readPrefill(from);
   if (kind === DECODE) return readDecode(from);
+  if (kind === REPLAY) return { kind: "replay", slot: from.u32(), past: from.u32(), tokens: from.i32s() };
   return kind === NO_RUN ? { kind: "none" } : from.fail(`has a run of unknown kind ${kind}`);
 }
 

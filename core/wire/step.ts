@@ -36,6 +36,17 @@ export interface PrefillRun {
   readonly sample: { readonly row: number; readonly position: number } | undefined;
 }
 
+/**
+ * Output tokens of one sequence that are known, at positions [past, past + tokens.length) of its slot; at least two. The slot gets
+ * the bits that as many decode runs would give it, one after another. Nothing is sampled.
+ */
+export interface ReplayRun {
+  readonly kind: "replay";
+  readonly slot: number;
+  readonly past: number;
+  readonly tokens: Int32Array;
+}
+
 /** One row of a decode run. */
 export interface DecodeRow {
   readonly token: number;
@@ -65,7 +76,7 @@ export interface Step {
   readonly releases: readonly number[];
   readonly copies: readonly SlotCopy[];
   readonly admissions: readonly Admission[];
-  readonly run: PrefillRun | DecodeRun | NoRun;
+  readonly run: PrefillRun | ReplayRun | DecodeRun | NoRun;
 }
 
 export interface StepToken extends SampledToken {

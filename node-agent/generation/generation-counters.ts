@@ -3,6 +3,7 @@
 export interface GenerationCounters {
   readonly steps: number;
   readonly prefillRuns: number;
+  readonly replayRuns: number;
   readonly decodeRuns: number;
   /** Tokens in prefill runs, dummies and siblings' own last tokens included. */
   readonly tokensPrefilled: number;
@@ -10,7 +11,7 @@ export interface GenerationCounters {
   readonly tokensShared: number;
   /** Rows of decode runs that belong to a sequence. */
   readonly tokensDecoded: number;
-  /** Of those, tokens that were known: a cache was built again. */
+  /** Tokens that were known, in replays and in decode runs: a cache was built again. */
   readonly tokensReplayed: number;
   /** Rows of decode runs that belong to nobody. */
   readonly rowsIdle: number;
@@ -30,6 +31,7 @@ export function createCounters(): MutableCounters {
   return {
     steps: 0,
     prefillRuns: 0,
+    replayRuns: 0,
     decodeRuns: 0,
     tokensPrefilled: 0,
     tokensShared: 0,

@@ -8,7 +8,7 @@
  *   back belongs to the sequence that the step's own record names; it is dropped when that sequence has ended since.
  * - A micro-batch is under way once at most, so each of its sequences waits for its token. Chunks of one prompt need no tokens from
  *   each other, so they may follow one another through the stages.
- * - While something decodes there is at most one prefill chunk between two decode runs.
+ * - While something decodes there is at most one chunk, of a prompt or a replay, between two decode runs.
  */
 import { assert } from "../../core/errors.ts";
 import type { Step, StepResult, StepToken } from "../../core/wire/step.ts";
@@ -18,12 +18,12 @@ import type { MutableCounters } from "./generation-counters.ts";
 import { finishReason, type GenerationEvent } from "./generation-event.ts";
 import { noteAdmission, noteStep } from "./generation-timing.ts";
 import { createMicroBatches, hasDecoding, type MicroBatch, nextToDecode } from "./micro-batch.ts";
-import { planPrefill } from "./prefill-run.ts";
+import { planChunk } from "./plan-chunk.ts";
 import { choosePrompt } from "./prompt-order.ts";
 import { RunCosts } from "./run-costs.ts";
 import { checkOptions, type SchedulerOptions } from "./scheduler-options.ts";
 import type { Generation, GenerationOffer, Sequence, SequenceLoad } from "./sequence.ts";
-import { checkGenerations, clientLoad, createGeneration, earliestDeadlineMs, promptLeft } from "./sequence.ts";
+import { checkGenerations, clientLoad, createGeneration, earliestDeadlineMs } from "./sequence.ts";
 import { moveThatPays } from "./slot-moves.ts";
 import { SlotTable } from "./slot-table.ts";
 import { type StepInFlight, StepsInFlight } from "./steps-in-flight.ts";
@@ -148,15 +148,22 @@ export class GenerationScheduler {
     const oldest = this.#inFlight.oldest();
     if (oldest === undefined) return undefined;
     const { stages } = this.#options;
-    if (oldest.kind === "prefill") return (oldest.tokens * this.#costs.prefillTokenUs * stages) / 1_000;
-    return oldest.kind === "decode" ? this.#costs.decodeUs / 1_000 : 0;
+    switch (oldest.kind) {
+      case "prefill":
+      case "replay":
+        return (oldest.tokens * this.#costs[oldest.kind].tokenUs * stages) / 1_000;
+      case "decode":
+        return this.#costs.decodeUs / 1_000;
+      case "none":
+        return 0;
+    }
   }
 
   /** The step to submit now; undefined: none before something comes back or changes. To be called until it says so. */
   next(nowMs: number): Step | undefined {
     const decoding = this.#batches.some((batch) => hasDecoding(batch, this.#table));
     if (!decoding || !this.#chunkSinceDecode) {
-      const chunk = this.#prefillStep(nowMs, decoding);
+      const chunk = this.#chunkStep(nowMs, decoding);
       if (chunk !== undefined) return chunk;
     }
     const batch = nextToDecode(this.#batches, this.#turn, this.#table);
@@ -175,8 +182,12 @@ export class GenerationScheduler {
     noteStep(step, result.stageUs);
     const events: GenerationEvent[] = [];
     switch (step.kind) {
+      case "replay":
+        this.#costs.replay.observe(step.tokens, result.stageUs);
+        assert(result.tokens.length === 0, "a replay brings no token");
+        break;
       case "prefill": {
-        this.#costs.observePrefill(step.tokens, result.stageUs);
+        this.#costs.prefill.observe(step.tokens, result.stageUs);
         assert(result.tokens.length === (step.samples ? 1 : 0), "a prompt's last run, and only that, brings a token");
         for (const token of result.tokens) this.#takeToken(step.sequence, token, events);
         break;
@@ -204,21 +215,15 @@ export class GenerationScheduler {
     assert(holding === taken, `${holding} sequences hold ${taken} slots`);
   }
 
-  #prefillStep(nowMs: number, decoding: boolean): Step | undefined {
-    if (this.#inFlight.prefills >= this.#options.stages) return undefined;
+  #chunkStep(nowMs: number, decoding: boolean): Step | undefined {
+    if (this.#inFlight.chunks >= this.#options.stages) return undefined;
     const sequence = choosePrompt(this.#table, this.#waiting, this.#costs);
     if (sequence === undefined) return undefined;
     const releases = this.#table.takeReleases();
     const entrance = sequence.phase === "queued" ? this.#admit(sequence, nowMs) : undefined;
-    const { besideDecode, alone } = this.#options.prefillBudgetMs;
-    const past = sequence.cached;
-    const run = planPrefill(sequence, this.#costs.chunkTokens(decoding ? besideDecode : alone));
-    if (promptLeft(sequence) === 0 && sequence.outputIds.length > 0) sequence.phase = "decoding";
-    const tokens = run.tokens.length;
     this.#chunkSinceDecode = true;
-    this.#counters.prefillRuns += 1;
-    this.#counters.tokensPrefilled += tokens;
-    const record = { kind: "prefill", sequence, past, tokens, samples: run.sample !== undefined } as const;
+    const budgetMs = this.#options.prefillBudgetMs[decoding ? "besideDecode" : "alone"];
+    const { run, record } = planChunk(sequence, this.#costs, budgetMs, this.#counters);
     return this.#submit(run, record, { ...entrance, releases: [...releases, ...(entrance?.releases ?? [])] });
   }
 

@@ -19,7 +19,7 @@ export function noteAdmission({ generation: { offer } }: Sequence, nowMs: number
 
 /** Once for each generation with a part of the step. */
 export function noteStep(step: StepInFlight, stageUs: readonly number[]): void {
-  if (step.kind === "prefill") add(step.sequence.generation.offer.timing, stageUs);
+  if (step.kind === "prefill" || step.kind === "replay") add(step.sequence.generation.offer.timing, stageUs);
   if (step.kind !== "decode") return;
   for (const [row, sequence] of step.sequences.entries()) {
     const timing = sequence?.generation.offer.timing;

@@ -1,7 +1,8 @@
 /**
- * Which prompt gets the next chunk: the one with the least (arrival + time that the rest of its prefill takes). A long prompt
+ * Which prompt, and what was generated behind it before, gets the next chunk: the one with the least (arrival + time that the rest of its prefill takes). A long prompt
  * yields to shorter ones, but only to those that came at most as much later as its own rest takes, so none starves. Pure.
  */
+import { replayLeft } from "./replay-run.ts";
 import type { RunCosts } from "./run-costs.ts";
 import { promptLeft, type Sequence } from "./sequence.ts";
 import { sharedTokens, siblingsPrompt } from "./shared-prefix.ts";
@@ -12,9 +13,9 @@ import type { WaitingLine } from "./waiting-line.ts";
 export function choosePrompt(table: SlotTable, waiting: WaitingLine, costs: RunCosts): Sequence | undefined {
   let best: Sequence | undefined;
   let bestDueMs = Number.POSITIVE_INFINITY;
-  const tokenMs = costs.prefillTokenUs / 1_000;
   const consider = (sequence: Sequence, tokensLeft: number) => {
-    const dueMs = sequence.generation.arrivedMs + tokensLeft * tokenMs;
+    const leftUs = tokensLeft * costs.prefill.tokenUs + replayLeft(sequence) * costs.replay.tokenUs;
+    const dueMs = sequence.generation.arrivedMs + leftUs / 1_000;
     if (dueMs >= bestDueMs) return;
     best = sequence;
     bestDueMs = dueMs;
@@ -23,7 +24,7 @@ export function choosePrompt(table: SlotTable, waiting: WaitingLine, costs: RunC
     const owner = table.owner(slot);
     if (owner?.phase !== "prefilling" || owner.generation.paused) continue;
     const left = promptLeft(owner);
-    if (left > 0) consider(owner, left);
+    if (left + replayLeft(owner) > 0) consider(owner, left);
   }
   if (table.freeCount > 0 && waiting.count > 0) {
     const first = waiting.first(mayEnter);

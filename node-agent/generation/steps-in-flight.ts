@@ -6,6 +6,7 @@ import type { Sequence } from "./sequence.ts";
 
 export type StepInFlight =
   | { readonly kind: "prefill"; readonly sequence: Sequence; readonly past: number; readonly tokens: number; readonly samples: boolean }
+  | { readonly kind: "replay"; readonly sequence: Sequence; readonly past: number; readonly tokens: number }
   | {
       readonly kind: "decode";
       readonly batch: MicroBatch;
@@ -16,11 +17,13 @@ export type StepInFlight =
     }
   | { readonly kind: "none" };
 
+const isChunk = (step: StepInFlight) => step.kind === "prefill" || step.kind === "replay";
+
 export class StepsInFlight {
   readonly #epoch: number;
   readonly #steps: StepInFlight[] = [];
   #oldestNumber = 0;
-  #prefills = 0;
+  #chunks = 0;
 
   constructor(epoch: number) {
     this.#epoch = epoch;
@@ -30,8 +33,9 @@ export class StepsInFlight {
     return this.#steps.length;
   }
 
-  get prefills(): number {
-    return this.#prefills;
+  /** Runs over several tokens of one sequence. */
+  get chunks(): number {
+    return this.#chunks;
   }
 
   oldest(): StepInFlight | undefined {
@@ -43,7 +47,7 @@ export class StepsInFlight {
     const runs = new Map<Sequence, number>();
     const add = (sequence: Sequence, past: number) => runs.has(sequence) || runs.set(sequence, past);
     for (const step of this.#steps) {
-      if (step.kind === "prefill") add(step.sequence, step.past);
+      if (isChunk(step)) add(step.sequence, step.past);
       if (step.kind !== "decode") continue;
       for (const sequence of step.sequences) if (sequence !== undefined) add(sequence, sequence.cached - 1);
     }
@@ -51,7 +55,7 @@ export class StepsInFlight {
   }
 
   add(step: StepInFlight): Pick<StepResult, "epoch" | "step"> {
-    if (step.kind === "prefill") this.#prefills += 1;
+    if (isChunk(step)) this.#chunks += 1;
     this.#steps.push(step);
     return { epoch: this.#epoch, step: this.#oldestNumber + this.#steps.length - 1 };
   }
@@ -64,16 +68,16 @@ export class StepsInFlight {
       `step ${this.#oldestNumber} of epoch ${this.#epoch} comes back next, not ${result.step} of ${result.epoch}`,
     );
     this.#oldestNumber += 1;
-    if (step.kind === "prefill") this.#prefills -= 1;
+    if (isChunk(step)) this.#chunks -= 1;
     return step;
   }
 
   /** @throws Error when an invariant is broken. */
   check(batches: readonly MicroBatch[]): void {
     const seen = new Set<MicroBatch | Sequence>();
-    let prefills = 0;
+    let chunks = 0;
     for (const step of this.#steps) {
-      if (step.kind === "prefill") prefills += 1;
+      if (isChunk(step)) chunks += 1;
       if (step.kind !== "decode") continue;
       assert(step.batch.inFlight && !seen.has(step.batch), "a micro-batch is under way once");
       seen.add(step.batch);
@@ -83,7 +87,7 @@ export class StepsInFlight {
         seen.add(sequence);
       }
     }
-    assert(prefills === this.#prefills, `${prefills} prefill runs are under way, ${this.#prefills} are counted`);
+    assert(chunks === this.#chunks, `${chunks} chunks are under way, ${this.#chunks} are counted`);
     for (const batch of batches) assert(batch.inFlight === seen.has(batch), "a micro-batch knows whether it is under way");
   }
 }

@@ -7,7 +7,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import type { ConnectReplica, LoadShard } from "../../core/messages/control.ts";
 import type { ShardReport, ShardState } from "../../core/messages/heartbeat.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
-import type { RunnerFactory, RunnerHandle, ShardOpened } from "../../core/wire/runner-handle.ts";
+import type { RunnerFactory, RunnerHandle, ShardOpened, ShardTraits } from "../../core/wire/runner-handle.ts";
 import type { CutShard, Cutter } from "./cutter.ts";
 import { assertFits } from "./memory-need.ts";
 import { NEW_SHARD, restartDelayMs, type ShardEvent, shardState } from "./shard-state.ts";
@@ -39,6 +39,8 @@ export class ShardHost implements AsyncDisposable {
   #cut: CutShard | undefined;
   #runner: RunnerHandle | undefined;
   #opened: ShardOpened | undefined;
+  /** Found by the first runner; the next ones need not find it again. */
+  #traits: ShardTraits | undefined;
   #epochAsked = 0;
 
   constructor(load: LoadShard, deps: ShardHostDeps) {
@@ -171,9 +173,10 @@ export class ShardHost implements AsyncDisposable {
     this.#runner = runner;
     this.#epochAsked = 0;
     try {
-      const shard = { folder, replica: replica as ReplicaId, slots, contextLength: this.contextLength, threads };
+      const shard = { folder, replica: replica as ReplicaId, slots, contextLength: this.contextLength, threads, known: this.#traits };
       this.#opened = await runner.open(shard, signal);
-      const { address, residentBytes } = this.#opened;
+      const { address, residentBytes, decodeRowsMin, replaysAtOnce } = this.#opened;
+      this.#traits = { decodeRowsMin, replaysAtOnce };
       this.#become({ kind: "opened", runner: runner.incarnation, address, residentBytes });
     } catch (thrown) {
       await runner.close();

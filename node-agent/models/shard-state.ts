@@ -37,7 +37,7 @@ export function shardState(state: ShardState, event: ShardEvent): ShardState {
   }
 }
 
-const RESTART_FIRST_MS = 100;
+const RESTART_FIRST_MS = 10;
 const RESTART_LAST_MS = 10_000;
 
 /** The pause before a runner is started again, doubling with every death in a row. */

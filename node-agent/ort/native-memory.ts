@@ -6,31 +6,50 @@ import { ServingError } from "../../core/errors.ts";
 import { type LibC, linuxLibC } from "./libc.ts";
 
 /** The smallest page that Linux may use on our machines is 4 KiB, the largest 64 KiB: whole multiples of this are whole pages. */
-const PAGE_BYTES = process.arch === "x64" ? 4096 : 65536;
+export const PAGE_BYTES = process.arch === "x64" ? 4096 : 65536;
 
 export class NativeMemory implements Disposable {
   readonly #address: bigint;
   readonly #libc: LibC | undefined;
+  /** What is mapped, where that can be mapped elsewhere too. */
+  readonly #file: number | undefined;
   #buffer: ArrayBuffer;
 
-  private constructor(address: bigint, libc: LibC | undefined, buffer: ArrayBuffer) {
+  private constructor(buffer: ArrayBuffer, address = 0n, libc?: LibC, file?: number) {
+    this.#buffer = buffer;
     this.#address = address;
     this.#libc = libc;
-    this.#buffer = buffer;
+    this.#file = file;
   }
 
   /** Zeros. @throws ServingError RESOURCE_EXHAUSTED when the system refuses. */
   static allocate(byteLength: number): NativeMemory {
     const libc = linuxLibC();
-    if (libc === undefined || byteLength === 0) return new NativeMemory(0n, undefined, plainBuffer(byteLength));
+    if (libc === undefined || byteLength === 0) return new NativeMemory(plainBuffer(byteLength));
     const address = libc.mapAnonymous(byteLength);
     if (address === undefined) throw tooMuch(byteLength);
-    return new NativeMemory(address, libc, libc.view(address, byteLength));
+    return new NativeMemory(libc.view(address, byteLength), address, libc);
+  }
+
+  /** Zeros that a MemoryWindow may show again, where the system allows that. @throws as `allocate` */
+  static allocateShowable(byteLength: number): NativeMemory {
+    const libc = byteLength === 0 ? undefined : linuxLibC();
+    const file = libc?.createMemoryFile(byteLength);
+    if (libc === undefined || file === undefined) return NativeMemory.allocate(byteLength);
+    const address = libc.mapFile(file, byteLength);
+    if (address !== undefined) return new NativeMemory(libc.view(address, byteLength), address, libc, file);
+    libc.closeFile(file);
+    throw tooMuch(byteLength);
   }
 
   /** Its arrays become empty when the memory is disposed. */
   get buffer(): ArrayBuffer {
     return this.#buffer;
+  }
+
+  /** undefined: this memory cannot be mapped a second time. */
+  get file(): number | undefined {
+    return this.#file;
   }
 
   /**
@@ -41,8 +60,9 @@ export class NativeMemory implements Disposable {
     const begin = Math.ceil(byteOffset / PAGE_BYTES) * PAGE_BYTES;
     const end = Math.floor((byteOffset + byteLength) / PAGE_BYTES) * PAGE_BYTES;
     if (end <= begin) return;
-    if (this.#libc !== undefined) this.#libc.discard(this.#address + BigInt(begin), end - begin);
-    else new Uint8Array(this.#buffer, begin, end - begin).fill(0);
+    if (this.#libc === undefined) new Uint8Array(this.#buffer, begin, end - begin).fill(0);
+    else if (this.#file === undefined) this.#libc.discard(this.#address + BigInt(begin), end - begin);
+    else this.#libc.discardFile({ file: this.#file, byteOffset: begin, byteLength: end - begin });
   }
 
   [Symbol.dispose](): void {
@@ -50,6 +70,7 @@ export class NativeMemory implements Disposable {
     if (byteLength === 0) return;
     this.#buffer.transfer(); // detaches it, so that no array can reach memory that is unmapped
     this.#libc?.unmap(this.#address, byteLength);
+    if (this.#file !== undefined) this.#libc?.closeFile(this.#file);
   }
 }
 

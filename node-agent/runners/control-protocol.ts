@@ -4,7 +4,7 @@
  */
 import { type ErrorCode, isErrorCode, ServingError } from "../../core/errors.ts";
 import { modelName, type ReplicaId, replicaId } from "../../core/ids.ts";
-import type { ConnectShard, OpenShard, ShardOpened } from "../../core/wire/runner-handle.ts";
+import type { ConnectShard, OpenShard, ShardOpened, ShardTraits } from "../../core/wire/runner-handle.ts";
 
 /** The file descriptor under which a runner inherits the channel. */
 export const CONTROL_FD = 3;
@@ -39,6 +39,7 @@ export function parseRequest(line: string): ControlRequest {
         slots: whole(shard, "slots"),
         contextLength: whole(shard, "contextLength"),
         threads: whole(shard, "threads"),
+        ...(shard.has("known") && { known: traits(fieldsOf(shard.get("known"), "known")) }),
       },
     };
   }
@@ -59,7 +60,7 @@ export function parseAnswer(line: string): ControlAnswer {
     return {
       kind,
       id,
-      opened: { address, decodeRowsMin: whole(opened, "decodeRowsMin"), residentBytes: whole(opened, "residentBytes") },
+      opened: { address, ...traits(opened), residentBytes: whole(opened, "residentBytes") },
     };
   }
   if (kind !== "failed") refuse("kind");
@@ -70,6 +71,14 @@ export function parseAnswer(line: string): ControlAnswer {
     code: isErrorCode(code) ? code : refuse("code"),
     message: word(fields, "message"),
     reason: word(fields, "reason"),
+  };
+}
+
+function traits(fields: Fields): ShardTraits {
+  const replaysAtOnce = fields.get("replaysAtOnce");
+  return {
+    decodeRowsMin: whole(fields, "decodeRowsMin"),
+    replaysAtOnce: typeof replaysAtOnce === "boolean" ? replaysAtOnce : refuse("replaysAtOnce"),
   };
 }
 

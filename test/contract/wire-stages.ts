@@ -123,6 +123,7 @@ class ScriptedWork implements StageWork {
 function tokensOf({ run }: Step): readonly number[] {
   switch (run.kind) {
     case "prefill":
+    case "replay":
       return [...run.tokens];
     case "decode":
       return run.rows.map(({ token }) => token);

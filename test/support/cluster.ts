@@ -89,8 +89,8 @@ function statesOf({ models }: ClusterState): readonly string[] {
   return shards.toSorted((a, b) => a.stage - b.stage).map(({ state }) => state);
 }
 
-/** Children that run a shard; the partitioner is another program. */
+/** Children that hold a shard: standbys and the partitioner have other titles. */
 function runnersBelow(pid: number | undefined): readonly number[] {
   if (pid === undefined) return [];
-  return familyOf(pid).filter((id) => commandLine(id)?.join(" ").includes("runners/shard/main.ts"));
+  return familyOf(pid).filter((id) => commandLine(id)?.join(" ").startsWith("nereid shard "));
 }

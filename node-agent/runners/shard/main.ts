@@ -13,4 +13,12 @@ if (process.ppid !== Number(agentPid)) process.exit(1); // it died before the sy
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
-serveShard({ control: new Socket({ fd: CONTROL_FD }), libraryFile, clock: systemClock, exit: () => process.exit(0) });
+serveShard({
+  control: new Socket({ fd: CONTROL_FD }),
+  libraryFile,
+  clock: systemClock,
+  exit: () => process.exit(0),
+  entitle: (title) => {
+    process.title = title;
+  },
+});

@@ -12,7 +12,7 @@ import { OrtRuntime } from "../../ort/runtime.ts";
 import { CONTROL_LINE_BYTES_MAX, type ControlAnswer, type ControlRequest, encodeControl, parseRequest } from "../control-protocol.ts";
 import { LineReader } from "../line-reader.ts";
 import { lowerPriority } from "./load-priority.ts";
-import { probeDecodeRowsMin } from "./probe.ts";
+import { probe } from "./probe.ts";
 import { ShardSession } from "./shard-session.ts";
 import { ShardWork } from "./shard-work.ts";
 
@@ -23,6 +23,8 @@ export interface ShardRunnerOptions {
   readonly clock: Clock;
   /** Ends the process: the agent is gone or wants it. */
   readonly exit: () => void;
+  /** What the process does from now on, for who lists processes. */
+  readonly entitle: (title: string) => void;
 }
 
 /** Of a step's plan: admissions carry prompts. */
@@ -32,6 +34,7 @@ const PLAN_BYTES_MAX = 16 * 2 ** 20;
 export function serveShard(options: ShardRunnerOptions): void {
   const { control } = options;
   const runner = new ShardRunner(options);
+  runner.loadRuntime();
   const lines = new LineReader(CONTROL_LINE_BYTES_MAX);
   control.on("data", (chunk: Uint8Array) => {
     for (const line of lines.push(chunk)) void runner.answer(line).then((answer) => control.write(encodeControl(answer)), options.exit);
@@ -42,10 +45,18 @@ export function serveShard(options: ShardRunnerOptions): void {
 
 class ShardRunner {
   readonly #options: ShardRunnerOptions;
+  #runtime: OrtRuntime | undefined;
   #stage: Stage | undefined;
 
   constructor(options: ShardRunnerOptions) {
     this.#options = options;
+  }
+
+  /** So that opening a shard need not; what is wrong with the library is said then. */
+  loadRuntime(): void {
+    try {
+      this.#runtime = OrtRuntime.open(this.#options.libraryFile);
+    } catch {}
   }
 
   /** Rejects only when the line is no request at all: whoever writes that is not our agent. */
@@ -76,7 +87,8 @@ class ShardRunner {
     if (this.#stage !== undefined) throw new ServingError("FAILED_PRECONDITION", "this runner holds a shard already");
     const description = await readDescription(shard.folder);
     checkShard(shard, description);
-    const { session, decodeRowsMin } = this.#load(shard, description);
+    this.#options.entitle(`nereid shard ${shard.replica} stage ${description.stage}`);
+    const session = this.#load(shard, description);
     const activationBytes = session.first ? 0 : session.hiddenIn.byteLength + session.addendIn.byteLength;
     this.#stage = await Stage.open({
       replica: shard.replica,
@@ -85,17 +97,17 @@ class ShardRunner {
       clock: this.#options.clock,
       payloadBytesMax: PLAN_BYTES_MAX + activationBytes,
     });
-    return { address: this.#stage.address, decodeRowsMin, residentBytes: process.memoryUsage.rss() };
+    return { address: this.#stage.address, ...session.traits, residentBytes: process.memoryUsage.rss() };
   }
 
-  #load(shard: OpenShard, description: ShardDescription): { readonly session: ShardSession; readonly decodeRowsMin: number } {
-    using _ = lowerPriority();
-    const session = new ShardSession(OrtRuntime.open(this.#options.libraryFile), { ...shard, description });
+  /** A shard that is opened again is waited for: it is neither loaded with a lower priority nor probed. */
+  #load(shard: OpenShard, description: ShardDescription): ShardSession {
+    using _ = shard.known === undefined ? lowerPriority() : undefined;
+    const session = new ShardSession(this.#runtime ?? OrtRuntime.open(this.#options.libraryFile), { ...shard, description });
     session.prepare();
-    const decodeRowsMin = probeDecodeRowsMin(session);
-    session.headRowsMin = decodeRowsMin;
-    session.releaseAll();
-    return { session, decodeRowsMin };
+    session.traits = shard.known ?? probe(session);
+    session.cache.releaseAll();
+    return session;
   }
 }
 

@@ -1,18 +1,19 @@
 /**
- * One shard's graph with its KV cache: `slots` rows of `contextLength` positions in buffers [slots, kvHeads, contextLength,
- * headSize], one for keys and one for values of every layer. A run works on a contiguous range of slots in place: past and
+ * One shard's graph with its KV cache. A run works in place on a contiguous range of slots, or on one slot seen many times: past and
  * present are the same memory. Everything a run touches is bound once per shape.
  */
 import path from "node:path";
 import { assert } from "../../../core/errors.ts";
 import type { ShardDescription } from "../../../core/model/shard-description.ts";
-import type { DecodeRun, PrefillRun, SlotCopy } from "../../../core/wire/step.ts";
+import type { ShardTraits } from "../../../core/wire/runner-handle.ts";
+import type { DecodeRun, PrefillRun, ReplayRun } from "../../../core/wire/step.ts";
 import { PREFILL_TOKENS_MAX } from "../../../core/wire/step-check.ts";
 import { Binding } from "../../ort/binding.ts";
 import { NativeMemory } from "../../ort/native-memory.ts";
 import type { OrtRuntime } from "../../ort/runtime.ts";
 import { Session } from "../../ort/session.ts";
 import { type ElementType, Value } from "../../ort/value.ts";
+import { type CacheRows, KvCache } from "./kv-cache.ts";
 
 export interface ShardSessionOptions {
   readonly folder: string;
@@ -31,10 +32,9 @@ export interface RunOutput {
   readonly logits: Float32Array;
 }
 
-/** First slot, B, S and R of a run. */
+/** Where its B rows are, S and R of a run. */
 interface RunShape {
-  readonly firstSlot: number;
-  readonly count: number;
+  readonly where: CacheRows;
   readonly tokens: number;
   readonly wanted: number;
 }
@@ -62,14 +62,12 @@ export class ShardSession implements Disposable {
   readonly description: ShardDescription;
   readonly slots: number;
   readonly contextLength: number;
-  /** The head computes at least so many rows of a decode run: fewer give other bits on some CPUs. At most as many as there are slots. */
-  headRowsMin = 1;
+  /** Until something is known: decode runs of any number of rows, replays one row after another. The head has as many rows at least. */
+  traits: ShardTraits = { decodeRowsMin: 1, replaysAtOnce: false };
+  readonly cache: KvCache;
   readonly #runtime: OrtRuntime;
   readonly #resources = new DisposableStack();
   readonly #session: Session;
-  /** Keys and values of one layer after the other; a slot takes `#slotFloats` of each. */
-  readonly #cache: { readonly name: string; readonly memory: NativeMemory; readonly floats: Float32Array }[] = [];
-  readonly #slotFloats: number;
   /** The least recently used first. */
   readonly #bound = new Map<string, BoundRun>();
   /** Residual and addend that came from the stage before; f32 [rows, hiddenSize]. */
@@ -86,14 +84,9 @@ export class ShardSession implements Disposable {
     this.slots = slots;
     this.#runtime = runtime;
     this.contextLength = contextLength;
-    this.#slotFloats = description.kvHeads * contextLength * description.headSize;
     const file = path.join(options.folder, "model.onnx");
     this.#session = this.#resources.use(new Session(runtime, file, { threads: options.threads }));
-    for (let layer = description.firstLayer; layer < description.endLayer; layer++)
-      for (const part of ["k", "v"]) {
-        const memory = this.#resources.use(NativeMemory.allocate(slots * this.#slotFloats * FLOAT_BYTES));
-        this.#cache.push({ name: `${part}_${layer}`, memory, floats: new Float32Array(memory.buffer) });
-      }
+    this.cache = this.#resources.use(new KvCache(description, slots, contextLength));
     const rows = Math.max(slots, PREFILL_TOKENS_MAX);
     const activations = () => this.#floats(rows * description.hiddenSize);
     const none = new Float32Array();
@@ -120,7 +113,7 @@ export class ShardSession implements Disposable {
     const tokens = run.tokens.length;
     const wanted = this.last ? rows.length : 0;
     assert(wanted <= this.slots, `the logits of ${wanted} rows are wanted, there is room for those of ${this.slots}`);
-    const bound = this.#bind({ firstSlot: run.slot, count: 1, tokens, wanted });
+    const bound = this.#bind({ where: { kind: "slots", first: run.slot, count: 1 }, tokens, wanted });
     for (let index = 0; index < tokens; index++) bound.ids[2 * index] = run.tokens[index] ?? 0;
     bound.seqlensK[0] = run.past + tokens - 1;
     bound.totalLength[0] = run.past + tokens;
@@ -133,8 +126,8 @@ export class ShardSession implements Disposable {
   decode(run: DecodeRun): RunOutput {
     const count = run.rows.length;
     const sampled = this.last ? run.rows.reduce((sum, row) => sum + (row.position === undefined ? 0 : 1), 0) : 0;
-    const wanted = sampled === 0 ? 0 : Math.max(sampled, this.headRowsMin);
-    const bound = this.#bind({ firstSlot: run.firstSlot, count, tokens: 1, wanted });
+    const wanted = sampled === 0 ? 0 : Math.max(sampled, this.traits.decodeRowsMin);
+    const bound = this.#bind({ where: { kind: "slots", first: run.firstSlot, count }, tokens: 1, wanted });
     let longest = 0;
     let want = 0;
     for (let index = 0; index < count; index++) {
@@ -143,7 +136,9 @@ export class ShardSession implements Disposable {
       bound.ids[2 * index] = row.token;
       bound.seqlensK[index] = row.past;
       longest = Math.max(longest, row.past);
-      if (this.last && row.position !== undefined) bound.rows[want++] = BigInt(index);
+      if (row.position === undefined) continue;
+      this.cache.hide(run.firstSlot + index); // its replay is over
+      if (this.last) bound.rows[want++] = BigInt(index);
     }
     for (; want < wanted; want++) bound.rows[want] = bound.rows[0] ?? 0n; // a row again, for its company
     bound.totalLength[0] = longest + 1;
@@ -151,30 +146,26 @@ export class ShardSession implements Disposable {
     return bound.output;
   }
 
+  /**
+   * Runs known tokens of one sequence as so many decode rows; whoever calls has the slot shown in the cache's window. Later stages
+   * take their input from `hiddenIn` and `addendIn`.
+   */
+  replay(run: ReplayRun): RunOutput {
+    const count = run.tokens.length;
+    const bound = this.#bind({ where: { kind: "window", count }, tokens: 1, wanted: 0 });
+    for (let index = 0; index < count; index++) {
+      bound.ids[2 * index] = run.tokens[index] ?? 0;
+      bound.seqlensK[index] = run.past + index;
+    }
+    bound.totalLength[0] = run.past + count;
+    bound.binding.run();
+    return bound.output;
+  }
+
   /** Makes the bindings of decode runs over slots [0, n) before anyone waits for them. */
   prepare(): void {
-    for (let count = 1; count <= this.slots; count++) this.#bind({ firstSlot: 0, count, tokens: 1, wanted: this.last ? count : 0 });
-  }
-
-  /** The slot's memory goes back to the system. */
-  release(slot: number): void {
-    const byteLength = this.#slotFloats * FLOAT_BYTES;
-    for (const { memory } of this.#cache) memory.discard(slot * byteLength, byteLength);
-  }
-
-  releaseAll(): void {
-    for (const { memory } of this.#cache) memory.discard(0, this.slots * this.#slotFloats * FLOAT_BYTES);
-  }
-
-  /** The used part only: `tokens` positions of every head. */
-  copy({ from, to, tokens }: SlotCopy): void {
-    const { kvHeads, headSize } = this.description;
-    const headFloats = this.contextLength * headSize;
-    for (const { floats } of this.#cache)
-      for (let head = 0; head < kvHeads; head++) {
-        const source = from * this.#slotFloats + head * headFloats;
-        floats.copyWithin(to * this.#slotFloats + head * headFloats, source, source + tokens * headSize);
-      }
+    for (let count = 1; count <= this.slots; count++)
+      this.#bind({ where: { kind: "slots", first: 0, count }, tokens: 1, wanted: this.last ? count : 0 });
   }
 
   [Symbol.dispose](): void {
@@ -188,7 +179,8 @@ export class ShardSession implements Disposable {
   }
 
   #bind(shape: RunShape): BoundRun {
-    const key = `${shape.firstSlot},${shape.count},${shape.tokens},${shape.wanted}`;
+    const { where, tokens, wanted } = shape;
+    const key = `${where.kind === "slots" ? where.first : "window"},${where.count},${tokens},${wanted}`;
     const known = this.#bound.get(key);
     if (known !== undefined) {
       this.#bound.delete(key); // and back to the end: it is the most recently used now
@@ -205,7 +197,8 @@ export class ShardSession implements Disposable {
     return bound;
   }
 
-  #makeBound({ firstSlot, count, tokens, wanted }: RunShape): BoundRun {
+  #makeBound({ where, tokens, wanted }: RunShape): BoundRun {
+    const { count } = where;
     const { kvHeads, headSize, hiddenSize, vocabSize } = this.description;
     const held = new DisposableStack();
     const value = <A extends NodeJS.TypedArray>(type: ElementType, dims: readonly number[], data: A) =>
@@ -222,9 +215,8 @@ export class ShardSession implements Disposable {
       logits: this.#logits.subarray(0, wanted * vocabSize),
     };
     const binding = held.use(new Binding(this.#session));
-    for (const { name, floats } of this.#cache) {
-      const slice = floats.subarray(firstSlot * this.#slotFloats, (firstSlot + count) * this.#slotFloats);
-      const cache = value("f32", [count, kvHeads, this.contextLength, headSize], slice);
+    for (const [tensor, name] of this.cache.names.entries()) {
+      const cache = value("f32", [count, kvHeads, this.cache.positions, headSize], this.cache.rows(tensor, where));
       binding.input(`past_${name}`, cache).output(`present_${name}`, cache);
     }
     binding.input("seqlens_k", value("i32", [count], seqlensK)).input("total_len", value("i32", [], totalLength));

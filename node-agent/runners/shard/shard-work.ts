@@ -6,6 +6,7 @@ import type { Step, StepToken } from "../../../core/wire/step.ts";
 import { checkActivations, checkStep, type StepLimits } from "../../../core/wire/step-check.ts";
 import { Sampler } from "../../sampling/sampler.ts";
 import { SequenceSampling } from "../../sampling/sequence-sampling.ts";
+import { replay } from "./replay.ts";
 import type { RunOutput, ShardSession } from "./shard-session.ts";
 
 export class ShardWork implements StageWork {
@@ -29,7 +30,7 @@ export class ShardWork implements StageWork {
   }
 
   reset(): void {
-    this.#session.releaseAll();
+    this.#session.cache.releaseAll();
     this.#sequences.clear();
     this.#ledger = new SlotLedger(this.#session.slots);
   }
@@ -58,11 +59,11 @@ export class ShardWork implements StageWork {
 
   #moveSlots(step: Step): void {
     for (const slot of step.releases) {
-      this.#session.release(slot);
+      this.#session.cache.release(slot);
       this.#sequences.delete(slot);
     }
     for (const copy of step.copies) {
-      this.#session.copy(copy);
+      this.#session.cache.copy(copy);
       const sequence = this.#sequences.get(copy.from);
       if (sequence !== undefined) this.#sequences.set(copy.to, sequence.copy());
     }
@@ -74,6 +75,8 @@ export class ShardWork implements StageWork {
     switch (step.run.kind) {
       case "prefill":
         return this.#session.prefill(step.run);
+      case "replay":
+        return replay(this.#session, step.run, (slot) => this.#ledger.held(slot));
       case "decode":
         return this.#session.decode(step.run);
       case "none":
@@ -104,6 +107,7 @@ function wantedRows(run: Step["run"]): readonly { readonly slot: number; readonl
       return run.sample === undefined ? [] : [{ slot: run.slot, position: run.sample.position }];
     case "decode":
       return run.rows.flatMap(({ position }, index) => (position === undefined ? [] : [{ slot: run.firstSlot + index, position }]));
+    case "replay":
     case "none":
       return [];
   }

@@ -30,13 +30,18 @@ interface Run {
   readonly tokens: readonly ChoiceToken[];
 }
 
-describe.each(["fp32", "int8", "native"] as const)("%s weights", (quantization) => {
+describe.each([
+  ["fp32", 2],
+  ["int8", 1],
+  ["int8", 2],
+  ["native", 2],
+] as const)("%s weights in %i stages", (quantization, stages) => {
   let cache: ShardCache;
   let replica: Replica;
   const runs: Run[] = [];
   beforeAll(async () => {
     cache = await shardCache();
-    replica = await startRealReplica({ cache, stages: 2, quantization });
+    replica = await startRealReplica({ cache, stages, quantization });
     for (const sampling of Object.values(MANNERS))
       for (const promptIds of prompts) {
         runs.push({ promptIds, sampling, tokens: await replica.generate({ promptIds, sampling, tokensMax: TOKENS }) });
@@ -64,6 +69,11 @@ describe.each(["fp32", "int8", "native"] as const)("%s weights", (quantization) 
       const rests = await Promise.all(runs.map((run, index) => goOn(run, cuts[index] ?? 1)));
       for (const [index, rest] of rests.entries()) expect(rest, `run ${index}`).toEqual(runs[index]?.tokens.slice(cuts[index]));
     }
+  });
+
+  test("have replayed what was there in a few runs", () => {
+    const { replayRuns, tokensReplayed } = replica.engine.counters;
+    expect(tokensReplayed / replayRuns).toBeGreaterThan(8);
   });
 
   test("go on in several choices of which one is over", async () => {

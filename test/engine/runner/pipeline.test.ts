@@ -143,7 +143,7 @@ describe("on the checkpoint's own blocks", () => {
     await using line = await lead(whole);
     const resident = async () => {
       const status = await readFile(`/proc/${line.runners[0]?.pid}/status`, "utf8");
-      return Number(/RssAnon:\s*(\d+)/.exec(status)?.[1] ?? 0);
+      return Number(/VmRSS:\s*(\d+)/.exec(status)?.[1] ?? 0);
     };
     const tokens = Int32Array.from({ length: 128 }, (_unused, index) => 100 + index);
     const fill = (past: number, slot: number): Step["run"] => ({ kind: "prefill", slot, past, tokens, sample: undefined });

@@ -60,7 +60,7 @@ export function drawShape(dice: Dice, weather: Weather): ClusterShape {
 /** Milliseconds of a stage; far fewer tokens a second than a real one, so that a simulated second costs few steps. */
 function stepMs(step: Step, stages: number): number {
   if (step.run.kind === "none") return 0;
-  return (step.run.kind === "prefill" ? 4 + 0.3 * step.run.tokens.length : 12 + step.run.rows.length) / stages;
+  return ("tokens" in step.run ? 4 + 0.3 * step.run.tokens.length : 12 + step.run.rows.length) / stages;
 }
 
 export interface ClusterOptions {

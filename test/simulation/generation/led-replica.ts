@@ -22,7 +22,7 @@ export interface ReplicaShape {
 /** About a 135M model on one core, cut evenly: 1.5 ms a prompt token, 5 ms and 2.5 ms a row for a decode run. */
 export function modelMs(step: Step, stages: number): number {
   if (step.run.kind === "none") return 0;
-  return (step.run.kind === "prefill" ? 5 + 1.5 * step.run.tokens.length : 5 + 2.5 * step.run.rows.length) / stages;
+  return ("tokens" in step.run ? 5 + 1.5 * step.run.tokens.length : 5 + 2.5 * step.run.rows.length) / stages;
 }
 
 export class Reader implements GenerationSink {

@@ -39,6 +39,13 @@ const prefill = fc
     }),
   );
 
+const replay = fc.record({
+  kind: fc.constant("replay" as const),
+  slot,
+  past: fc.nat(LIMITS.contextLength - 20),
+  tokens: fc.array(id, { minLength: 2, maxLength: 20 }).map((tokens) => Int32Array.from(tokens)),
+});
+
 const row = fc.record({ token: id, past: fc.nat(LIMITS.contextLength - 1), position: fc.option(fc.nat(10_000), { nil: undefined }) });
 const decode = fc.nat(LIMITS.slots - 1).chain((firstSlot) =>
   fc.record({
@@ -59,7 +66,7 @@ export const steps: fc.Arbitrary<Step> = fc.record({
   releases: fc.array(slot, { maxLength: 4 }),
   copies: fc.array(copy, { maxLength: 4 }),
   admissions: fc.array(admission, { maxLength: 3 }),
-  run: fc.oneof(prefill, decode, fc.constant({ kind: "none" as const })),
+  run: fc.oneof(prefill, replay, decode, fc.constant({ kind: "none" as const })),
 });
 
 const logprob = fc.double({ max: 0, noNaN: true });

@@ -56,7 +56,7 @@ const workload: fc.Arbitrary<Workload> = fc
   })
   .chain(({ tokenUs, ...shape }) => {
     const slots = Math.max(shape.slots, shape.decodeRowsMin);
-    const stageUs: WorldOptions["stageUs"] = (step) => tokenUs * (step.run.kind === "prefill" ? step.run.tokens.length : 1);
+    const stageUs: WorldOptions["stageUs"] = (step) => tokenUs * ("tokens" in step.run ? step.run.tokens.length : 1);
     return fc
       .array(action(shape.contextLength, slots), { minLength: 1, maxLength: 60 })
       .map((actions) => ({ options: { ...shape, slots, stageUs }, actions }));

@@ -49,7 +49,7 @@ describe("prompts", () => {
       [50_000, 16],
       [1, 256],
     ] as const) {
-      const stageUs = (step: Step) => tokenUs * (step.run.kind === "prefill" ? step.run.tokens.length : 1);
+      const stageUs = (step: Step) => tokenUs * ("tokens" in step.run ? step.run.tokens.length : 1);
       const world = new World({ contextLength: 4_000, stageUs });
       world.submit({ promptTokens: 600, tokensMax: 1 });
       deliver(world, 2);
@@ -84,6 +84,45 @@ describe("prompts", () => {
       world.deliver();
     }
     expect(world.nowMs).toBeGreaterThan(1_000);
+  });
+});
+
+describe("what was generated before", () => {
+  const replays = (world: World) => world.steps.flatMap(({ run }) => (run.kind === "replay" ? [run.tokens.length] : []));
+
+  test("is replayed in chunks behind the prompt, but for the newest token, whose row is sampled", () => {
+    const world = new World({ contextLength: 4_000, stages: 2, stageUs: () => 0 });
+    world.submit({ promptTokens: 20, tokensMax: 102, begunTokens: 101 });
+    world.drain();
+    world.expectRest();
+    expect(world.steps.map(({ run }) => run.kind)).toEqual(["prefill", "replay", "replay", "replay", "replay", "decode", "none"]);
+    expect(replays(world)).toEqual([32, 32, 32, 4]);
+    expect(world.counters).toMatchObject({ replayRuns: 4, tokensReplayed: 100, decodeRuns: 1, tokensEmitted: 1 });
+  });
+
+  test("of a single token, or a lone one behind a chunk, is fed by a decode run", () => {
+    const world = new World({ contextLength: 4_000, stageUs: () => 0 });
+    for (const begunTokens of [1, 2, 3, 34]) world.submit({ promptTokens: 20, tokensMax: 40, begunTokens });
+    world.drain();
+    world.expectRest();
+    expect(replays(world).toSorted((a, b) => a - b)).toEqual([2, 32]);
+  });
+
+  test("is replayed in runs of at most 64 tokens, however cheap they are", () => {
+    const world = new World({ contextLength: 4_000, stageUs: () => 1 });
+    world.submit({ promptTokens: 20, tokensMax: 1_001, begunTokens: 1_000 });
+    world.drain();
+    expect(Math.max(...replays(world))).toBe(64);
+  });
+
+  test("does not hold up who decodes: at most one chunk comes between two decode runs", () => {
+    const world = new World({ contextLength: 4_000 });
+    const running = world.submit({ promptTokens: 20, tokensMax: 50 });
+    until(world, () => tokensOf(running) > 2);
+    const decodesBefore = world.counters.decodeRuns;
+    const begun = world.submit({ promptTokens: 20, tokensMax: 301, begunTokens: 300 });
+    until(world, () => begun.ends[0] !== undefined);
+    expect(world.counters.decodeRuns - decodesBefore).toBeGreaterThanOrEqual(replays(world).length);
   });
 });
 

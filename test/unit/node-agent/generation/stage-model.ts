@@ -97,6 +97,11 @@ export class StageModel {
       for (const [index, token] of run.tokens.entries()) this.#feed(run.slot, run.past + index, token);
       slot.prefilled = slot.tokens.length;
       if (run.sample !== undefined) tokens.push(this.#sample(run.slot, run.past + run.sample.row + 1, run.sample.position));
+    } else if (run.kind === "replay") {
+      this.#demand(run.tokens.length >= 2, `a replay has ${run.tokens.length} tokens`);
+      const dummies = 1; // behind a prompt of one token
+      this.#demand(run.past >= this.#slot(run.slot).prefilled - dummies, "replays follow the whole prompt");
+      for (const [index, token] of run.tokens.entries()) this.#feed(run.slot, run.past + index, token);
     } else if (run.kind === "decode") {
       this.#demand(run.rows.length >= this.#options.decodeRowsMin, `a decode run has ${run.rows.length} rows`);
       this.#demand(

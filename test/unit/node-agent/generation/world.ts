@@ -54,7 +54,7 @@ export class World {
   #chunksSinceDecode = 0;
 
   constructor(options: WorldOptions = {}) {
-    const { stageUs = (step) => 1_000 * (step.run.kind === "prefill" ? step.run.tokens.length : 1), ...given } = options;
+    const { stageUs = (step) => 1_000 * ("tokens" in step.run ? step.run.tokens.length : 1), ...given } = options;
     this.options = {
       epoch: 7,
       stages: 1,
@@ -242,11 +242,11 @@ export class World {
 
   #watch(step: Step): void {
     if (step.run.kind === "decode") this.#chunksSinceDecode = 0;
-    if (step.run.kind !== "prefill") return;
+    if (step.run.kind !== "prefill" && step.run.kind !== "replay") return;
     this.#chunksSinceDecode += 1;
     const decoding = this.generations.some(
       ({ paused, decoding, ends }) => !paused && ends.some((end, choice) => end === undefined && decoding.has(choice)),
     );
-    if (decoding && this.#chunksSinceDecode > 1) throw new Error("two prefill chunks between decode runs");
+    if (decoding && this.#chunksSinceDecode > 1) throw new Error("two chunks between decode runs");
   }
 }

@@ -29,6 +29,6 @@ describe("the life of a shard", () => {
   });
 
   test("pauses between restarts double up to ten seconds", () => {
-    expect([1, 2, 3, 8, 30].map(restartDelayMs)).toEqual([100, 200, 400, 10_000, 10_000]);
+    expect([1, 2, 3, 8, 11, 30].map(restartDelayMs)).toEqual([10, 20, 40, 1_280, 10_000, 10_000]);
   });
 });

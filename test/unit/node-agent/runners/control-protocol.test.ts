@@ -15,7 +15,7 @@ const REQUESTS: readonly ControlRequest[] = [
   { kind: "connect", id: 2, to: { epoch: 7, next: "tcp:[::1]:9" } },
 ];
 const ANSWERS: readonly ControlAnswer[] = [
-  { kind: "opened", id: 1, opened: { address: "unix:/tmp/s", decodeRowsMin: 2, residentBytes: 3e9 } },
+  { kind: "opened", id: 1, opened: { address: "unix:/tmp/s", decodeRowsMin: 2, replaysAtOnce: true, residentBytes: 3e9 } },
   { kind: "connected", id: 2 },
   { kind: "failed", id: 3, code: "NOT_FOUND", message: "two\nlines", reason: "" },
 ];

@@ -175,7 +175,7 @@ describe("a runner that dies", () => {
     const { rig, shard } = await opened();
     rig.runner.kill();
     await turns();
-    await rig.clock.pass(50);
+    await rig.clock.pass(9);
     expect(shard.opened).toBeUndefined();
   });
 });

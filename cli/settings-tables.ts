@@ -3,6 +3,7 @@ import { QUANTIZATIONS, type Quantization } from "../core/model/shard-descriptio
 import { byteSize, listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
+import { NODE_SETTINGS } from "./node-settings.ts";
 import { exitOnError, REPOSITORY_SETTINGS, SOURCE_SETTINGS, strictReadiness } from "./repository-settings.ts";
 import { SCHEDULING_SETTINGS } from "./scheduling-settings.ts";
 import { EXPORT_SETTINGS, TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
@@ -43,31 +44,6 @@ const prefixCacheTokens = setting({
   help: "what each replica keeps of prompts, so that others that begin alike need not compute it; 0 keeps nothing",
 });
 const host = setting({ kind: text("an address"), fallback: "127.0.0.1", help: "where to listen" });
-const standbyRunners = setting({
-  kind: wholeNumber(0, 16),
-  fallback: 1,
-  help: "processes (60 MB each) that every node with language models keeps ready, for when a stage's dies",
-});
-const bytes = byteSize();
-const responseCacheBytes = setting({
-  kind: { ...bytes, allowed: `${bytes.allowed}; also local,size=BYTES`, parse: (value) => bytes.parse(value.replace(/^local,size=/, "")) },
-  aliases: ["cacheConfig"],
-  fallback: 0,
-  help: "answers that each node keeps for models with a response cache; 0 keeps none",
-});
-/** Of streams that clients may come back for. */
-const resumable = {
-  resumableGenerations: setting({
-    kind: wholeNumber(0, 1_000_000),
-    fallback: 1_000,
-    help: "resumable streams that each node keeps, those that run and those that ended a minute ago at most",
-  }),
-  resumableBytes: setting({
-    kind: byteSize(),
-    fallback: 128 * 2 ** 20,
-    help: "memory of their prompts and of all the tokens that they may come to",
-  }),
-};
 const migrationLimit = setting({
   kind: wholeNumber(0, 1_000),
   fallback: 3,
@@ -119,9 +95,7 @@ export const UP_SETTINGS = {
     help: "where the models that clients have loaded are remembered for the next start",
   }),
   migrationLimit,
-  standbyRunners,
-  responseCacheBytes,
-  ...resumable,
+  ...NODE_SETTINGS,
   cache,
   logLevel,
 };
@@ -224,9 +198,7 @@ export const AGENT_SETTINGS = {
   insecure: setting({ kind: yesNo(), fallback: false, help: "listen where other machines reach it, though stages talk in clear" }),
   ...SOURCE_SETTINGS,
   ...SCHEDULING_SETTINGS,
-  standbyRunners,
-  responseCacheBytes,
-  ...resumable,
+  ...NODE_SETTINGS,
   cache,
   ...EXPORT_SETTINGS,
   logLevel,

@@ -1,0 +1,32 @@
+/** Settings of what every node keeps: processes, answers, streams. Pure. */
+import { byteSize, setting, wholeNumber } from "../core/settings.ts";
+
+const bytes = byteSize();
+
+export const NODE_SETTINGS = {
+  standbyRunners: setting({
+    kind: wholeNumber(0, 16),
+    fallback: 1,
+    help: "processes (60 MB each) that every node with language models keeps ready, for when a stage's dies",
+  }),
+  responseCacheBytes: setting({
+    kind: {
+      ...bytes,
+      allowed: `${bytes.allowed}; also local,size=BYTES`,
+      parse: (value) => bytes.parse(value.replace(/^local,size=/, "")),
+    },
+    aliases: ["cacheConfig"],
+    fallback: 0,
+    help: "answers that each node keeps for models with a response cache; 0 keeps none",
+  }),
+  resumableGenerations: setting({
+    kind: wholeNumber(0, 1_000_000),
+    fallback: 1_000,
+    help: "resumable streams that each node keeps, those that run and those that ended a minute ago at most",
+  }),
+  resumableBytes: setting({
+    kind: bytes,
+    fallback: 128 * 2 ** 20,
+    help: "memory of their prompts and of all the tokens that they may come to",
+  }),
+};

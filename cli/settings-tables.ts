@@ -1,6 +1,6 @@
 /** Every setting of every command. Flags, variables, help and README's table are made from these. Pure. */
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
-import { byteSize, listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
+import { listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
 import { NODE_SETTINGS } from "./node-settings.ts";

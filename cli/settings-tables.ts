@@ -49,6 +49,12 @@ const migrationLimit = setting({
   fallback: 3,
   help: "how often in a row, without a token in between, a generation that has lost its node goes on elsewhere; 0: never",
 });
+const absenceWaitMs = setting({
+  kind: wholeNumber(0, 3_600_000),
+  fallback: 30_000,
+  unit: "ms",
+  help: "how long new requests wait for a model of which no copy is there at the moment; 0: not at all",
+});
 const logLevel = setting<LogLevel>({ kind: oneOf(LOG_LEVELS), fallback: "warn", help: "how much of the log goes to standard error" });
 const doorAddresses = {
   host: { ...host, aliases: ["httpAddress"] },
@@ -95,6 +101,7 @@ export const UP_SETTINGS = {
     help: "where the models that clients have loaded are remembered for the next start",
   }),
   migrationLimit,
+  absenceWaitMs,
   ...NODE_SETTINGS,
   cache,
   logLevel,
@@ -157,6 +164,7 @@ export const GATEWAY_SETTINGS = {
     help: "threads of each stage's runner",
   }),
   migrationLimit,
+  absenceWaitMs,
   ...doorAddresses,
   ...DOOR_SETTINGS,
   ...TELEMETRY_SETTINGS,

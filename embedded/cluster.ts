@@ -85,6 +85,8 @@ export interface ClusterOptions {
   readonly resumableBytes?: number;
   /** How often in a row a generation that has lost its lead is placed again; 0: never. */
   readonly migrationLimit: number;
+  /** How long new requests wait for a model of which no copy is there at the moment; 0: not at all. */
+  readonly absenceWaitMs?: number;
 }
 
 export interface ClusterHooks {

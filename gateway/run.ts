@@ -28,6 +28,7 @@ import type { PresetModel } from "./placement/preset-model.ts";
 import { generationOnDemand } from "./serving/generation-on-demand.ts";
 import type { ModelDemand } from "./serving/model-catalog.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
+import { ReturningModels } from "./serving/returning-models.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing, type TextServing } from "./serving/text-serving.ts";
 import { openTracing } from "./tracing/open-tracing.ts";
@@ -56,9 +57,13 @@ export interface GatewayOptions extends DoorAddresses {
   readonly telemetry?: Partial<TelemetryOptions>;
   /** See TextServingDeps. */
   readonly migrationLimit?: number;
+  /** How long new requests wait for a model of which no copy is there at the moment; 0: not at all. */
+  readonly absenceWaitMs?: number;
   /** Nereid's own version, for metadata. */
   readonly version: string;
 }
+
+const ABSENCE_WAIT_MS = 30_000;
 
 export interface GatewayDeps {
   readonly store: PlacementStore;
@@ -105,7 +110,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const { watch, text, whole, control, demand } = core;
   const nodes = () => watch.fleet.nodes().map(({ heartbeat, leaving }) => ({ ...heartbeat, leaving }));
   const { models } = text;
-  const generation = demand === undefined ? text.generation : generationOnDemand(text.generation, demand);
+  const generation = options.modelControl === "on-demand" ? generationOnDemand(text.generation, demand) : text.generation;
   const metricsText = fleetMetrics(options, deps, core, stack);
   const serving = { generation, models, tensors: { ...whole, control, demand }, nodes, leave: core.leave };
   const behind = { ...deps, ...serving, metricsText, tracing, version: options.version, stopping: stopping.signal };
@@ -137,7 +142,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
     },
     announceStop: () => stopping.abort(),
     onChange: (listener) => watch.onChange(listener),
-    retire: () => text.retire(),
+    retire: core.retire,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
@@ -150,9 +155,11 @@ interface Core {
   readonly control: ClusterModelControl;
   /** To be called when all that is to be served from the start has been tried: until then this gateway is not ready. */
   readonly loadedFirst: () => void;
-  readonly demand: ModelDemand | undefined;
+  readonly demand: ModelDemand;
   readonly folders: ModelFolders;
   readonly leave: ControlPlane["leave"];
+  /** Nobody waits for what is lost from now on. */
+  readonly retire: () => void;
 }
 
 const STORE_RETRY_MS = 1_000;
@@ -221,8 +228,22 @@ function startCore(
     ),
   );
   const { control } = plane;
+  const isServed = (model: string): boolean =>
+    whole.catalog.isReady(model, undefined) ||
+    text.models.list().some(({ name, readiness }) => name === model && readiness.kind === "ready");
+  const returning = stack.use(
+    new ReturningModels({
+      entries: () => plane.wanted(),
+      hosted: { models: () => whole.hosted(), shards: () => fleet.shards(), replicas: () => fleet.replicas() },
+      isServed,
+      clock,
+      waitMs: options.absenceWaitMs ?? ABSENCE_WAIT_MS,
+    }),
+  );
   const { generations = new MemoryGenerationStore(clock) } = deps;
-  const text = stack.use(createTextServing({ ...deps, ...options, generations, fleet, desired: () => control.desired().replicas }));
+  const text = stack.use(
+    createTextServing({ ...deps, ...options, generations, fleet, desired: () => control.desired().replicas, patience: returning }),
+  );
   const { models: directory, submitter, inFlight } = text;
   const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
   let hasLoaded = false;
@@ -238,23 +259,23 @@ function startCore(
     createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving, strictReadiness }),
   );
   whole.onChange(() => control.fleetChanged());
-  const demand = options.modelControl === "on-demand" ? stack.use(loadsOnDemand({ deps, watch, plane, text, whole })) : undefined;
-  return { watch, text, whole, control, demand, folders, loadedFirst, leave: plane.leave };
+  const demand = options.modelControl === "on-demand" ? stack.use(loadsOnDemand({ deps, watch, plane, isServed })) : returning;
+  const retire = () => {
+    text.retire();
+    returning[Symbol.dispose]();
+  };
+  return { watch, text, whole, control, demand, folders, loadedFirst, leave: plane.leave, retire };
 }
 
 interface DemandParts {
   readonly deps: GatewayDeps;
   readonly watch: FleetWatch;
   readonly plane: ControlPlane;
-  readonly text: TextServing;
-  readonly whole: ModelServing;
+  readonly isServed: (model: string) => boolean;
 }
 
-function loadsOnDemand({ deps, watch, plane, text, whole }: DemandParts): LoadsOnDemand {
+function loadsOnDemand({ deps, watch, plane, isServed }: DemandParts): LoadsOnDemand {
   const { clock, logger, sources } = deps;
-  const isServed = (model: string) =>
-    whole.catalog.isReady(model, undefined) ||
-    text.models.list().some(({ name, readiness }) => name === model && readiness.kind === "ready");
   const folders = new RepositoryFolders(sources);
   return new LoadsOnDemand({ control: plane.control, folders, fleet: watch.fleet, entries: () => plane.wanted(), isServed, clock, logger });
 }

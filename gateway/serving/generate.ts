@@ -1,6 +1,7 @@
 /** The use case behind every door that makes text: place the generation, fold its tokens to text, end it where it is to end. */
 import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
 import type { AnswerFrame } from "../../core/messages/generation.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import { textFold } from "../text/text-fold.ts";
@@ -8,12 +9,14 @@ import { ChoiceFold, type FoldedFrames } from "./choice-fold.ts";
 import { GenerationRecord } from "./generation-record.ts";
 import { GenerationSpan } from "./generation-span.ts";
 import { type MovingDeps, MovingGeneration, type MovingOptions } from "./moving-generation.ts";
-import { placeGeneration } from "./placed-generation.ts";
+import { type PlacedGeneration, placeGeneration } from "./placed-generation.ts";
 import { type ResumeDeps, resumedGeneration } from "./resumed-generation.ts";
+import type { Patience } from "./returning-models.ts";
 import type { ResumeRequest, TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
 
 export interface GenerationDeps extends MovingDeps, ResumeDeps {
   readonly fleet: ResumeDeps["fleet"];
+  readonly patience: Patience;
   readonly metrics: Pick<
     Metrics,
     | "generationsRerouted"
@@ -41,7 +44,7 @@ async function* generate(asked: TextRequest, deps: GenerationDeps, signal: Abort
   const { request } = trace;
   using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
   try {
-    const placed = await placeGeneration(request, arrivedMs, deps, scope.signal);
+    const placed = await placedInTime(request, arrivedMs, deps, scope.signal);
     const { submit, replica, model } = placed;
     const record = request.resumable === undefined ? undefined : await GenerationRecord.begin(deps, submit.generation, request, replica);
     const fold = new ChoiceFold(
@@ -51,6 +54,18 @@ async function* generate(asked: TextRequest, deps: GenerationDeps, signal: Abort
     yield* running({ request, arrivedMs, placed, record, fold, trace, signal: scope.signal }, deps);
   } catch (thrown) {
     throw trace.failed(thrown);
+  }
+}
+
+/** Where no copy of the model is there at the moment, it waits for one. @throws as `placeGeneration` does */
+async function placedInTime(request: TextRequest, arrivedMs: number, deps: GenerationDeps, signal: AbortSignal): Promise<PlacedGeneration> {
+  for (;;) {
+    try {
+      return await placeGeneration(request, arrivedMs, deps, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      await deps.patience.again(request.model, ServingError.from(thrown), arrivedMs, signal);
+    }
   }
 }
 

@@ -14,6 +14,7 @@ import type { Caller } from "./call-desk.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
+import type { Patience } from "./returning-models.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submission, Submitter } from "./submit.ts";
 import { tracedInference } from "./traced-inference.ts";
@@ -28,6 +29,7 @@ export interface InferenceDeps {
   readonly random: Random;
   readonly steps: SequenceSteps;
   readonly tracer: Tracer;
+  readonly patience: Patience;
 }
 
 /** Nodes that are tried when one refuses: it has not executed anything. */
@@ -74,18 +76,42 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
   };
   const result =
     view.sequences === undefined
-      ? await placeAnywhere(request, view, send, deps)
+      ? await placedInTime(request, view, send, deps, { arrivedMs, signal })
       : await deps.steps.infer(request, view, view.sequences, send, signal);
   return { model: view.name, version: view.version, parameters: new Map(), ...result };
 }
 
-/** Any node that is ready will do. */
-async function placeAnywhere(
+type Send = (chosen: ServedVersion) => Promise<Submission>;
+
+/** Where no copy of the model is there at the moment, it waits for one. @throws ServingError why nobody took it */
+async function placedInTime(
   request: InferRequest,
   view: ModelView,
-  send: (chosen: ServedVersion) => Promise<Submission>,
+  send: Send,
   deps: InferenceDeps,
+  { arrivedMs, signal }: { readonly arrivedMs: number; readonly signal: AbortSignal },
 ): Promise<InferResult> {
+  const notReady = `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`;
+  for (;;) {
+    const placing = await placeAnywhere(view, send, deps);
+    if (placing.kind === "answered") return placing.result;
+    const error = placing.unreachable ?? new ServingError("UNAVAILABLE", notReady);
+    try {
+      await deps.patience.again(view.name, error, arrivedMs, signal);
+    } catch (thrown) {
+      if (thrown === error && placing.unreachable === undefined) deps.catalog.view(request.model, request.version); // unloaded: it says so
+      throw thrown;
+    }
+  }
+}
+
+type Placing =
+  | { readonly kind: "answered"; readonly result: InferResult }
+  /** Nobody has taken it; why the last node could not be reached, if one could not. */
+  | { readonly kind: "refused"; readonly unreachable: ServingError | undefined };
+
+/** Any node that is ready will do. */
+async function placeAnywhere(view: ModelView, send: Send, deps: InferenceDeps): Promise<Placing> {
   const refused = new Set<string>();
   let unreachable: ServingError | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
@@ -97,13 +123,12 @@ async function placeAnywhere(
     const submission = await send(chosen);
     if (submission.kind === "accepted") {
       using answers = submission.answers;
-      return decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
+      const result = decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
+      return { kind: "answered", result };
     }
     if (submission.kind === "unreachable") unreachable = submission.error;
   }
-  if (unreachable !== undefined) throw unreachable;
-  deps.catalog.view(request.model, request.version); // unloaded meanwhile: it says so
-  throw new ServingError("UNAVAILABLE", `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`);
+  return { kind: "refused", unreachable };
 }
 
 /** What a request calls is an inference like a client's own, for the same tenant, until the same deadline. */

@@ -12,6 +12,7 @@ import { createInference } from "./infer.ts";
 import type { Inference } from "./inference.ts";
 import type { ModelCatalog, ModelStatisticsSource } from "./model-catalog.ts";
 import { ModelViews, type ServedVersion } from "./model-views.ts";
+import { NO_PATIENCE, type Patience } from "./returning-models.ts";
 import type { Submitter } from "./submit.ts";
 import { TextBundles } from "./text-bundles.ts";
 import type { ModelDirectory } from "./text-generation.ts";
@@ -33,6 +34,8 @@ export interface ModelServingDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** With requests for models that are away; none unless it is given. */
+  readonly patience?: Patience;
   /** Nothing is traced unless it is given. */
   readonly tracer?: Tracer;
 }
@@ -57,7 +60,7 @@ export function createModelServing(deps: ModelServingDeps): ModelServing {
   const views = new ModelViews({ fleet, wanted: deps.wanted, bundles, logger });
   const catalog = new FleetModelCatalog({ ...deps, views });
   return {
-    inference: createInference({ tracer: NO_TRACER, ...deps, views, catalog }),
+    inference: createInference({ tracer: NO_TRACER, patience: NO_PATIENCE, ...deps, views, catalog }),
     catalog,
     statistics: new FleetStatistics({ ...deps, views }),
     served: () => views.served(),

@@ -17,6 +17,7 @@ import { openTextModel, type TextModel } from "../text/text-model.ts";
 import { createTextGeneration } from "./generate.ts";
 import { LinkPool } from "./link-pool.ts";
 import { FleetModelDirectory } from "./model-directory.ts";
+import { NO_PATIENCE, type Patience } from "./returning-models.ts";
 import { Submitter } from "./submit.ts";
 import { TextBundles } from "./text-bundles.ts";
 import type { ModelDirectory, TextGeneration } from "./text-generation.ts";
@@ -37,6 +38,8 @@ export interface TextServingDeps {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** With requests for models that are away; none unless it is given. */
+  readonly patience?: Patience;
   /** Nothing is traced unless it is given. */
   readonly tracer?: Tracer;
 }
@@ -58,7 +61,7 @@ export interface TextServing extends AsyncDisposable {
 }
 
 export function createTextServing(deps: TextServingDeps): TextServing {
-  const { bus, links, fleet, desired, generations, clock, random, metrics, logger, tracer = NO_TRACER } = deps;
+  const { bus, links, fleet, desired, generations, clock, random, metrics, logger, tracer = NO_TRACER, patience = NO_PATIENCE } = deps;
   const pool = new LinkPool({ links, clock });
   const submitter = new Submitter({ bus, pool, clock, metrics });
   const encodePool = new EncodePool();
@@ -97,6 +100,7 @@ export function createTextServing(deps: TextServingDeps): TextServing {
       metrics,
       migrationLimit: () => migrationLimit,
       tracer,
+      patience,
     }),
     models,
     submitter,

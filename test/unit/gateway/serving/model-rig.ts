@@ -11,7 +11,8 @@ import { createMetrics } from "../../../../core/telemetry/metrics.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
 import { Fleet } from "../../../../gateway/control/fleet.ts";
 import type { InferRequest } from "../../../../gateway/serving/inference.ts";
-import { createModelServing } from "../../../../gateway/serving/model-serving.ts";
+import { createModelServing, type ModelServing } from "../../../../gateway/serving/model-serving.ts";
+import { ReturningModels } from "../../../../gateway/serving/returning-models.ts";
 import { createTextServing } from "../../../../gateway/serving/text-serving.ts";
 import { FakeClock, turns } from "../../../support/fake-clock.ts";
 import { TensorAgent } from "./tensor-agent.ts";
@@ -68,7 +69,7 @@ export function inferOf(model: string, fields: Partial<InferRequest> = {}): Infe
 
 export type ModelRig = Awaited<ReturnType<typeof modelRig>>;
 
-export async function modelRig(nodes = 1) {
+export async function modelRig(nodes = 1, { absenceWaitMs = 0 }: { readonly absenceWaitMs?: number } = {}) {
   const clock = new FakeClock();
   const random = seededRandom(7n);
   const broker = new MemoryBroker({ clock });
@@ -97,7 +98,16 @@ export async function modelRig(nodes = 1) {
   const unwanted = new Set<string>();
   const wanted = () => reports.flat().filter(({ replica }) => !unwanted.has(replica));
   const known: { model: string; version: string }[] = [];
-  const whole = createModelServing({
+  const load = { number: 1, fingerprint: "", versions: ["1"], source: "", config: "", copies: 1, bytes: 0 };
+  const returning = new ReturningModels({
+    entries: () => new Map([["m", { version: 1, wanted: { current: load, gone: [] } }]]),
+    hosted: fleet,
+    isServed: (model) => whole.catalog.isReady(model, undefined),
+    clock,
+    waitMs: absenceWaitMs,
+  });
+  const whole: ModelServing = createModelServing({
+    patience: returning,
     fleet,
     directory: text.models,
     submitter: text.submitter,
@@ -126,6 +136,7 @@ export async function modelRig(nodes = 1) {
   return {
     ...whole,
     submitter: text.submitter,
+    returning,
     clock,
     fleet,
     links,

@@ -12,6 +12,7 @@ import { createLogger } from "../../../../core/telemetry/logger.ts";
 import { createMetrics } from "../../../../core/telemetry/metrics.ts";
 import { Fleet } from "../../../../gateway/control/fleet.ts";
 import type { DesiredReplica } from "../../../../gateway/placement/desired.ts";
+import { ReturningModels } from "../../../../gateway/serving/returning-models.ts";
 import type { TextEvent, TextRequest } from "../../../../gateway/serving/text-generation.ts";
 import { createTextServing } from "../../../../gateway/serving/text-serving.ts";
 import { FakeClock, turns } from "../../../support/fake-clock.ts";
@@ -21,6 +22,7 @@ import { HashAgent } from "./hash-agent.ts";
 export const MODEL = "bytes";
 /** `<|end|>` of a byte-level bundle without merges. */
 export const END = 256;
+const LANGUAGE = { stages: 1, quantization: "auto", slots: 4, contextLength: 0, threads: 0 } as const;
 const never = new AbortController().signal;
 
 export interface RigOptions {
@@ -29,6 +31,8 @@ export interface RigOptions {
   readonly bundle?: TextBundle;
   readonly desired?: readonly DesiredReplica[];
   readonly migrationLimit?: number;
+  /** How long a request waits for a model that is wanted and not there. */
+  readonly absenceWaitMs?: number;
 }
 
 export type Rig = Awaited<ReturnType<typeof servingRig>>;
@@ -67,7 +71,16 @@ export async function servingRig(options: RigOptions = {}) {
     fleet.hear(heartbeat(agent, [report], ++sequence), clock.now());
   };
   for (const index of agents.keys()) beat(index);
+  const load = { number: 1, fingerprint: "", versions: ["1"], source: "", config: "", copies: 1, bytes: 0 };
+  const returning = new ReturningModels({
+    entries: () => new Map([[MODEL, { version: 1, wanted: { current: { ...load, language: LANGUAGE }, gone: [] } }]]),
+    hosted: fleet,
+    isServed: () => fleet.replicas().some(({ ready }) => ready),
+    clock,
+    waitMs: options.absenceWaitMs ?? 0,
+  });
   const serving = createTextServing({
+    patience: returning,
     bus: broker.connect(),
     links,
     fleet,

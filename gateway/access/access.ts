@@ -27,6 +27,6 @@ export interface Access {
 
 export const isPublic = (group?: ApiGroup): Access => ({ access: "public", group });
 export const reads = (group: ApiGroup): Access => ({ access: "model-read", group });
-export const controls = (group: ApiGroup | undefined): Access => ({ access: "control", group });
+export const controls = (group: ApiGroup): Access => ({ access: "control", group });
 export const INFERS: Access = { access: "inference", group: "inference" };
 export const READS_METRICS: Access = { access: "metrics", group: undefined };

@@ -77,7 +77,7 @@ function leaveRoute(act: string, leaving: boolean, { nodes, leave }: ConsoleDeps
   return {
     method: "POST",
     path: `/console/nodes/{node}/${act}`,
-    ...controls(undefined),
+    ...controls("model-repository"),
     body: "none",
     errors: consoleErrors,
     handle: async (request) => {

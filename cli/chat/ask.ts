@@ -1,6 +1,7 @@
 /** Asks a running server over OpenAI's protocol: which models it serves, and for the next message of a chat as a stream. */
+import { systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import { eventData } from "./server-sent-events.ts";
+import { RESUMABLE, resumedEvents } from "./resumed-events.ts";
 
 export interface ChatTurn {
   readonly role: "system" | "user" | "assistant";
@@ -14,7 +15,7 @@ export async function servedModels(url: string, signal: AbortSignal): Promise<re
   return Array.isArray(list) ? list.map((model) => field(model, "id")).filter((id) => typeof id === "string") : [];
 }
 
-/** The answer's text as it comes. @throws ServingError with the server's own message */
+/** The answer's text as it comes; one whose gateway dies goes on at another one behind the same address. @throws ServingError with the server's own message */
 export async function* answerTo(
   turns: readonly ChatTurn[],
   server: { readonly url: string; readonly model: string; readonly maxTokens: number },
@@ -22,12 +23,11 @@ export async function* answerTo(
 ): AsyncIterable<string> {
   const answer = await reached(`${server.url}/v1/chat/completions`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...RESUMABLE },
     body: JSON.stringify({ model: server.model, messages: turns, max_tokens: server.maxTokens, stream: true }),
     signal,
   });
-  if (answer.body === null) throw new ServingError("UNAVAILABLE", `${server.url} answered without a body`);
-  for await (const data of eventData(answer.body)) {
+  for await (const data of resumedEvents({ first: answer, url: () => server.url, clock: systemClock, signal })) {
     if (data === "[DONE]") return;
     const event = parsed(data);
     const failure = field(event, "error");
@@ -36,7 +36,6 @@ export async function* answerTo(
     const text = field(field(Array.isArray(choices) ? choices[0] : undefined, "delta"), "content");
     if (typeof text === "string" && text !== "") yield text;
   }
-  throw new ServingError("UNAVAILABLE", "the server ended the answer before it was complete: ask again");
 }
 
 async function reached(url: string, init: RequestInit): Promise<Response> {

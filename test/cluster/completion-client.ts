@@ -1,5 +1,7 @@
 /** Asks a running server for completions, whole and streamed, and keeps what a client would see. */
+import { RESUMABLE, resumedEvents } from "../../cli/chat/resumed-events.ts";
 import { eventData } from "../../cli/chat/server-sent-events.ts";
+import { systemClock } from "../../core/clock.ts";
 import { MODEL } from "../support/cluster.ts";
 
 /** Fields of POST /v1/completions but the model. */
@@ -30,13 +32,22 @@ export interface StreamOptions {
   readonly onPiece?: (pieces: number) => void;
   /** Aborting it hangs up. */
   readonly signal?: AbortSignal;
+  /** Asks for a stream that can be resumed, and comes back to this gateway when it breaks off. */
+  readonly resumeAt?: string;
 }
+
+const never = new AbortController().signal;
 
 /** Keeps a greedy continuation from ending before `max_tokens`: SmolLM2's end tokens become impossible. */
 export const WITHOUT_END = { temperature: 0, logit_bias: { 0: -100, 2: -100 } } as const;
 
-export function post(url: string, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
-  return fetch(url + path, { method: "POST", body: JSON.stringify(body), ...(signal !== undefined && { signal }) });
+export interface PostOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export function post(url: string, path: string, body: unknown, { signal, headers = {} }: PostOptions = {}): Promise<Response> {
+  return fetch(url + path, { method: "POST", headers, body: JSON.stringify(body), ...(signal !== undefined && { signal }) });
 }
 
 interface Choice {
@@ -60,12 +71,15 @@ interface Frame {
 
 /** @throws what fetch does when it is refused or hung up */
 export async function streamCompletion(url: string, fields: CompletionFields, options: StreamOptions = {}): Promise<StreamedAnswer> {
-  const response = await post(url, "/v1/completions", { model: MODEL, stream: true, ...fields }, options.signal);
+  const { signal, resumeAt } = options;
+  const headers = resumeAt === undefined ? {} : RESUMABLE;
+  const response = await post(url, "/v1/completions", { model: MODEL, stream: true, ...fields }, { signal, headers });
   if (response.status !== 200 || response.body === null) throw new Error(`${response.status} ${await response.text()}`);
   let [text, pieces, done] = ["", 0, false];
   let finishReason: string | undefined;
   let error: string | undefined;
-  for await (const data of eventData(response.body)) {
+  const back = { first: response, url: () => resumeAt ?? url, clock: systemClock, signal: signal ?? never };
+  for await (const data of resumeAt === undefined ? eventData(response.body) : resumedEvents(back)) {
     done = data === "[DONE]";
     const frame: Frame = done ? {} : JSON.parse(data);
     const choice = frame.choices?.[0];

@@ -59,7 +59,7 @@ describe("a client that hangs up", () => {
 
   test("leaves one too when it waited for a whole answer", async () => {
     const leaving = new AbortController();
-    const asked = post(cluster.url, "/v1/completions", { model: MODEL, ...endless }, leaving.signal);
+    const asked = post(cluster.url, "/v1/completions", { model: MODEL, ...endless }, { signal: leaving.signal });
     await expect.poll(() => cluster.metric("nereid_slots_busy"), POLL).toBe(1);
     leaving.abort();
     await expect(asked).rejects.toThrow("aborted");

@@ -35,7 +35,7 @@ export type { GrpcClientOptions, GrpcKeepAlive, GrpcTlsOptions } from "./grpc/ch
 export { GrpcClient } from "./grpc/grpc-client.ts";
 export type { InferStream, InferStreamItem } from "./grpc/infer-stream.ts";
 export type { HttpClientOptions } from "./http/exchange.ts";
-export type { GenerateAnswer, GenerateRequest, GenerateValue } from "./http/generate.ts";
+export type { GenerateAnswer, GenerateRequest, GenerateStreamOptions, GenerateValue } from "./http/generate.ts";
 export { HttpClient } from "./http/http-client.ts";
 export type { InferRequest, RequestedOutput, SequenceStep } from "./infer-request.ts";
 export type { InferResult } from "./infer-result.ts";

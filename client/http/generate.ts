@@ -1,10 +1,13 @@
 /** The generate extension: a model's inputs and outputs as the members of a flat JSON object. */
+import { type Clock, sleep } from "../../core/clock.ts";
 import { jsonObject, jsonText } from "../../core/model/json-value.ts";
 import type { CallOptions } from "../client.ts";
 import { ClientError, unreadable } from "../client-error.ts";
-import type { Exchange, HttpCall } from "./exchange.ts";
-import { eventObjects, isEvents } from "./infer.ts";
+import type { Decode, Exchange, HttpCall } from "./exchange.ts";
+import { eventObject, isEvents } from "./infer.ts";
 import { modelPath } from "./paths.ts";
+import { numberedEvents } from "./server-sent-events.ts";
+
 export type GenerateValue = string | number | boolean | readonly (string | number | boolean)[];
 
 /** Inputs and parameters by name, such as `text_input` and `max_tokens`. */
@@ -29,11 +32,48 @@ export async function generateOnce(exchange: Exchange, request: GenerateRequest,
   return generateAnswer(await exchange.json(generateCall(request, "generate"), options));
 }
 
-export function generateStream(exchange: Exchange, request: GenerateRequest, options?: CallOptions): AsyncGenerator<GenerateAnswer> {
-  return exchange.stream(generateCall(request, "generate_stream"), options, async function* (headers, pieces) {
+export interface GenerateStreamOptions extends CallOptions {
+  /** A stream whose connection is lost is taken up after its last piece, for 30 s after it, where the server can do that: Nereid can. */
+  readonly resumable?: boolean;
+}
+
+const ASK_AGAIN_MS = 200;
+const AWAY_MS_MAX = 30_000;
+const never = new AbortController().signal;
+
+export async function* generateStream(
+  exchange: Exchange,
+  request: GenerateRequest,
+  { resumable = false, ...options }: GenerateStreamOptions,
+  clock: Clock,
+): AsyncGenerator<GenerateAnswer> {
+  const call = generateCall(request, "generate_stream");
+  let lastId: string | undefined;
+  let heardMs = clock.now();
+  const decode: Decode<GenerateAnswer> = async function* (headers, pieces) {
     if (!isEvents(headers)) throw unreadable("it is no stream of events");
-    for await (const json of eventObjects(pieces)) yield generateAnswer(json);
-  });
+    lastId ??= headers.get("x-nereid-generation") ?? undefined;
+    for await (const { id, data } of numberedEvents(pieces)) {
+      lastId = id ?? lastId;
+      heardMs = clock.now();
+      yield generateAnswer(eventObject(data));
+    }
+  };
+  for (;;) {
+    const headers = {
+      ...call.headers,
+      ...(resumable && { "x-nereid-resumable": "true" }),
+      ...(lastId !== undefined && { "last-event-id": lastId }),
+    };
+    try {
+      yield* exchange.stream({ ...call, headers }, options, decode);
+      return;
+    } catch (thrown) {
+      const isAway = thrown instanceof ClientError && thrown.code === "UNAVAILABLE";
+      if (!isAway || lastId === undefined || clock.now() - heardMs > AWAY_MS_MAX) throw thrown;
+    }
+    await sleep(clock, ASK_AGAIN_MS, options.signal ?? never);
+  }
 }
 
 function generateCall({ model, version, id, inputs, parameters }: GenerateRequest, act: "generate" | "generate_stream"): HttpCall {

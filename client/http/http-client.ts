@@ -1,4 +1,5 @@
 /** The client over HTTP with the binary tensor extension: needs nothing but `fetch`. */
+import { systemClock } from "../../core/clock.ts";
 import type {
   LogSettings,
   ModelConfig,
@@ -16,7 +17,7 @@ import { readModelConfig } from "../model-config.ts";
 import { base64 } from "./base64.ts";
 import { readStatistics } from "./counters.ts";
 import { Exchange, type HttpClientOptions } from "./exchange.ts";
-import { type GenerateAnswer, type GenerateRequest, generateOnce, generateStream } from "./generate.ts";
+import { type GenerateAnswer, type GenerateRequest, type GenerateStreamOptions, generateOnce, generateStream } from "./generate.ts";
 import { inferOnce, inferStream } from "./infer.ts";
 import {
   readLogSettings,
@@ -86,8 +87,8 @@ export class HttpClient implements Client {
   }
 
   /** The generate extension: answers as they come. Leaving the loop cancels what is left. */
-  generateStream(request: GenerateRequest, options?: CallOptions): AsyncGenerator<GenerateAnswer> {
-    return generateStream(this.#exchange, request, options);
+  generateStream(request: GenerateRequest, options: GenerateStreamOptions = {}): AsyncGenerator<GenerateAnswer> {
+    return generateStream(this.#exchange, request, options, this.#options.clock ?? systemClock);
   }
 
   async repositoryIndex(options: CallOptions & { readonly ready?: boolean } = {}): Promise<readonly ModelIndexEntry[]> {

@@ -50,14 +50,17 @@ async function* inferResults(headers: Headers, pieces: AsyncIterable<Uint8Array<
   }
 }
 
-/** The JSON of each event. @throws ClientError for an event that tells of an error: it has no code, so UNKNOWN */
-export async function* eventObjects(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
-  for await (const data of serverSentEvents(pieces)) {
-    const json = parseJson(data);
-    const error = jsonText(json, "error");
-    if (error !== undefined) throw new ClientError("UNKNOWN", error);
-    yield json;
-  }
+/** The JSON of each event. @throws as `eventObject` */
+async function* eventObjects(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+  for await (const data of serverSentEvents(pieces)) yield eventObject(data);
+}
+
+/** @throws ClientError for an event that tells of an error: it has no code, so UNKNOWN */
+export function eventObject(data: string): unknown {
+  const json = parseJson(data);
+  const error = jsonText(json, "error");
+  if (error !== undefined) throw new ClientError("UNKNOWN", error);
+  return json;
 }
 
 export function isEvents(headers: Headers): boolean {

@@ -1,10 +1,21 @@
-/** Server-sent events from the pieces in which they come: the `data` of each. Source: WHATWG HTML, section 9.2. */
+/** Server-sent events from the pieces in which they come: their data and ids. Source: WHATWG HTML, section 9.2. */
 import { unreadable } from "../client-error.ts";
 
 const EVENT_CHARACTERS_MAX = 64 * 1024 * 1024;
 
-/** @throws ClientError INTERNAL for an event longer than 64 Mi characters */
+export interface ServerSentEvent {
+  /** undefined: it has none. */
+  readonly id: string | undefined;
+  readonly data: string;
+}
+
+/** The `data` of each event. @throws as `numberedEvents` */
 export async function* serverSentEvents(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  for await (const { data } of numberedEvents(pieces)) yield data;
+}
+
+/** @throws ClientError INTERNAL for an event longer than 64 Mi characters */
+export async function* numberedEvents(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSentEvent> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const piece of pieces) {
@@ -15,14 +26,15 @@ export async function* serverSentEvents(pieces: AsyncIterable<Uint8Array>): Asyn
     const events = rest.split(/\r?\n\r?\n/);
     rest = events.pop() ?? "";
     for (const event of events) {
-      const data = dataOf(event);
-      if (data !== undefined) yield data;
+      const lines = event.split(/\r?\n/);
+      const data = fieldOf(lines, "data");
+      if (data !== undefined) yield { id: fieldOf(lines, "id"), data };
     }
   }
 }
 
-/** undefined for comments, and events without data. */
-function dataOf(event: string): string | undefined {
-  const lines = event.split(/\r?\n/).filter((line) => line.startsWith("data:"));
-  return lines.length === 0 ? undefined : lines.map((line) => line.slice(5).replace(/^ /, "")).join("\n");
+/** undefined where no line has it: comments, and events without data. */
+function fieldOf(lines: readonly string[], name: string): string | undefined {
+  const having = lines.filter((line) => line.startsWith(`${name}:`));
+  return having.length === 0 ? undefined : having.map((line) => line.slice(name.length + 1).replace(/^ /, "")).join("\n");
 }

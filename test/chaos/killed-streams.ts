@@ -1,13 +1,9 @@
 /** Streams that run while processes are killed, held against the same streams without faults. */
-import type { Clock } from "../../core/clock.ts";
 import { type Random, seededRandom } from "../../core/random.ts";
 import { streamRequests } from "./stream-requests.ts";
-import { difference, longestGapMs, type WatchedAnswer, watchedStream } from "./watched-stream.ts";
+import { difference, longestGapMs, type WatchedAnswer, type WatchedServer, watchedStream } from "./watched-stream.ts";
 
-export interface Killing {
-  readonly url: string;
-  readonly model: string;
-  readonly clock: Clock;
+export interface Killing extends WatchedServer {
   readonly streams: number;
   readonly tokens: number;
   readonly seed: bigint;

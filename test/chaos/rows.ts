@@ -2,6 +2,7 @@
 import type { Row } from "./row.ts";
 import { frozenAgent } from "./rows/frozen-agent.ts";
 import { killedAgents } from "./rows/killed-agents.ts";
+import { killedGateways } from "./rows/killed-gateways.ts";
 import { killedRunners } from "./rows/killed-runners.ts";
 import { natsAway, natsRestarted } from "./rows/nats-away.ts";
 import { partedStages } from "./rows/parted-stages.ts";
@@ -16,6 +17,7 @@ export const ROWS: readonly Row[] = [
   silentLink,
   oneWayLink,
   partedStages,
+  killedGateways,
   natsRestarted,
   natsAway,
 ];

@@ -1,7 +1,10 @@
 /** A streamed completion as its client sees it: every token with its log probability, and when it came. */
+import { RESUMABLE, resumedEvents } from "../../cli/chat/resumed-events.ts";
 import { eventData } from "../../cli/chat/server-sent-events.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type CompletionFields, post } from "../cluster/completion-client.ts";
+
+const never = new AbortController().signal;
 
 export interface WatchedAnswer {
   /** `token logprob` each: equal ones were computed from equal bits, or as good as. */
@@ -21,13 +24,22 @@ interface Frame {
   readonly error?: { readonly message: string };
 }
 
+export interface WatchedServer {
+  readonly url: string;
+  readonly model: string;
+  readonly clock: Clock;
+  /** Where streams go on when their gateway dies; undefined: they do not ask for it. */
+  readonly resumeAt?: (() => string) | undefined;
+}
+
 /** @param onToken called with how many there are */
 export async function watchedStream(
-  { url, model, clock }: { readonly url: string; readonly model: string; readonly clock: Clock },
+  { url, model, clock, resumeAt }: WatchedServer,
   fields: CompletionFields,
   onToken: (count: number) => void = () => {},
 ): Promise<WatchedAnswer> {
-  const response = await post(url, "/v1/completions", { model, stream: true, logprobs: 1, ...fields });
+  const headers = resumeAt === undefined ? {} : RESUMABLE;
+  const response = await post(url, "/v1/completions", { model, stream: true, logprobs: 1, ...fields }, { headers });
   if (response.status !== 200 || response.body === null)
     return { tokens: [], text: "", atMs: [], finishReason: undefined, error: `${response.status} ${await response.text()}` };
   const tokens: string[] = [];
@@ -35,7 +47,7 @@ export async function watchedStream(
   let text = "";
   let finishReason: string | undefined;
   let error: string | undefined;
-  for await (const data of eventData(response.body)) {
+  const hear = (data: string) => {
     const frame: Frame = data === "[DONE]" ? {} : JSON.parse(data);
     error = frame.error?.message ?? error;
     for (const { text: piece, finish_reason: reason, logprobs } of frame.choices ?? []) {
@@ -47,6 +59,12 @@ export async function watchedStream(
         onToken(tokens.length);
       }
     }
+  };
+  try {
+    const back = { first: response, url: resumeAt ?? (() => url), clock, signal: never };
+    for await (const data of resumeAt === undefined ? eventData(response.body) : resumedEvents(back)) hear(data);
+  } catch (thrown) {
+    error = thrown instanceof Error ? thrown.message : String(thrown);
   }
   return { tokens, text, atMs, finishReason, error };
 }

@@ -72,6 +72,38 @@ describe("generated text over HTTP", () => {
     await expect(stream.next()).rejects.toMatchObject({ code: "UNKNOWN", message: "the node is gone" });
   });
 
+  test("goes on after its last piece when the connection is lost, as often as it is", async () => {
+    await using doors = await startClientDoors();
+    const whole = await new HttpClient(doors.httpAddress).generate(GENERATE);
+    let connections = 0;
+    /** Two events, then the connection is gone; once nobody answers at all. */
+    const cut = async (url: string, init: RequestInit) => {
+      connections += 1;
+      if (connections === 2) throw new TypeError("fetch failed");
+      const response = await fetch(url, init);
+      let events = 0;
+      const body = response.body?.pipeThrough(
+        new TransformStream<Uint8Array, Uint8Array>({
+          transform(piece, controller) {
+            for (const event of Buffer.from(piece)
+              .toString()
+              .split(/(?<=\n\n)/)) {
+              if (events === 2) throw new TypeError("terminated");
+              events += 1;
+              controller.enqueue(Buffer.from(event));
+            }
+          },
+        }),
+      );
+      return new Response(body ?? null, response);
+    };
+    await using client = new HttpClient(doors.httpAddress, { fetch: cut });
+    const pieces = await gatheredText(client.generateStream(GENERATE, { resumable: true }));
+    expect(pieces.join("")).toBe(whole["text_output"]);
+    expect(connections).toBeGreaterThan(3);
+    await expect(gatheredText(client.generateStream(GENERATE))).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  });
+
   test("of models of tensors is a flat object, too", async () => {
     await using doors = await startClientDoors();
     await using client = new HttpClient(doors.httpAddress);

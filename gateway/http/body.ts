@@ -1,19 +1,20 @@
-/** Reads a request's body within its limits: bytes, chunks, and the time that nothing comes. */
-import type { IncomingMessage } from "node:http";
-import { ServingError } from "../../core/errors.ts";
+/** Reads a request's body within its limits of bytes and chunks. */
+import { ChunkedBody } from "./chunked-body.ts";
 import type { HttpFault } from "./route.ts";
-import type { Sweep, Swept } from "./sweep.ts";
 
 /** A body in the pieces in which it is kept: never joined unless somebody needs it whole. */
 export interface Body {
   readonly byteLength: number;
-  /** Each owns its memory, so that it may be transferred to a worker. */
+  /** Nobody else uses their memory: together they may be transferred to a worker. */
   readonly segments: readonly Uint8Array<ArrayBuffer>[];
 }
 
 export const EMPTY_BODY: Body = { byteLength: 0, segments: [] };
 
-const SEGMENT_BYTES = 1024 * 1024;
+/** Pieces from here on are kept as they come; smaller ones, of which there may be millions, are gathered. */
+const KEPT_BYTES_MIN = 16 * 1024;
+const GATHERED_BYTES_MIN = 4 * 1024;
+const GATHERED_BYTES_MAX = 1024 * 1024;
 
 /** Non-empty chunks of a chunked body; Triton's limit, and its text. */
 const CHUNKS_MAX = 65_536;
@@ -25,8 +26,6 @@ const TOO_MANY_CHUNKS: HttpFault = {
 };
 
 const FULL: HttpFault = { kind: "refused", status: 503, message: "too many large requests at once: try again" };
-
-export type BodyOutcome = { readonly kind: "whole"; readonly body: Body } | { readonly kind: "fault"; readonly fault: HttpFault };
 
 /** What all bodies that are being read may hold together. */
 export class BodyBudget {
@@ -55,107 +54,123 @@ export function wholeBody(body: Body): Uint8Array {
   return body.segments.length === 1 ? first : Buffer.concat(body.segments, body.byteLength);
 }
 
-/** Copies what arrives, so that large bodies cost their copying as they come and not in one go at the end. */
+/** Large pieces by reference, in order with small ones that are copied together. */
 class Segments {
   readonly #closed: Uint8Array<ArrayBuffer>[] = [];
-  #open: Uint8Array<ArrayBuffer>;
+  #open: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
   byteLength = 0;
 
-  constructor(bytesExpected: number | undefined) {
-    this.#open = new Uint8Array(Math.min(bytesExpected ?? 0, SEGMENT_BYTES));
-  }
-
-  append(chunk: Uint8Array): void {
-    let rest = chunk;
-    while (rest.byteLength > 0) {
-      if (this.#filled === this.#open.byteLength) this.#grow(rest.byteLength);
-      const part = rest.subarray(0, this.#open.byteLength - this.#filled);
-      this.#open.set(part, this.#filled);
-      this.#filled += part.byteLength;
-      rest = rest.subarray(part.byteLength);
+  append(piece: Uint8Array<ArrayBuffer>): void {
+    this.byteLength += piece.byteLength;
+    if (piece.byteLength >= KEPT_BYTES_MIN) {
+      this.#close();
+      this.#closed.push(piece);
+      return;
     }
-    this.byteLength += chunk.byteLength;
+    if (this.#open === undefined || this.#filled + piece.byteLength > this.#open.byteLength) {
+      this.#close();
+      this.#open = new Uint8Array(Math.max(piece.byteLength, GATHERED_BYTES_MIN, Math.min(GATHERED_BYTES_MAX, this.byteLength)));
+    }
+    this.#open.set(piece, this.#filled);
+    this.#filled += piece.byteLength;
   }
 
   body(): Body {
-    const last = this.#filled === this.#open.byteLength ? this.#open : this.#open.slice(0, this.#filled);
-    return { byteLength: this.byteLength, segments: last.byteLength === 0 ? this.#closed : [...this.#closed, last] };
+    this.#close();
+    return { byteLength: this.byteLength, segments: this.#closed };
   }
 
-  /** Segments double up to their full size: a small body of unknown length takes little. */
-  #grow(bytesNeeded: number): void {
-    if (this.#filled > 0) this.#closed.push(this.#open);
-    this.#open = new Uint8Array(Math.min(SEGMENT_BYTES, Math.max(bytesNeeded, 2 * this.byteLength, 4096)));
+  #close(): void {
+    if (this.#open !== undefined) this.#closed.push(this.#open.subarray(0, this.#filled));
+    this.#open = undefined;
     this.#filled = 0;
   }
 }
 
 export interface BodyLimits {
   readonly bytesMax: number;
-  /** The connection is cut when nothing comes for so long. */
-  readonly idleMsMax: number;
   readonly budget: BodyBudget;
 }
 
+/** What a reader has found out: `broken` bytes are no body at all, or so much more than allowed that nobody reads on. */
+export type BodyState = { readonly kind: "partial" | "dropped" | "broken" } | { readonly kind: "whole"; readonly body: Body };
+
+const PARTIAL: BodyState = { kind: "partial" };
+const DROPPED: BodyState = { kind: "dropped" };
+const BROKEN: BodyState = { kind: "broken" };
+
 /**
- * Reads to the end. A body over a limit is answered at once while the rest of it is read and dropped, up to twice
+ * Takes a body from a connection's bytes. One that is over a limit, or that nobody wants, is read on and dropped, up to twice
  * `bytesMax` in all: a client that is still writing gets to see the answer, and its connection stays usable.
- * @throws ServingError CANCELLED when the client goes away before the end.
  */
-export function readBody(request: IncomingMessage, limits: BodyLimits, sweep: Sweep): Promise<BodyOutcome> {
-  const announced = announcedBytes(request);
-  if (announced === 0) return Promise.resolve({ kind: "whole", body: EMPTY_BODY });
-  const { promise, resolve, reject } = Promise.withResolvers<BodyOutcome>();
-  const chunked = announced === undefined;
-  let segments: Segments | undefined = announced !== undefined && announced > limits.bytesMax ? undefined : new Segments(announced);
-  let [chunks, received, taken, heardAtMs] = [0, 0, 0, sweep.nowMs()];
-  const idle: Swept = {
-    sweep: (nowMs) => {
-      if (nowMs - heardAtMs > limits.idleMsMax) request.destroy();
-    },
-  };
-  const dropRest = (fault: HttpFault) => {
-    segments = undefined;
-    limits.budget.giveBack(taken);
-    taken = 0;
-    resolve({ kind: "fault", fault });
-  };
-  const finish = () => {
-    sweep.delete(idle);
-    limits.budget.giveBack(taken);
-    taken = 0;
-  };
-  const tooLarge: HttpFault = { kind: "body-too-large", bytes: announced, bytesMax: limits.bytesMax };
-  if (segments === undefined) resolve({ kind: "fault", fault: tooLarge });
-  sweep.add(idle);
-  request.on("data", (chunk: Uint8Array) => {
-    heardAtMs = sweep.nowMs();
-    received += chunk.byteLength;
-    if (segments === undefined) {
-      if (received > 2 * limits.bytesMax) request.destroy();
+export class BodyReader {
+  readonly #limits: BodyLimits;
+  readonly #announced: number | undefined;
+  readonly #chunked: ChunkedBody | undefined;
+  #kept: Segments | undefined = new Segments();
+  #received = 0;
+  #taken = 0;
+  /** Why it is refused, once it is. */
+  fault: HttpFault | undefined;
+
+  /** @param announced undefined: in chunks, of unknown length */
+  constructor(announced: number | undefined, limits: BodyLimits) {
+    this.#limits = limits;
+    this.#announced = announced;
+    this.#chunked = announced === undefined ? new ChunkedBody() : undefined;
+    if (announced !== undefined && announced > limits.bytesMax) this.#refuse(this.#tooLarge());
+  }
+
+  /** @returns how many of the bytes belong to the body */
+  push(bytes: Uint8Array<ArrayBuffer>): number {
+    if (this.#chunked !== undefined) return this.#chunked.push(bytes, (data) => this.#take(data));
+    const own = bytes.subarray(0, (this.#announced ?? 0) - this.#received);
+    this.#take(own);
+    return own.byteLength;
+  }
+
+  /** After the end, and after what is broken, nothing more must be pushed. */
+  state(): BodyState {
+    if (this.#chunked?.malformed || (this.#kept === undefined && this.#received > 2 * this.#limits.bytesMax)) return BROKEN;
+    if (this.#chunked === undefined ? this.#received < (this.#announced ?? 0) : !this.#chunked.over) return PARTIAL;
+    const kept = this.#kept;
+    this.drop();
+    return kept === undefined ? DROPPED : { kind: "whole", body: kept.body() };
+  }
+
+  /** Lets go of what it holds; what follows is not kept. */
+  drop(): void {
+    this.#kept = undefined;
+    this.#limits.budget.giveBack(this.#taken);
+    this.#taken = 0;
+  }
+
+  #take(piece: Uint8Array<ArrayBuffer>): void {
+    this.#received += piece.byteLength;
+    if (this.#kept === undefined) return;
+    const fault = this.#faultOf(piece.byteLength);
+    if (fault !== undefined) {
+      this.#refuse(fault);
       return;
     }
-    chunks++;
-    if (received > limits.bytesMax) return dropRest(tooLarge);
-    if (chunked && chunks > CHUNKS_MAX) return dropRest(TOO_MANY_CHUNKS);
-    if (!limits.budget.take(chunk.byteLength)) return dropRest(FULL);
-    taken += chunk.byteLength;
-    segments.append(chunk);
-  });
-  request.on("end", () => {
-    finish();
-    if (segments !== undefined) resolve({ kind: "whole", body: segments.body() });
-  });
-  request.on("close", () => {
-    finish();
-    if (!request.complete) reject(new ServingError("CANCELLED", "the client went away while sending the body"));
-  });
-  return promise;
-}
+    this.#taken += piece.byteLength;
+    this.#kept.append(piece);
+  }
 
-/** undefined: in chunks, of unknown length. Node has refused lengths that are no numbers. */
-function announcedBytes(request: IncomingMessage): number | undefined {
-  if (request.headers["transfer-encoding"] !== undefined) return undefined;
-  return Number(request.headers["content-length"] ?? 0);
+  /** Takes the bytes from the budget where there is nothing wrong. */
+  #faultOf(bytes: number): HttpFault | undefined {
+    if (this.#received > this.#limits.bytesMax) return this.#tooLarge();
+    if (this.#chunked !== undefined && this.#chunked.chunks > CHUNKS_MAX) return TOO_MANY_CHUNKS;
+    return this.#limits.budget.take(bytes) ? undefined : FULL;
+  }
+
+  #refuse(fault: HttpFault): void {
+    this.drop();
+    this.fault = fault;
+  }
+
+  #tooLarge(): HttpFault {
+    return { kind: "body-too-large", bytes: this.#announced, bytesMax: this.#limits.bytesMax };
+  }
 }

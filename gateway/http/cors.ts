@@ -1,4 +1,5 @@
 /** Cross-origin resource sharing: which pages of other origins may call, and what their browsers are told (fetch.spec.whatwg.org). Pure. */
+import type { FieldList } from "./field-list.ts";
 import type { HttpMethod, WholeAnswer } from "./route.ts";
 
 /** What pages may read of an answer besides its body. */
@@ -35,8 +36,9 @@ export class Cors {
   }
 
   /** The answer to a browser that asks before it calls; undefined when it may not, or did not ask. */
-  preflight(asked: PreflightHeaders, methods: readonly HttpMethod[]): WholeAnswer | undefined {
-    const { origin, "access-control-request-method": method, "access-control-request-headers": names = "" } = asked;
+  preflight(asked: Pick<FieldList, "get">, methods: readonly HttpMethod[]): WholeAnswer | undefined {
+    const [origin, method] = [asked.get("origin"), asked.get("access-control-request-method")];
+    const names = asked.get("access-control-request-headers") ?? "";
     if (origin === undefined || method === undefined || !this.allows(origin) || methods.length === 0) return undefined;
     const headers = {
       "access-control-allow-methods": methods.join(", "),
@@ -45,10 +47,4 @@ export class Cors {
     };
     return { kind: "whole", status: 204, headers, body: "" };
   }
-}
-
-export interface PreflightHeaders {
-  readonly origin?: string | undefined;
-  readonly "access-control-request-method"?: string | undefined;
-  readonly "access-control-request-headers"?: string | undefined;
 }

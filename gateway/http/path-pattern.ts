@@ -1,9 +1,4 @@
-/** Path patterns of routes, `/models/{name}/ready`: for the router, and to tell a wrong method from a wrong path. Pure. */
-
-/** The pattern as find-my-way, Fastify's router, writes it. */
-export function routerPath(pattern: string): string {
-  return pattern.replace(/\{(\w+)\}/g, ":$1");
-}
+/** Path patterns of routes, `/models/{name}/ready`: to tell a wrong method from a wrong path. Pure. */
 
 /** Matches the path of a URL, still percent-encoded. Linear: a segment never crosses a slash. */
 export function pathMatcher(pattern: string): RegExp {

@@ -28,13 +28,16 @@ export interface HttpRequest {
   header(name: string): string | undefined;
   /** All of them, names as the client wrote them. */
   headers(): readonly (readonly [name: string, value: string])[];
+  /** From now on it is part of this trace: `header` says so. Empty: of none. */
+  belongTo(traceparent: string): void;
 }
 
 export interface WholeAnswer {
   readonly kind: "whole";
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** In pieces where joining them would only copy them. */
+  readonly body: string | Uint8Array | readonly Uint8Array[];
 }
 
 /** Server-sent events. The status line leaves before the first frame; frames are pulled as fast as the client reads. */

@@ -27,10 +27,11 @@ async function traced(route: Route, request: HttpRequest, tracing: RequestTracin
   });
   const { clock } = tracing;
   try {
-    if (span.traceparent === "") return await route.handle(given === "" ? request : belonging(request, ""));
+    if (given !== span.traceparent) request.belongTo(span.traceparent);
+    if (span.traceparent === "") return await route.handle(request);
     span.event("HTTP_RECV_START", request.arrivedMs);
     span.event("HTTP_RECV_END", clock.now());
-    const answer = await route.handle(belonging(request, span.traceparent));
+    const answer = await route.handle(request);
     span.event("HTTP_SEND_START", clock.now());
     if (answer.kind === "events") return { ...answer, frames: untilSent(answer.frames, span, tracing) };
     span.set({ "http.response.status_code": answer.status });
@@ -42,11 +43,6 @@ async function traced(route: Route, request: HttpRequest, tracing: RequestTracin
     span.end(clock.now(), error);
     throw error;
   }
-}
-
-/** The same request as a part of a trace. */
-function belonging(request: HttpRequest, traceparent: string): HttpRequest {
-  return { ...request, header: (name) => (name === "traceparent" ? traceparent : request.header(name)) };
 }
 
 function sent(span: Span, { clock }: RequestTracing, error?: ServingError): void {

@@ -22,7 +22,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a library's name may stand. A folder ends with `/`. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
-  fastify: ["gateway/http/"],
   koffi: ["node-agent/ort/", "node-agent/runners/"],
   "onnxruntime-node": ["node-agent/ort/"],
   ioredis: ["core/store/redis-connection.ts"],
@@ -45,7 +44,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "node:http": ["gateway/http/"],
   "node:https": ["gateway/http/"],
   "node:http2": ["gateway/grpc/"],
-  "node:net": ["core/link/", "core/wire/", "node-agent/runners/", "loadgen/channels/"],
+  "node:net": ["gateway/http/", "core/link/", "core/wire/", "node-agent/runners/", "loadgen/channels/"],
   "node:worker_threads": ["gateway/http/", "gateway/text/", "node-agent/"],
   "node:child_process": ["node-agent/", "cli/", "protos/generate.mjs"],
 };

@@ -78,8 +78,9 @@ describe("on the wire", () => {
     expect(await client.until("\n\n")).toContain(": keep-alive\n\n");
     hold.release(100);
     await client.until(DONE);
-    clock.advance(2_000);
-    expect(clock.pending).toBe(0);
+    await client.send(getText("/v2", "Connection: close\r\n")).ended();
+    client.socket.end();
+    await expect.poll(() => (clock.advance(1_000), clock.pending), { interval: 1 }).toBe(0);
   });
 
   test("HTTP/1.0 clients get the stream unchunked, and its end is the connection's", async () => {

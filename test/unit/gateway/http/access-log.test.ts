@@ -21,6 +21,7 @@ const REQUEST: HttpRequest = {
   param: (name) => (name === "model" ? "m" : ""),
   header: (name) => (name === "traceparent" ? `00-${TRACE}-b7ad6b7169203331-01` : undefined),
   headers: () => [],
+  belongTo: () => undefined,
 };
 
 const whole = (status: number): HttpAnswer & { readonly kind: "whole" } => ({ kind: "whole", status, headers: {}, body: "" });

@@ -19,6 +19,7 @@ const request: HttpRequest = {
   param: () => "",
   header: () => undefined,
   headers: () => [],
+  belongTo: () => undefined,
 };
 
 function route(access: Route["access"], handle: () => HttpAnswer): Route {

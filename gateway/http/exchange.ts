@@ -1,0 +1,88 @@
+/** A request on a connection, and its answer: what a handler sees of the one, and how the other is written. */
+import type { Socket } from "node:net";
+import type { ServingError } from "../../core/errors.ts";
+import { type Body, EMPTY_BODY } from "./body.ts";
+import { isLoopbackHost } from "./host-check.ts";
+import { pathOf } from "./path-pattern.ts";
+import type { RequestHead } from "./request-head.ts";
+import type { HttpRequest, Route } from "./route.ts";
+
+/** The server, as its exchanges see it. */
+export interface ExchangeHost {
+  readonly limits: { readonly bodyBytesMax: number };
+  readonly stopping: boolean;
+}
+
+const NO_QUERY = new URLSearchParams();
+const NO_PARAMS: Readonly<Record<string, string>> = {};
+
+export class Exchange implements HttpRequest {
+  readonly #host: ExchangeHost;
+  readonly #socket: Socket;
+  readonly head: RequestHead;
+  readonly arrivedMs: number;
+  readonly path: string;
+  /** Which answers it, once that is known. */
+  route: Route | undefined;
+  body: Body = EMPTY_BODY;
+  tenant = "";
+  params: Readonly<Record<string, string>> = NO_PARAMS;
+  #traceparent: string | undefined;
+  #abort: AbortController | undefined;
+  #aborted: ServingError | undefined;
+
+  constructor(host: ExchangeHost, socket: Socket, { head, arrivedMs }: { readonly head: RequestHead; readonly arrivedMs: number }) {
+    this.#host = host;
+    this.#socket = socket;
+    this.head = head;
+    this.arrivedMs = arrivedMs;
+    this.path = pathOf(head.target);
+  }
+
+  get bodyBytesMax(): number {
+    return this.#host.limits.bodyBytesMax;
+  }
+
+  get stopping(): boolean {
+    return this.#host.stopping;
+  }
+
+  get query(): URLSearchParams {
+    const { target } = this.head;
+    return this.path.length === target.length ? NO_QUERY : new URLSearchParams(target.slice(this.path.length));
+  }
+
+  get fromLoopback(): boolean {
+    return isLoopbackHost(this.#socket.remoteAddress ?? "");
+  }
+
+  /** Made when somebody asks for it: many handlers answer at once. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
+    }
+    return this.#abort.signal;
+  }
+
+  abort(reason: ServingError): void {
+    this.#aborted ??= reason;
+    this.#abort?.abort(reason);
+  }
+
+  param(name: string): string {
+    return this.params[name] ?? "";
+  }
+
+  header(name: string): string | undefined {
+    return name === "traceparent" && this.#traceparent !== undefined ? this.#traceparent : this.head.fields.get(name);
+  }
+
+  headers(): readonly (readonly [name: string, value: string])[] {
+    return this.head.fields.pairs();
+  }
+
+  belongTo(traceparent: string): void {
+    this.#traceparent = traceparent;
+  }
+}

@@ -1,0 +1,17 @@
+/** Listens for connections, in plain text or over TLS with certificates that may be renewed. */
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createSecureServer } from "node:tls";
+import type { TlsSource } from "../access/tls.ts";
+
+/** @param tls undefined: in plain text */
+export function listener(connected: (socket: Socket) => void, handshakeMsMax: number, tls: TlsSource | undefined): Server {
+  const options = { allowHalfOpen: true, noDelay: true };
+  if (tls === undefined) return createServer(options, connected);
+  const server = createSecureServer(
+    { ...options, ...tls.options, handshakeTimeout: handshakeMsMax, ALPNProtocols: ["http/1.1"] },
+    connected,
+  );
+  server.on("tlsClientError", (_, socket) => socket.destroy());
+  tls.onRenewal((renewed) => server.setSecureContext(renewed));
+  return server;
+}

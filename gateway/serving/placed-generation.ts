@@ -156,17 +156,21 @@ interface Tried {
 
 /** @throws ServingError when no replica is left to try: the last one's reason where there was one. */
 function routed({ model }: TextRequest, { matches, refused, version, lastError, from }: Tried, deps: PlacementDeps): ReplicaView {
-  const replicas = deps.fleet.replicas();
-  const route = chooseReplica({
-    model,
-    version,
-    replicas: from === undefined ? replicas : replicas.filter((replica) => goesOn(from, replica)),
-    preferredCpu: from?.replica.cpu,
-    inFlight: (replica) => deps.inFlight.count(replica),
-    refused,
-    matches,
-    chance: deps.random.next(),
-  });
+  const replicas = deps.fleet.replicas().filter((replica) => from === undefined || goesOn(from, replica));
+  const among = (some: readonly ReplicaView[]) =>
+    chooseReplica({
+      model,
+      version,
+      replicas: some,
+      preferredCpu: from?.replica.cpu,
+      inFlight: (replica) => deps.inFlight.count(replica),
+      refused,
+      matches,
+      chance: deps.random.next(),
+    });
+  // A node that hangs or is cut off still looks ready, and idle now that all have left it: it would take a second to find out.
+  const elsewhere = from && among(replicas.filter(({ node, cpu }) => node !== from.replica.node && cpu === from.replica.cpu));
+  const route = elsewhere?.kind === "route" ? elsewhere : among(replicas);
   if (route.kind === "route") return route.replica;
   throw lastError ?? noRoute(model, route.reason, deps);
 }

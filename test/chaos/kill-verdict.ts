@@ -8,7 +8,8 @@ export function killVerdict(wanted: number, report: KillReport, gapMsMax = Numbe
   const { kills, tokens, lost, more, other, errors, gapsMs } = report;
   const max = Math.round(gapsMs.at(-1) ?? 0);
   return {
-    holds: kills === wanted && lost + more + other + errors.length === 0 && max <= gapMsMax,
+    holds: kills === wanted && lost + more + other + errors.length === 0,
+    inTime: max <= gapMsMax,
     figures: {
       n: `${kills}/${wanted}`,
       tokens,

@@ -14,7 +14,8 @@ async function runAll({ rows, seed, runs }: ChaosPlan): Promise<void> {
     for (const guarded of runs) {
       if (!guarded && row.protection === undefined) continue;
       const verdict: Verdict & { readonly broken?: true } = await row.run({ seed, protected: guarded, cache }).catch(broken);
-      counts[verdict.holds === guarded && verdict.broken === undefined ? "passed" : "failed"] += 1;
+      const kept = verdict.holds && verdict.inTime !== false;
+      counts[verdict.broken === undefined && (guarded ? kept : !verdict.holds) ? "passed" : "failed"] += 1;
       say(row, { verdict, guarded, seed });
     }
   }
@@ -28,10 +29,12 @@ function broken(thrown: unknown): Verdict & { readonly broken: true } {
 }
 
 function say({ promise, name, protection }: Row, run: { verdict: Verdict; guarded: boolean; seed: bigint }): void {
-  const { holds, figures, errors = [] } = run.verdict;
+  const { holds, inTime = true, figures, errors = [] } = run.verdict;
   const words = Object.entries(figures).map(([key, value]) => `${key}=${value}`);
   const off = run.guarded ? "" : ` off="${protection}" ${holds ? "BUT IT HOLDS" : "must fail"}`;
-  process.stdout.write(`${promise} ${name.padEnd(24)} ${holds ? "PASS" : "FAIL"} ${words.join(" ")} seed=${run.seed}${off}\n`);
+  process.stdout.write(
+    `${promise} ${name.padEnd(24)} ${!holds ? "FAIL" : inTime ? "PASS" : "LATE"} ${words.join(" ")} seed=${run.seed}${off}\n`,
+  );
   for (const error of [...new Set(errors)].slice(0, 5)) process.stdout.write(`    ${error}\n`);
 }
 

@@ -11,7 +11,10 @@ export interface RowRun {
 }
 
 export interface Verdict {
+  /** By what was counted. */
   readonly holds: boolean;
+  /** Within the limits of time, where there are any; they mean something on a machine that does nothing else. */
+  readonly inTime?: boolean;
   /** In the order of the line: `n`, what was seen, `limit`. */
   readonly figures: Readonly<Record<string, string | number>>;
   /** What went wrong, in the words of who noticed. */

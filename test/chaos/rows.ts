@@ -1,13 +1,19 @@
-/** All rows of the chaos run, in the order of the promises. A row is a file in `rows/`. */
+/** All rows of the chaos run, in the order of the promises. A row is a file in `rows/`, or two that differ in a word. */
 import type { Row } from "./row.ts";
+import { resetStorms, slowNetworks } from "./rows/bad-networks.ts";
+import { flushedRedis } from "./rows/flushed-redis.ts";
 import { frozenAgent } from "./rows/frozen-agent.ts";
+import { hangUps } from "./rows/hang-ups.ts";
 import { killedAgents } from "./rows/killed-agents.ts";
 import { killedGateways } from "./rows/killed-gateways.ts";
 import { killedRunners } from "./rows/killed-runners.ts";
 import { natsAway, natsRestarted } from "./rows/nats-away.ts";
 import { partedStages } from "./rows/parted-stages.ts";
 import { pauses } from "./rows/pauses.ts";
+import { redisRestarted, redisRewound } from "./rows/redis-restarted.ts";
+import { rollingRestart } from "./rows/rolling-restart.ts";
 import { oneWayLink, silentLink } from "./rows/silent-links.ts";
+import { stoppedAgent } from "./rows/stopped-agent.ts";
 
 export const ROWS: readonly Row[] = [
   killedRunners,
@@ -20,4 +26,12 @@ export const ROWS: readonly Row[] = [
   killedGateways,
   natsRestarted,
   natsAway,
+  redisRestarted,
+  redisRewound,
+  flushedRedis,
+  slowNetworks,
+  resetStorms,
+  stoppedAgent,
+  rollingRestart,
+  hangUps,
 ];

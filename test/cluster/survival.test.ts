@@ -1,40 +1,25 @@
-/** kill -9 at random moments while eight streams run: none loses a token, gets one twice or gets another one. */
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { systemClock } from "../../core/clock.ts";
-import { killedStreams } from "../chaos/killed-streams.ts";
-import { MODEL, type RunningCluster, startRealCluster } from "../support/cluster.ts";
+/** Rows of `npm run chaos` that are short: what is counted is asserted, times are not. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Row } from "../chaos/row.ts";
+import { frozenAgent } from "../chaos/rows/frozen-agent.ts";
+import { killedRunners } from "../chaos/rows/killed-runners.ts";
+import { redisRestarted } from "../chaos/rows/redis-restarted.ts";
 import { type ShardCache, shardCache } from "../support/replica.ts";
 
 const SEED = 41n;
-const SOON = { interval: 20, timeout: 60_000 };
 let cache: ShardCache;
-let cluster: RunningCluster;
 beforeAll(async () => {
   cache = await shardCache();
-  cluster = await startRealCluster(cache);
 });
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
-  await cache?.[Symbol.asyncDispose]();
-});
+afterAll(() => cache?.[Symbol.asyncDispose]());
 
-test("runners of both stages are killed while eight streams run", async () => {
-  const { kills, errors, lost, more, other } = await killedStreams({
-    url: cluster.url,
-    model: MODEL,
-    clock: systemClock,
-    streams: 8,
-    tokens: 100,
-    kills: 4,
-    seed: SEED,
-    kill: async (random) => {
-      const pids = cluster.runnerPids();
-      const pid = pids[Math.floor(random.next() * pids.length)];
-      if (pid !== undefined) process.kill(pid, "SIGKILL");
-      await vi.waitFor(async () => expect(await cluster.readyStatus()).toBe(400), SOON);
-      await vi.waitFor(async () => expect(await cluster.readyStatus()).toBe(200), SOON);
-    },
-  });
-  expect({ lost, more, other, errors }, `seed ${SEED}, ${kills} kills`).toEqual({ lost: 0, more: 0, other: 0, errors: [] });
-  expect(kills).toBe(4);
-}, 400_000);
+const PROMISES: readonly (readonly [string, Row])[] = [
+  ["kill -9 of runners of both stages while eight streams run: none loses a token, gets one twice or gets another one", killedRunners],
+  ["SIGSTOP of an agent and its runners: its streams go on elsewhere, and nothing late comes when it wakes", frozenAgent],
+  ["kill -9 of Redis, then of an agent: every step of every sequence is applied once, stateless requests go on", redisRestarted],
+];
+
+test.each(PROMISES)("%s", { timeout: 300_000 }, async (_, row) => {
+  const verdict = await row.run({ seed: SEED, protected: true, cache });
+  expect(verdict, JSON.stringify(verdict)).toMatchObject({ holds: true });
+});

@@ -1,0 +1,93 @@
+/** P10: every connection in turn becomes slow and lossy, then is reset again and again. */
+import { systemClock } from "../../../core/clock.ts";
+import { ChaosCluster } from "../chaos-cluster.ts";
+import { LANGUAGE } from "../chaos-models.ts";
+import { killVerdict } from "../kill-verdict.ts";
+import { killedStreams } from "../killed-streams.ts";
+import { startLoad } from "../load.ts";
+import type { Weathers } from "../node-proxy.ts";
+import { passing } from "../passing.ts";
+import { askStateless } from "../questions.ts";
+import type { Row } from "../row.ts";
+import { startSequences } from "../sequence-clients.ts";
+
+const EACH_MS = 2_000;
+const RESETS = 4;
+const RESET_EVERY_MS = 400;
+/** 50 ms and up to 50 more on the way there and back together, 1 % lost, 1 Mbit/s. */
+const ONE_WAY = { delayMs: 25, jitterMs: 25, loss: 0.01, bytesPerSecond: 125_000 };
+const BAD: Weathers = { there: ONE_WAY, back: ONE_WAY };
+
+interface Connection {
+  readonly set: (weather: Weathers) => Promise<void> | void;
+  readonly cut: () => Promise<void> | void;
+}
+
+/** Each plane of each process. */
+function connections({ proxies }: ChaosCluster): readonly Connection[] {
+  const servers = [proxies.nats, proxies.redis].filter((proxy) => proxy !== undefined);
+  const nodes = [...proxies.nodes.values()].flatMap((node) =>
+    (["link", "stages"] as const).map((plane) => ({ set: (weather: Weathers) => node.set(plane, weather), cut: () => node.cut(plane) })),
+  );
+  return [...servers, ...nodes];
+}
+
+const slowly = async ({ set }: Connection) => {
+  await set(BAD);
+  await passing(EACH_MS);
+  await set({});
+};
+const again = async ({ cut }: Connection) => {
+  for (let count = 0; count < RESETS; count++) {
+    await cut();
+    await passing(RESET_EVERY_MS);
+  }
+};
+
+export const slowNetworks = row("slow-lossy-networks", "is slow, jittery and lossy in turn", slowly, undefined);
+export const resetStorms = row("reset-storms", "is reset four times in turn", again, "--migration-limit 0");
+
+function row(name: string, how: string, treat: (connection: Connection) => Promise<void>, protection: string | undefined): Row {
+  return {
+    promise: "P10",
+    name,
+    about: `each connection between gateway, NATS, Redis, agents and stages ${how}, under streams, requests and sequences: nothing fails`,
+    protection,
+    run: async (run) => {
+      const gatewayFlags = run.protected ? [] : ["--migration-limit", "0"];
+      await using cluster = await ChaosCluster.start(run, { nodes: 2, stages: 2, copies: 2, redis: "", proxied: true, gatewayFlags });
+      const where = () => cluster.url;
+      const load = startLoad(1, askStateless(where));
+      const sequences = startSequences(where, { count: 8, steps: 60 });
+      const report = await killedStreams({
+        url: cluster.url,
+        model: LANGUAGE,
+        clock: systemClock,
+        streams: 4,
+        tokens: 150,
+        kills: 1,
+        seed: run.seed,
+        kill: async () => {
+          for (const connection of connections(cluster)) await treat(connection);
+        },
+      });
+      const { lost, twice, ended, waited, steps } = await sequences.report;
+      const small = await load.end();
+      const { holds, figures, errors = [] } = killVerdict(1, report);
+      return {
+        holds: holds && lost + twice + ended.length + small.failed === 0,
+        figures: {
+          ...figures,
+          requests: small.answered,
+          requests_failed: small.failed,
+          steps,
+          steps_lost: lost,
+          steps_twice: twice,
+          sequences_ended: ended.length,
+          waits: waited,
+        },
+        errors: [...errors, ...small.errors, ...ended],
+      };
+    },
+  };
+}

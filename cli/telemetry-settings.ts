@@ -36,5 +36,5 @@ export const TELEMETRY_SETTINGS = {
     fallback: TELEMETRY_DEFAULTS.metricsConfig,
     help: "Triton's optional latency metrics",
   }),
-  accessLog: setting({ kind: yesNo(), fallback: false, help: "log a line for each answer over HTTP" }),
+  accessLog: setting({ kind: yesNo(), fallback: false, help: "log a line for each answer over HTTP and each call over gRPC" }),
 };

@@ -13,6 +13,7 @@ import { parseRestrictions } from "./access/restricted-apis.ts";
 import { type TlsFiles, type TlsSource, watchTls } from "./access/tls.ts";
 import { type WatchOptions, watchFiles } from "./access/watched-files.ts";
 import { type ConsoleDeps, consoleRoutes } from "./console/routes.ts";
+import { answeredCalls } from "./grpc/answered-calls.ts";
 import type { GrpcLimits } from "./grpc/limits.ts";
 import { startGrpcServer } from "./grpc/server.ts";
 import { loggedRoutes } from "./http/access-log.ts";
@@ -131,6 +132,7 @@ export async function openDoors(
       compressionLevel: options.grpcInferResponseCompressionLevel,
       methods: kserveGrpcMethods({ ...services, forwardedHeaders: patternOf(options.grpcHeaderForwardPattern) }),
       report: (err, path) => logger.warn({ err, path }, "a call failed"),
+      answered: answeredCalls({ ...deps, requests: deps.metrics.requests }),
     });
     stopping?.addEventListener("abort", () => grpc.announceStop(), { once: true });
     stack.defer(() => grpc.close(closeGraceMs));

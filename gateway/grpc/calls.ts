@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { type Asked, type Guard, PUBLIC_TENANT } from "../access/guard.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
+import type { Answered } from "./answered-calls.ts";
 import { type CompressionLevel, type Encoding, requestEncoding, responseEncoding } from "./compression.ts";
 import type { Connection } from "./connection.ts";
 import type { GrpcLimits } from "./limits.ts";
@@ -23,6 +24,8 @@ export interface CallsOptions {
   readonly compressionLevel: CompressionLevel;
   readonly guard: Guard;
   readonly report: (error: ServingError, path: string) => void;
+  /** undefined: nobody is told. */
+  readonly answered?: Answered | undefined;
 }
 
 const INFLATING_AT_ONCE = 4;
@@ -133,7 +136,7 @@ export class Calls {
     connection: Connection,
     { tenant, method, encoding, deadlineMs }: AcceptedCall,
   ): void {
-    const { clock, compressionLevel } = this.#options;
+    const { answered, clock, compressionLevel } = this.#options;
     const call = new RunningCall(stream, headers, {
       host: this.#host,
       connection,
@@ -146,8 +149,10 @@ export class Calls {
         ? undefined
         : clock.after(deadlineMs, () => call.stop(new ServingError("CANCELLED", `the deadline of ${deadlineMs} ms has passed`)));
     this.#running.add(call);
+    const arrivedMs = clock.now();
     const done = () => {
       takeBackDeadline?.();
+      answered?.(method, call, arrivedMs);
       this.#running.delete(call);
       if (this.#running.size === 0) for (const resolve of this.#whenNone.splice(0)) resolve();
     };

@@ -1,7 +1,7 @@
 /** One call on its stream: what its handler knows of it, how its answer is written, and how it ends. */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
-import { ServingError } from "../../core/errors.ts";
+import { type ErrorCode, ServingError } from "../../core/errors.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
 import { ACCEPTED_ENCODINGS, type CompressionLevel, compressed, type Encoding } from "./compression.ts";
 import type { Connection } from "./connection.ts";
@@ -52,6 +52,7 @@ export class RunningCall implements GrpcCall {
   #reason: ServingError | undefined;
   #trailers: StatusTrailers = OK_TRAILERS;
   #ended = false;
+  #outcome: "ok" | ErrorCode = "ok";
   /** What the call waits for the client to do, and sweeps since it last did. */
   #waitsFor: "request" | "reader" | undefined;
   #idleSweeps = 0;
@@ -63,6 +64,7 @@ export class RunningCall implements GrpcCall {
     this.#headers = headers;
     this.#options = options;
     stream.on("aborted", () => {
+      if (!this.#ended) this.#outcome = "CANCELLED";
       this.#ended = true;
       this.#abort(new ServingError("CANCELLED", "the client canceled the call"));
       this.onGone?.();
@@ -78,6 +80,11 @@ export class RunningCall implements GrpcCall {
   /** Why the call was stopped; undefined: it was not. */
   get reason(): ServingError | undefined {
     return this.#reason;
+  }
+
+  /** What became of it, once it has ended. */
+  get outcome(): "ok" | ErrorCode {
+    return this.#outcome;
   }
 
   /** The status is written, or nobody is there to read it. */
@@ -139,6 +146,7 @@ export class RunningCall implements GrpcCall {
   fail(error: ServingError): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#outcome = error.code;
     this.#waitsFor = undefined;
     const { stream } = this;
     this.#options.host.failed(error, this.header(":path") ?? "");
@@ -181,6 +189,7 @@ export class RunningCall implements GrpcCall {
   /** Ends the call where a status would not be read. */
   #cut(reason: ServingError): void {
     this.#ended = true;
+    this.#outcome = reason.code;
     this.#abort(reason);
     this.stream.close(constants.NGHTTP2_CANCEL);
   }

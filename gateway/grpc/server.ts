@@ -13,6 +13,7 @@ import { type Guard, OPEN_GUARD } from "../access/guard.ts";
 import type { TlsSource } from "../access/tls.ts";
 import { type ListenAddress, listeningError } from "../http/listening-error.ts";
 import { Sweep } from "../http/sweep.ts";
+import type { Answered } from "./answered-calls.ts";
 import { Calls } from "./calls.ts";
 import type { CompressionLevel } from "./compression.ts";
 import { Connection } from "./connection.ts";
@@ -31,6 +32,8 @@ export interface GrpcServerOptions extends ListenAddress {
   /** Told of every call that fails by our fault, once. */
   readonly report?: (error: ServingError, path: string) => void;
   readonly limits?: Partial<GrpcLimits>;
+  /** Told of every call that is over. */
+  readonly answered?: Answered | undefined;
 }
 
 export interface GrpcServer extends AsyncDisposable {
@@ -68,11 +71,20 @@ class MethodServer implements GrpcServer {
   readonly #connections = new Map<Http2Session, Connection>();
   #port = 0;
 
-  constructor({ clock, methods, tls, compressionLevel = "none", guard = OPEN_GUARD, report = () => undefined, limits }: GrpcServerOptions) {
+  constructor({
+    clock,
+    methods,
+    tls,
+    compressionLevel = "none",
+    guard = OPEN_GUARD,
+    report = () => undefined,
+    limits,
+    answered,
+  }: GrpcServerOptions) {
     this.#clock = clock;
     this.#limits = grpcLimits(limits);
     this.#sweep = new Sweep(clock, this.#limits.sweepMs);
-    this.#calls = new Calls({ clock, methods, limits: this.#limits, compressionLevel, guard, report });
+    this.#calls = new Calls({ clock, methods, limits: this.#limits, compressionLevel, guard, report, answered });
     this.#server = http2Server(tls, this.#limits);
     this.#server.maxConnections = this.#limits.connectionsMax;
     this.#server.on("session", (session) => this.#connected(session));

@@ -101,12 +101,12 @@ async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: Ab
 
 async function openSequenceEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
   const { model, version, configuration, files, file, replica } = opened;
-  const { runners, clock, logger, startAfter, backlogAfter = 0, onRestart, sequences } = deps;
+  const { runners, clock, logger, startAfter, backlogAfter = 0, gate, onRestart, sequences } = deps;
   const logs = sequenceLogs(configuration, sequences, replica);
   const plan = await sequencePlan(configuration, { startAfter, backlogAfter }, files);
   return await SequenceEngine.open(
     { model, version, open: { ...onnxSessionOptions(configuration), file }, plan, logs },
-    { runners, clock, logger, onRestart },
+    { runners, clock, logger, gate, onRestart },
     signal,
   );
 }

@@ -3,6 +3,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../core/clock.ts";
 import { ERROR_CODES, ServingError } from "../../core/errors.ts";
+import type { Answered } from "../../gateway/grpc/answered-calls.ts";
 import { startGrpcServer } from "../../gateway/grpc/server.ts";
 import { GrpcClient } from "./grpc-client.ts";
 import { type GrpcDoor, startGrpcDoor } from "./grpc-door.ts";
@@ -69,6 +70,24 @@ describe("messages", () => {
     await using http2 = new Http2Client(door.port);
     expect(await http2.call(ECHO, body)).toMatchObject({ status: 200, code, details });
   });
+});
+
+test("what becomes of each call is told once", async () => {
+  const told: string[] = [];
+  const own = new TestMethods();
+  const answered: Answered = ({ method }, { outcome }) => told.push(`${method} ${outcome}`);
+  await using server = await startGrpcServer({ host: "127.0.0.1", port: 0, clock: systemClock, methods: own.all(), answered });
+  using caller = new GrpcClient(server.port);
+  await caller.bytes(ECHO, Buffer.from("a"));
+  await caller.bytes(FAIL, Buffer.from("NOT_FOUND gone"));
+  await using http2 = new Http2Client(server.port);
+  const held = http2.open(HOLD);
+  held.end(framed(""));
+  await own.until(() => own.held.length === 1);
+  held.close(8);
+  await own.until(() => own.reasons.length === 1);
+  await caller.bytes(ECHO, Buffer.from("b"));
+  expect(told).toEqual(["Echo ok", "Fail NOT_FOUND", "Hold CANCELLED", "Echo ok"]);
 });
 
 describe("compression", () => {

@@ -63,7 +63,8 @@ export class ProcessCluster implements AsyncDisposable {
   }
 
   #start([command = "", ...flags]: readonly string[]): Started {
-    const folders = ["--models", path.dirname(realModelFolder()), "--cache", this.#options.cache.folder];
+    const models = flags.includes("--models") ? [] : ["--models", path.dirname(realModelFolder())];
+    const folders = [...models, "--cache", this.#options.cache.folder];
     const process = start([MAIN, command, "--nats-url", this.nats.url, ...folders, "--log-level", "warn", ...flags]);
     this.#started.push(process);
     return process;

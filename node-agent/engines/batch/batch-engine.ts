@@ -16,9 +16,10 @@ import { AnswerDesk } from "./answer-desk.ts";
 import { BatchExecutor } from "./batch-executor.ts";
 import { type BatchPlan, checkPlan } from "./batch-plan.ts";
 import type { ExecutionGate } from "./execution-gate.ts";
+import { type GatedInstances, openGatedInstances } from "./gated-instances.ts";
 import { type FormedBatch, HostedRequest } from "./hosted-request.ts";
-import { InstancePasses } from "./instance-passes.ts";
-import { type ModelInstance, ModelInstances } from "./model-instances.ts";
+import type { InstancePasses } from "./instance-passes.ts";
+import type { ModelInstance, ModelInstances } from "./model-instances.ts";
 import { RequestForms } from "./request-form.ts";
 
 export interface BatchEngineOptions {
@@ -66,11 +67,7 @@ export class BatchEngine implements InferenceEngine {
   #running = 0;
   #taking: "requests" | "no more" | "nothing: unloaded" = "requests";
 
-  private constructor(
-    options: BatchEngineOptions,
-    deps: BatchEngineDeps,
-    made: { readonly instances: ModelInstances; readonly passes: InstancePasses },
-  ) {
+  private constructor(options: BatchEngineOptions, deps: BatchEngineDeps, made: GatedInstances) {
     const { plan, model, version, cache } = options;
     this.#options = options;
     this.#clock = deps.clock;
@@ -94,19 +91,14 @@ export class BatchEngine implements InferenceEngine {
     const pump = () => {
       if (opened !== undefined) opened.#pump.soon();
     };
-    const passes = new InstancePasses(deps.gate, { rate: plan.rate, instances: plan.instances, onGranted: pump });
-    try {
-      const instances = await ModelInstances.open(
-        { model, open, count: plan.instances, warmUps: plan.warmUps, check: (signature) => checkPlan(model, plan, signature) },
-        { ...deps, onChange: pump, onRestart: deps.onRestart ?? (() => {}) },
-        signal,
-      );
-      opened = new BatchEngine(options, deps, { instances, passes });
-      return opened;
-    } catch (thrown) {
-      passes.close();
-      throw thrown;
-    }
+    const { rate, instances: count, warmUps } = plan;
+    const made = await openGatedInstances(
+      { model, open, rate, count, warmUps, check: (signature) => checkPlan(model, plan, signature) },
+      { ...deps, onChange: pump, onRestart: deps.onRestart ?? (() => {}) },
+      signal,
+    );
+    opened = new BatchEngine(options, deps, made);
+    return opened;
   }
 
   /** What the model file says. */

@@ -5,13 +5,13 @@
 import type { Clock } from "../../../core/clock.ts";
 import { assert, ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
-import type { Logger } from "../../../core/telemetry/logger.ts";
-import type { ModelRunnerFactory, OpenModel } from "../../../core/wire/model-runner.ts";
+import type { ModelSignature, OpenModel } from "../../../core/wire/model-runner.ts";
 import { otherStep, sequenceCanceled } from "../../scheduling/sequence-refusals.ts";
 import { SequenceScheduler } from "../../scheduling/sequence-scheduler.ts";
 import { AnswerDesk } from "../batch/answer-desk.ts";
 import { checkPlan } from "../batch/batch-plan.ts";
-import { ModelInstances } from "../batch/model-instances.ts";
+import { type GatedInstances, type GatedInstancesDeps, openGatedInstances } from "../batch/gated-instances.ts";
+import type { ModelInstances } from "../batch/model-instances.ts";
 import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
 import { Pump } from "../pump.ts";
 import type { ModelStatistics } from "../statistics.ts";
@@ -35,13 +35,7 @@ export interface SequenceEngineOptions {
   readonly logs: SequenceLogs | undefined;
 }
 
-export interface SequenceEngineDeps {
-  readonly runners: ModelRunnerFactory;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** A runner died and is started again. */
-  readonly onRestart: () => void;
-}
+export type SequenceEngineDeps = Omit<GatedInstancesDeps, "onChange">;
 
 export class SequenceEngine implements InferenceEngine {
   readonly #options: SequenceEngineOptions;
@@ -59,18 +53,18 @@ export class SequenceEngine implements InferenceEngine {
   #running = 0;
   #taking: "requests" | "no more" | "nothing: unloaded" = "requests";
 
-  private constructor(options: SequenceEngineOptions, deps: SequenceEngineDeps, instances: ModelInstances) {
+  private constructor(options: SequenceEngineOptions, deps: SequenceEngineDeps, gated: GatedInstances) {
     const { plan, model, version, logs } = options;
     const { strategy } = plan;
     this.#options = options;
     this.#clock = deps.clock;
-    this.#instances = instances;
+    this.#instances = gated.instances;
     this.#intake = new StepIntake(model, plan);
     const { maxBatchSize, instances: count } = plan.batch;
     this.#scheduler = new SequenceScheduler({ ...plan, model, instances: count, maxBatchSize });
     const preserveOrdering = strategy.kind === "oldest" && strategy.preserveOrdering;
     this.#desk = new AnswerDesk({ preserveOrdering, cache: undefined, scope: `${model}/${version}` }, deps.clock);
-    this.#runs = new SequenceRuns(new SequenceExecutor(plan, deps.clock), instances, {
+    this.#runs = new SequenceRuns(new SequenceExecutor(plan, deps.clock), gated, {
       done: (outcome) => this.#done(outcome),
       failed: (steps, error) => this.#failed(steps, error),
       after: () => this.#pump.now(),
@@ -94,14 +88,13 @@ export class SequenceEngine implements InferenceEngine {
    */
   static async open(options: SequenceEngineOptions, deps: SequenceEngineDeps, signal: AbortSignal): Promise<SequenceEngine> {
     const { model, open, plan } = options;
-    const { instances: count, warmUps } = plan.batch;
+    const { instances: count, warmUps, rate } = plan.batch;
     let opened: SequenceEngine | undefined;
     const onChange = () => {
       if (opened !== undefined) opened.#pump.soon();
     };
-    const check: Parameters<typeof ModelInstances.open>[0]["check"] = (signature) => checkPlan(model, plan.batch, signature);
-    const instances = await ModelInstances.open({ model, open, count, warmUps, check }, { ...deps, onChange }, signal);
-    opened = new SequenceEngine(options, deps, instances);
+    const gated = { model, open, rate, count, warmUps, check: (signature: ModelSignature) => checkPlan(model, plan.batch, signature) };
+    opened = new SequenceEngine(options, deps, await openGatedInstances(gated, { ...deps, onChange }, signal));
     return opened;
   }
 
@@ -143,6 +136,7 @@ export class SequenceEngine implements InferenceEngine {
     this.#failWaiting(new ServingError("UNAVAILABLE", `model ${model} version ${version} was unloaded; try again`, { reason: "unloaded" }));
     this.#pump.stop();
     await this.#instances[Symbol.asyncDispose]();
+    this.#runs.close();
   }
 
   /** @throws ServingError why the scheduler refuses it */
@@ -206,9 +200,9 @@ export class SequenceEngine implements InferenceEngine {
   }
 
   #runBatches(): number | undefined {
-    this.#runs.startAgain();
+    this.#runs.startWaiting();
     for (;;) {
-      const free = this.#instances.idle;
+      const free = this.#runs.free;
       const decision = this.#scheduler.next(
         free.map(({ number }) => number),
         this.#clock.now(),

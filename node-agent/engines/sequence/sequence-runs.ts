@@ -1,5 +1,10 @@
-/** Runs sequence batches on instances. A batch whose runner dies is run once more by the same instance, since nothing of it was applied. */
+/**
+ * Runs sequence batches on instances, each when the node's gate lets its instance. A batch whose runner dies is run once more by the
+ * same instance, since nothing of it was applied.
+ */
 import { ServingError } from "../../../core/errors.ts";
+import type { GatedInstances } from "../batch/gated-instances.ts";
+import type { InstancePasses } from "../batch/instance-passes.ts";
 import type { ModelInstance, ModelInstances } from "../batch/model-instances.ts";
 import type { SequenceExecutor, SequenceOutcome } from "./sequence-executor.ts";
 import type { SequenceStep } from "./sequence-step.ts";
@@ -25,47 +30,63 @@ const DEATHS_MAX = 2;
 export class SequenceRuns {
   readonly #executor: SequenceExecutor;
   readonly #instances: ModelInstances;
+  readonly #passes: InstancePasses;
   readonly #outcomes: RunOutcomes;
-  /** Batches whose runner died, by instance. */
-  readonly #again = new Map<number, Batch>();
+  /** Batches that wait for their instance's pass, or for its next runner. */
+  readonly #waiting = new Map<number, Batch>();
   #over = false;
 
-  constructor(executor: SequenceExecutor, instances: ModelInstances, outcomes: RunOutcomes) {
+  constructor(executor: SequenceExecutor, gated: GatedInstances, outcomes: RunOutcomes) {
     this.#executor = executor;
-    this.#instances = instances;
+    this.#instances = gated.instances;
+    this.#passes = gated.passes;
     this.#outcomes = outcomes;
   }
 
-  /** Those of a batch that is to be run again count until that has run. @param instance idle */
-  start(rows: Rows, instance: ModelInstance): void {
-    this.#start({ rows, deaths: 0 }, instance);
+  /** Idle instances for which no batch waits. */
+  get free(): readonly ModelInstance[] {
+    return this.#instances.idle.filter(({ number }) => !this.#waiting.has(number));
   }
 
-  /** To be called before anything else is run on what is idle. */
-  startAgain(): void {
+  /** @param instance free; the batch is its own until it has run */
+  start(rows: Rows, instance: ModelInstance): void {
+    this.#waiting.set(instance.number, { rows, deaths: 0 });
+    this.startWaiting();
+  }
+
+  /** Starts what may run by now. */
+  startWaiting(): void {
     for (const instance of this.#instances.idle) {
-      const batch = this.#again.get(instance.number);
-      if (batch === undefined) continue;
-      this.#again.delete(instance.number);
+      const batch = this.#waiting.get(instance.number);
+      if (batch === undefined || !this.#passes.admit(instance.number)) continue;
+      this.#waiting.delete(instance.number);
       this.#start(batch, instance);
     }
   }
 
-  /** What waits for another runner fails; from now on nothing is run again. */
+  /** What waits fails; from now on nothing is run again. */
   giveUp(error: ServingError, { over }: { readonly over: boolean }): void {
     this.#over ||= over;
-    for (const [instance, { rows }] of this.#again) {
-      this.#again.delete(instance);
+    for (const [instance, { rows }] of this.#waiting) {
+      this.#waiting.delete(instance);
       this.#outcomes.failed(stepsOf(rows), error);
     }
+    this.#passes.rest();
+  }
+
+  /** The instances are gone. */
+  close(): void {
+    this.#passes.close();
   }
 
   #start(batch: Batch, instance: ModelInstance): void {
+    this.#passes.execute(instance.number);
     const runner = this.#instances.take(instance);
     this.#executor
       .run(batch.rows, runner)
       .then((outcome) => {
         this.#instances.giveBack(instance, outcome.kind === "died" ? "death" : "answer");
+        this.#passes.leave(instance.number);
         if (outcome.kind === "done") this.#outcomes.done(outcome);
         else if (outcome.kind === "failed") this.#outcomes.failed(stepsOf(batch.rows), outcome.error);
         else this.#died(batch, instance, outcome.error);
@@ -76,7 +97,7 @@ export class SequenceRuns {
 
   #died({ rows, deaths }: Batch, { number }: ModelInstance, cause: ServingError): void {
     if (!this.#over && deaths + 1 < DEATHS_MAX) {
-      this.#again.set(number, { rows, deaths: deaths + 1 });
+      this.#waiting.set(number, { rows, deaths: deaths + 1 });
       return;
     }
     const message = `${deaths + 1} processes died while they ran this request or others of its batch: ${cause.message}`;

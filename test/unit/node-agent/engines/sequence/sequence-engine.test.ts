@@ -1,6 +1,7 @@
 /** The engine of stateful models on one node. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../../core/errors.ts";
+import { ExecutionGate } from "../../../../../node-agent/engines/batch/execution-gate.ts";
 import { passage, SequenceWorld } from "./sequence-world.ts";
 
 const thrown = (act: () => unknown): ServingError | undefined => {
@@ -234,6 +235,22 @@ test("what is drained finishes, and new sequences are refused", async () => {
   await world.clock.pass(50);
   await drained;
   expect([first.values, last.values]).toEqual([[1], [2]]);
+});
+
+test("instances of two models that share a resource execute one at a time", async () => {
+  await using world = new SequenceWorld();
+  const gate = new ExecutionGate([{ name: "R", count: 1, device: undefined }]);
+  const config = 'instance_group { count: 1 kind: KIND_CPU rate_limiter { resources [ { name: "R" global: true count: 1 } ] } }';
+  const [one, other] = [await world.node("a", { config, gate, runMs: 10 }), await world.node("b", { config, gate, runMs: 10 })];
+  const sent = [one.send(7n, 5, "S"), other.send(8n, 6, "S")];
+  await world.settle();
+  await world.clock.pass(10);
+  expect(sent.map(({ over }) => over)).toEqual([true, false]);
+  const next = one.send(7n, 1);
+  await world.clock.pass(10);
+  expect([...sent, next].map(({ values }) => values)).toEqual([[5], [6], undefined]);
+  await world.clock.pass(10);
+  expect(next.values).toEqual([6]);
 });
 
 test("every request is a sequence of its own where the model iterates", async () => {

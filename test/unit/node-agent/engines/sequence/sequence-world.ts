@@ -7,6 +7,7 @@ import { MemorySequenceStore } from "../../../../../core/store/sequences/memory.
 import type { Tensor } from "../../../../../core/tensor/tensor.ts";
 import type { ModelSignature } from "../../../../../core/wire/model-runner.ts";
 import { ScriptedModelRunners } from "../../../../../core/wire/scripted-model-runner.ts";
+import type { ExecutionGate } from "../../../../../node-agent/engines/batch/execution-gate.ts";
 import { SequenceEngine } from "../../../../../node-agent/engines/sequence/sequence-engine.ts";
 import type { SequenceDurability } from "../../../../../node-agent/engines/sequence/sequence-log.ts";
 import { sequenceLogs } from "../../../../../node-agent/models/sequence-keeping.ts";
@@ -127,10 +128,12 @@ export class SequenceWorld implements AsyncDisposable {
       readonly config?: string;
       readonly durability?: SequenceDurability;
       readonly runMs?: number;
+      readonly gate?: ExecutionGate;
     } = {},
   ): Promise<SequenceNode> {
-    const { batching = "direct { }", config = "", durability = { kind: "none" }, runMs = 0 } = options;
-    const text = `max_batch_size: 4 instance_group { count: 1 kind: KIND_CPU } ${config} sequence_batching { ${batching} ${CONTROLS} }`;
+    const { batching = "direct { }", config = "", durability = { kind: "none" }, runMs = 0, gate } = options;
+    const group = config.includes("instance_group") ? "" : "instance_group { count: 1 kind: KIND_CPU }";
+    const text = `max_batch_size: 4 ${group} ${config} sequence_batching { ${batching} ${CONTROLS} }`;
     const { configuration, files } = await configured(accumulate(), text);
     const plan = await sequencePlan(configuration, { startAfter: 0 }, files);
     const keeping = { store: this.store, durability, node: name, incarnation: "i", random: seededRandom(BigInt(this.#nodes.length)) };
@@ -138,7 +141,7 @@ export class SequenceWorld implements AsyncDisposable {
     const runners = new ScriptedModelRunners({ clock: this.clock, signature: SIGNATURE, compute, runMs: () => runMs });
     const opening = SequenceEngine.open(
       { model: "m", version: "1", open: OPEN, plan, logs },
-      { runners, clock: this.clock, logger: QUIET, onRestart: () => {} },
+      { runners, clock: this.clock, logger: QUIET, onRestart: () => {}, gate },
       NEVER,
     );
     await this.clock.pass(0);

@@ -1,0 +1,37 @@
+/** Counts what becomes of calls, and tells the access log: a stream when it ends. Messages stay out. */
+import type { Clock } from "../../core/clock.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import { traceFieldsOf } from "../../core/telemetry/tracing.ts";
+import { traceparentOf } from "../http/traceparent.ts";
+import type { GrpcCall, GrpcMethod } from "./method.ts";
+
+/** A call that is over; one that its client gave up is CANCELLED. */
+export interface AnsweredCall extends Pick<GrpcCall, "tenant" | "header"> {
+  readonly outcome: "ok" | ErrorCode;
+}
+
+/** Called once for each call that found its method. */
+export type Answered = (method: GrpcMethod, call: AnsweredCall, arrivedMs: number) => void;
+
+export interface AnsweredCallsDeps {
+  readonly requests: Metrics["requests"];
+  readonly clock: Clock;
+  /** undefined: calls are not logged. */
+  readonly accessLog?: Logger | undefined;
+}
+
+/** Only inferences are counted, as over HTTP. */
+export function answeredCalls({ requests, clock, accessLog }: AnsweredCallsDeps): Answered {
+  return ({ service, method, access }, call, arrivedMs) => {
+    const { outcome, tenant } = call;
+    if (access === "inference") requests.inc({ door: "kserve-grpc", outcome });
+    if (accessLog === undefined) return;
+    const ms = Math.round(1000 * (clock.now() - arrivedMs)) / 1000;
+    accessLog.info(
+      { method: "gRPC", path: `/${service}/${method}`, status: outcome, ms, tenant, ...traceFieldsOf(traceparentOf(call)) },
+      "answered",
+    );
+  };
+}

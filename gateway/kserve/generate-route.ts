@@ -8,6 +8,7 @@ import { type GenerateSignature, type GenerateTensors, parseGenerateTensors } fr
 import { generateText as tensorsText } from "./generate-tensors-answer.ts";
 import type { InferDeps } from "./infer-route.ts";
 import { generateText, type LanguageDeps, streamText } from "./language-generate.ts";
+import { loadMetricsHeaders } from "./load-metrics.ts";
 import { modelPath } from "./model-path.ts";
 import { invalid } from "./triton-error.ts";
 
@@ -29,7 +30,7 @@ export async function generate(deps: GenerateDeps, request: HttpRequest): Promis
   checkEncoding(request);
   const { name } = modelPath(request);
   await deps.tensors.demand?.ready(name, request.signal);
-  if (isLanguageModel(deps, name)) return generateText(deps, request);
+  if (isLanguageModel(deps, name)) return withLoad(deps, request, await generateText(deps, request));
   return { kind: "whole", status: 200, headers: { "content-type": "application/json" }, body: await inferOnce(deps, request) };
 }
 
@@ -38,8 +39,17 @@ export async function generateStream(deps: GenerateDeps, request: HttpRequest): 
   checkEncoding(request);
   const { name } = modelPath(request);
   await deps.tensors.demand?.ready(name, request.signal);
-  if (isLanguageModel(deps, name)) return streamText(deps, request);
+  if (isLanguageModel(deps, name)) return withLoad(deps, request, await streamText(deps, request));
   return { kind: "events", headers: {}, frames: oneFrame(await inferOnce(deps, request)) };
+}
+
+/** With how busy the model is, for balancers that ask. */
+function withLoad({ models }: LanguageDeps, request: HttpRequest, answer: HttpAnswer): HttpAnswer {
+  const format = request.header("endpoint-load-metrics-format");
+  if (format === undefined) return answer;
+  const { name } = modelPath(request);
+  const model = models.list().find((one) => one.name === name);
+  return { ...answer, headers: { ...answer.headers, ...loadMetricsHeaders(format, model) } };
 }
 
 async function* oneFrame(text: string): AsyncGenerator<string> {

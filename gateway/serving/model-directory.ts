@@ -67,12 +67,15 @@ function servedModel(head: Pick<ServedModel, "name" | "version" | "createdSecond
     ...head,
     readiness: readinessOf(shards, { ready: ready.length > 0, led: replicas.length > 0 }),
     contextLength: (ready[0] ?? replicas[0])?.contextLength ?? desired[0]?.contextLength,
+    ...(ready.length > 0 && { slots: { busy: sum(ready.map(({ busySlots }) => busySlots)), all: sum(ready.map(({ slots }) => slots)) } }),
     quantization: shards[0]?.quantization ?? desired[0]?.quantization ?? "native",
     shards: shards
       .toSorted((a, b) => a.stage - b.stage)
       .map(({ node, stage, stages, firstLayer, endLayer, state }) => ({ node, stage, stages, firstLayer, endLayer, state: state.kind })),
   };
 }
+
+const sum = (counts: readonly number[]): number => counts.reduce((all, one) => all + one, 0);
 
 function readinessOf(shards: readonly ShardView[], replica: { readonly ready: boolean; readonly led: boolean }): ModelReadiness {
   if (replica.ready) return { kind: "ready" };

@@ -118,6 +118,8 @@ export interface ServedModel {
   readonly quantization: string;
   /** Unix seconds since when this gateway knows it; stable. */
   readonly createdSeconds: number;
+  /** Of all ready replicas, as they said last; undefined: not known. */
+  readonly slots?: { readonly busy: number; readonly all: number };
   /** Which layers are where. */
   readonly shards: readonly {
     readonly node: string;

@@ -78,6 +78,7 @@ test("a ready model says what it is and where its layers are", () => {
       contextLength: 8192,
       quantization: "int8",
       createdSeconds: 5,
+      slots: { busy: 0, all: 4 },
       shards: [
         { node: "n0", stage: 0, stages: 2, firstLayer: 0, endLayer: 15, state: "open" },
         { node: "n1", stage: 1, stages: 2, firstLayer: 15, endLayer: 30, state: "open" },

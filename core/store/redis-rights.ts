@@ -10,6 +10,6 @@ const COMMANDS =
 const keys = (...kinds: readonly string[]): string => [...kinds, "incarnation"].map((kind) => `~nereid:${kind}*`).join(" ");
 
 export const REDIS_RIGHTS = {
-  gateway: `${keys("placement:", "quota:", "generation")} ${COMMANDS}`,
-  agent: `${keys("sequence:", "generation")} ${COMMANDS}`,
+  gateway: `${keys("placement:", "quota:", "generation:")} ${COMMANDS}`,
+  agent: `${keys("sequence:")} ${COMMANDS}`,
 } as const;

@@ -229,6 +229,8 @@ const ROWS: readonly Row[] = [
     "another tenant's name",
     [ACCESS, "the tenant is the key's"],
     ["test/unit/node-agent/engines/sequence/sequence-engine.test.ts", "texts, numbers and tenants have their own"],
+    ["test/protocol/resumed-streams.test.ts", "R47: "],
+    ["test/simulation/cluster/resume.test.ts", "to another tenant the generation does not exist"],
   ],
   [
     "R48",

@@ -206,6 +206,15 @@ test("a link that is cut is dialed again, and the lead that has gone on meanwhil
   expect(await cluster.stop()).toBe(true);
 });
 
+test("while the store is away streams are served, and nobody is told that they can be resumed", async () => {
+  const cluster = await readyCluster();
+  cluster.generations.setAway(true);
+  const reader = await reading(cluster);
+  expect(await cluster.time.until(() => reader.over, 5_000)).toBe(true);
+  expect(reader).toMatchObject({ error: undefined, ids: wanted, ends: 2, note: undefined });
+  expect(await cluster.stop()).toBe(true);
+});
+
 /** Whether a thief gets nothing and the owner everything once. */
 async function holds(bug: PlantedBug | undefined): Promise<boolean> {
   const cluster = await readyCluster(bug);

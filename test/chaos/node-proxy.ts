@@ -8,7 +8,7 @@ import type { Random } from "../../core/random.ts";
 import { startTcpProxy, type TcpProxy, type Weather } from "../support/tcp-proxy.ts";
 
 /** How often we look for ports that were opened or closed. */
-const LOOK_MS = 10;
+const LOOK_MS = 40;
 const LISTENING = "0A";
 const LINK_PORT = 4900;
 

@@ -3,6 +3,7 @@ import type { Row } from "./row.ts";
 import { resetStorms, slowNetworks } from "./rows/bad-networks.ts";
 import { flushedRedis } from "./rows/flushed-redis.ts";
 import { frozenAgent } from "./rows/frozen-agent.ts";
+import { fullDisk } from "./rows/full-disk.ts";
 import { hangUps } from "./rows/hang-ups.ts";
 import { killedAgents } from "./rows/killed-agents.ts";
 import { killedGateways } from "./rows/killed-gateways.ts";
@@ -13,6 +14,7 @@ import { pauses } from "./rows/pauses.ts";
 import { redisRestarted, redisRewound } from "./rows/redis-restarted.ts";
 import { rollingRestart } from "./rows/rolling-restart.ts";
 import { oneWayLink, silentLink } from "./rows/silent-links.ts";
+import { startOrders } from "./rows/start-orders.ts";
 import { stoppedAgent } from "./rows/stopped-agent.ts";
 
 export const ROWS: readonly Row[] = [
@@ -31,7 +33,9 @@ export const ROWS: readonly Row[] = [
   flushedRedis,
   slowNetworks,
   resetStorms,
+  fullDisk,
   stoppedAgent,
   rollingRestart,
   hangUps,
+  startOrders,
 ];

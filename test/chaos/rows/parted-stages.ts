@@ -15,10 +15,9 @@ export const partedStages: Row = {
   promise: "P02",
   name: "parted-stages-streams",
   about: `nothing passes between the two stages of a model for ${PARTED_MS / 1_000} s, connections stay open: streams pause and go on`,
-  protection: "--migration-limit 0",
+  protection: undefined,
   run: async (run) => {
-    const gatewayFlags = run.protected ? [] : ["--migration-limit", "0"];
-    await using cluster = await ChaosCluster.start(run, { nodes: 2, stages: 2, proxied: true, gatewayFlags });
+    await using cluster = await ChaosCluster.start(run, { nodes: 2, stages: 2, proxied: true });
     const silent = { there: { silent: true }, back: { silent: true } };
     const report = await killedStreams({
       url: cluster.url,

@@ -21,26 +21,30 @@ const LOSSES: Record<string, (rig: Rig, agent: HashAgent) => void> = {
 };
 
 describe("when its lead is lost", () => {
-  test.each(Object.entries(LOSSES))("as %s, it is submitted again with what there is of it, and goes on", async (_, lose) => {
-    await using rig = await servingRig({ agents: 2 });
-    const run = await started(rig, { tokensMax: 40 });
-    const first = lead(rig);
-    first.last.say("Hello, ");
-    await turns();
-    lose(rig, first);
-    await turns(60);
-    const next = rig.agents.flatMap(({ generations }) => generations).find(({ submit }) => submit.begun.length > 0);
-    expect(next?.submit.begun).toEqual([{ outputIds: idsOf("Hello, "), over: false }]);
-    expect(next?.submit.generation).toBe(first.generations[0]?.submit.generation);
-    next?.say("world");
-    next?.tokens([END]);
-    next?.finish();
-    await turns();
-    expect([run.text, run.error]).toEqual(["Hello, world", undefined]);
-    expect(run.finished).toEqual([{ choice: 0, reason: "stop", completionTokens: 13 }]);
-    expect(await moved(rig)).toBe(1);
-    expect(rig.serving.inFlight.count(`${MODEL}/1/0`) + rig.serving.inFlight.count(`${MODEL}/1/1`)).toBe(0);
-  });
+  test.each(Object.entries(LOSSES))(
+    "as %s, it is submitted again with what there is of it, to another node, and goes on",
+    async (_, lose) => {
+      await using rig = await servingRig({ agents: 2 });
+      const run = await started(rig, { tokensMax: 40 });
+      const first = lead(rig);
+      first.last.say("Hello, ");
+      await turns();
+      lose(rig, first);
+      await turns(60);
+      const next = rig.agents.flatMap(({ generations }) => generations).find(({ submit }) => submit.begun.length > 0);
+      expect(next?.submit.begun).toEqual([{ outputIds: idsOf("Hello, "), over: false }]);
+      expect(next?.submit.generation).toBe(first.generations[0]?.submit.generation);
+      expect(first.generations).toHaveLength(1);
+      next?.say("world");
+      next?.tokens([END]);
+      next?.finish();
+      await turns();
+      expect([run.text, run.error]).toEqual(["Hello, world", undefined]);
+      expect(run.finished).toEqual([{ choice: 0, reason: "stop", completionTokens: 13 }]);
+      expect(await moved(rig)).toBe(1);
+      expect(rig.serving.inFlight.count(`${MODEL}/1/0`) + rig.serving.inFlight.count(`${MODEL}/1/1`)).toBe(0);
+    },
+  );
 
   test("a choice that is over stays over, and a character that was cut in the middle comes whole", async () => {
     await using rig = await servingRig();

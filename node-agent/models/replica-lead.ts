@@ -97,7 +97,8 @@ export class ReplicaLead implements Disposable {
       await this.engine.canary(join.signal);
       if (this.#state.kind !== "joining" || this.#state.epoch !== epoch) return;
       this.#state = { kind: "ready", epoch };
-      const { clock, onStuck } = this.#deps;
+      const { clock, logger, onStuck } = this.#deps;
+      logger.info({ replica: this.#host.load.replica, epoch }, "the replica's stages work together");
       this.#idle = new IdleCanary({
         engine: this.engine,
         model: this.#host.load.model,

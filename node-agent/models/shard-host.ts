@@ -166,7 +166,7 @@ export class ShardHost implements AsyncDisposable {
 
   /** @returns why the runner ended. @throws ServingError when the shard itself is at fault. */
   async #hostOneRunner(folder: string, signal: AbortSignal): Promise<string> {
-    const { replica, slots, threads } = this.load;
+    const { replica, stage, slots, threads } = this.load;
     if (this.#cut !== undefined)
       assertFits(this.#cut.description, { slots, contextLength: this.contextLength }, this.#deps.memoryFreeBytes());
     const runner = this.#deps.runners.start();
@@ -178,6 +178,7 @@ export class ShardHost implements AsyncDisposable {
       const { address, residentBytes, decodeRowsMin, replaysAtOnce } = this.#opened;
       this.#traits = { decodeRowsMin, replaysAtOnce };
       this.#become({ kind: "opened", runner: runner.incarnation, address, residentBytes });
+      this.#deps.logger.info({ replica, stage, runner: runner.incarnation }, "a shard is open");
     } catch (thrown) {
       await runner.close();
       const error = ServingError.from(thrown);

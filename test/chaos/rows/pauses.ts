@@ -1,8 +1,9 @@
-/** P1: how long a stream pauses whose runner is killed when it has emitted 10, 100 and 1,000 tokens. */
+/** P1: how long a stream pauses whose runner is killed when it has emitted 10, 100 and 1,000 tokens, and what with. */
 import { systemClock } from "../../../core/clock.ts";
 import { WITHOUT_END } from "../../cluster/completion-client.ts";
 import { startRealCluster } from "../../support/cluster.ts";
 import { isReady, MODEL } from "../../support/process-cluster.ts";
+import { type Pause, pauseParts } from "../pause-parts.ts";
 import type { Row } from "../row.ts";
 import { untilHolds } from "../until-holds.ts";
 import { difference, longestGapMs, watchedStream } from "../watched-stream.ts";
@@ -15,24 +16,39 @@ export const pauses: Row = {
   about: "kill -9 of a runner when a stream has 10, 100 and 1,000 tokens: it goes on with the same ones, after a pause",
   protection: undefined,
   run: async ({ cache }) => {
-    await using cluster = await startRealCluster(cache);
+    await using cluster = await startRealCluster(cache, { flags: { "--log-level": "info" } });
     const at = { url: cluster.url, model: MODEL, clock: systemClock };
     const sum = { lost: 0, more: 0, other: 0, failed: 0 };
-    const gapsMs: number[] = [];
+    const paused: Pause[] = [];
     for (const emitted of EMITTED) {
       const fields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: emitted + 20 };
       const wanted = await watchedStream(at, fields);
       const [pid] = cluster.runnerPids();
-      const seen = await watchedStream(at, fields, (count) => count === emitted && pid !== undefined && process.kill(pid, "SIGKILL"));
+      let killedAtMs = 0;
+      const seen = await watchedStream(at, fields, (count) => {
+        if (count !== emitted || pid === undefined) return;
+        killedAtMs = systemClock.wallClockMs();
+        process.kill(pid, "SIGKILL");
+      });
       const one = difference(wanted, seen);
       for (const key of ["lost", "more", "other", "failed"] as const) sum[key] += one[key];
-      gapsMs.push(Math.round(longestGapMs(seen)));
+      paused.push({ killedAtMs, gapMs: longestGapMs(seen) });
       await untilHolds(() => isReady(cluster.url));
     }
     const { lost, more, other, failed } = sum;
     return {
       holds: lost + more + other + failed === 0,
-      figures: { n: EMITTED.length, lost, dup: more, diff: other, failed, limit: 0, after: EMITTED.join(","), gap_ms: gapsMs.join(",") },
+      figures: {
+        n: EMITTED.length,
+        lost,
+        dup: more,
+        diff: other,
+        failed,
+        limit: 0,
+        after: EMITTED.join(","),
+        gap_ms: paused.map(({ gapMs }) => Math.round(gapMs)).join(","),
+        ...pauseParts(await cluster.stop(), paused),
+      },
     };
   },
 };

@@ -32,6 +32,8 @@ export interface GenerationSubmit {
    * what one needs besides the ids to write the stream on.
    */
   readonly resumable?: string;
+  /** Another replica could go on with it: when the lead loses its stages it fails at once instead of waiting for new ones. */
+  readonly movable?: boolean;
 }
 
 /** What there is of a choice already. Its tokens are given again to no one: the next one comes at position `outputIds.length`. */

@@ -14,7 +14,7 @@ import type { SamplingParameters } from "../model/sampling-parameters.ts";
 import type { AttachRequest, CancelChoice, GenerationSubmit, Submit, SubmitBody } from "./generation.ts";
 import { inferBytes, readInfer, writeInfer } from "./infer-codec.ts";
 
-const FORM = 2;
+const FORM = 3;
 const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4, watch: 5, control: 6, attach: 7 } as const;
 const FRAME = { more: 1, last: 2, cancelChoice: 3 } as const;
 /** On the wire: no deadline, no log probabilities. */
@@ -171,6 +171,7 @@ function writeGeneration(writer: ByteWriter, submit: GenerationSubmit): void {
   }
   writer.u8(submit.resumable === undefined ? 0 : 1);
   if (submit.resumable !== undefined) writer.text(submit.resumable);
+  writer.u8(submit.movable === true ? 1 : 0);
 }
 
 function writeAttach(writer: ByteWriter, { generation, tenant, from }: AttachRequest): void {
@@ -241,6 +242,7 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
   const promptIds = readIds(reader);
   const begun = Array.from({ length: reader.u8() }, () => ({ over: readFlag(reader), outputIds: readIds(reader) }));
   const resumable = readFlag(reader) ? reader.text() : undefined;
+  const movable = readFlag(reader);
   return {
     kind: "generate",
     generation,
@@ -255,6 +257,7 @@ function readGeneration(reader: ByteReader): GenerationSubmit {
     sampling,
     begun,
     ...(resumable !== undefined && { resumable }),
+    ...(movable && { movable }),
   };
 }
 

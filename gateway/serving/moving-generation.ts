@@ -20,8 +20,6 @@ const WAIT_MS_MAX = 30_000;
 const LOOK_AGAIN_MS = 100;
 
 export interface MovingDeps extends PlacementDeps {
-  /** How often in a row, without a token in between, a generation is placed again; 0: never. */
-  readonly migrationLimit: () => number;
   readonly metrics: Pick<Metrics, "generationsRerouted" | "generationsMoved">;
 }
 

@@ -32,6 +32,8 @@ export interface PlacementDeps {
   readonly affinity: PrefixAffinity;
   readonly clock: Clock;
   readonly random: Random;
+  /** How often in a row, without a token in between, a generation is placed again; 0: never. */
+  readonly migrationLimit: () => number;
   readonly metrics: Pick<Metrics, "generationsRerouted">;
   readonly tracer: Tracer;
 }
@@ -75,6 +77,7 @@ export async function placeGeneration(
         replica: replica.replica,
         remainingMs: remainingMs(request, arrivedMs, deps.clock),
         begun: departure?.begun ?? [],
+        movable: isMovable(prepared, replica, deps),
       };
       outcome = await submitted(submit, replica, deps, signal);
       if (outcome.kind === "accepted") {
@@ -175,7 +178,14 @@ function routed({ model }: TextRequest, { matches, refused, version, lastError, 
   throw lastError ?? noRoute(model, route.reason, deps);
 }
 
-function goesOn({ submit, replica }: PlacedGeneration, { textDigest, contextLength }: ReplicaView): boolean {
+/** A resumable one stays with its lead, where clients that come back look for it. */
+function isMovable({ submit }: Prepared, replica: ReplicaView, { fleet, migrationLimit }: PlacementDeps): boolean {
+  if (submit.resumable !== undefined || migrationLimit() === 0) return false;
+  const isSpare = (one: ReplicaView) => one.ready && one.model === replica.model && one.replica !== replica.replica;
+  return fleet.replicas().some((one) => isSpare(one) && one.version === replica.version && goesOn({ submit, replica }, one));
+}
+
+function goesOn({ submit, replica }: Pick<PlacedGeneration, "submit" | "replica">, { textDigest, contextLength }: ReplicaView): boolean {
   return textDigest === replica.textDigest && contextLength >= submit.promptIds.length + submit.tokensMax;
 }
 

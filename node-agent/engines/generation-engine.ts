@@ -33,7 +33,7 @@ interface Running {
 
 interface Entry {
   readonly sink: GenerationSink;
-  /** Whether it waits for new stages when these are lost; a canary says something of these alone. */
+  /** Whether it waits for new stages when these are lost: what can move need not, and a canary says something of these alone. */
   readonly survives: boolean;
   choicesLeft: number;
 }
@@ -153,7 +153,7 @@ export class GenerationEngine {
       throw new ServingError("RESOURCE_EXHAUSTED", message, { reason: "queue_full" });
     }
     this.#scheduler.admit();
-    return this.#start(submit, sink, { survives: true, timing });
+    return this.#start(submit, sink, { survives: submit.movable !== true, timing });
   }
 
   /**

@@ -7,6 +7,7 @@ import { fullDisk } from "./rows/full-disk.ts";
 import { hangUps } from "./rows/hang-ups.ts";
 import { killedAgents } from "./rows/killed-agents.ts";
 import { killedGateways } from "./rows/killed-gateways.ts";
+import { killedSpareAgents, killedSpareRunners } from "./rows/killed-replicas.ts";
 import { killedRunners } from "./rows/killed-runners.ts";
 import { natsAway, natsRestarted } from "./rows/nats-away.ts";
 import { partedStages } from "./rows/parted-stages.ts";
@@ -21,6 +22,8 @@ export const ROWS: readonly Row[] = [
   killedRunners,
   pauses,
   killedAgents,
+  killedSpareRunners,
+  killedSpareAgents,
   frozenAgent,
   silentLink,
   oneWayLink,

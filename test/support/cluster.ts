@@ -65,7 +65,7 @@ export async function startRealCluster(
     metrics,
     stop,
     readyStatus: async () => (await fetch(`${url}/v2/health/ready`)).status,
-    runnerPids: () => runnersBelow(command.child.pid),
+    runnerPids: () => shardRunners(command.child.pid),
     stageStates: async () => statesOf(JSON.parse(await (await fetch(`${url}/console/state`)).text())),
     [Symbol.asyncDispose]: async () => {
       await stop();
@@ -90,7 +90,7 @@ function statesOf({ models }: ClusterState): readonly string[] {
 }
 
 /** Children that hold a shard: standbys and the partitioner have other titles. */
-function runnersBelow(pid: number | undefined): readonly number[] {
+export function shardRunners(pid: number | undefined): readonly number[] {
   if (pid === undefined) return [];
   return familyOf(pid).filter((id) => commandLine(id)?.join(" ").startsWith("nereid shard "));
 }

@@ -83,8 +83,8 @@ const generation: fc.Arbitrary<GenerationSubmit> = fc
   })
   .chain((submit) =>
     fc
-      .option(fc.string({ unit: "grapheme" }), { nil: undefined })
-      .map((resumable) => ({ ...submit, ...(resumable !== undefined && { resumable }) })),
+      .record({ resumable: fc.string({ unit: "grapheme" }), movable: fc.constant(true as const) }, { requiredKeys: [] })
+      .map((optional) => ({ ...submit, ...optional })),
   );
 
 const attach = fc.record({

@@ -35,6 +35,7 @@ describe("when its lead is lost", () => {
       expect(next?.submit.begun).toEqual([{ outputIds: idsOf("Hello, "), over: false }]);
       expect(next?.submit.generation).toBe(first.generations[0]?.submit.generation);
       expect(first.generations).toHaveLength(1);
+      expect(first.generations[0]?.submit.movable).toBe(true); // its lead need not wait for new stages
       next?.say("world");
       next?.tokens([END]);
       next?.finish();
@@ -142,6 +143,7 @@ describe("until somebody takes it", () => {
     await using rig = await servingRig({ agents: 2 });
     rig.beat(1, { ready: false });
     const run = await started(rig, { tokensMax: 40 });
+    expect(rig.agent.last.submit.movable).toBeUndefined();
     rig.beat(0, { ready: false });
     for (const changes of [{ textDigest: "another" }, { contextLength: 44 }]) {
       rig.beat(1, changes);

@@ -272,6 +272,16 @@ describe("when stages are lost", () => {
     expect(readers[0]?.ids.length).toBeLessThan(6);
   });
 
+  test("what another replica can go on with fails at once", () => {
+    const { engine, pipeline } = open();
+    const [stays, moves] = [new Reader(), new Reader()];
+    engine.submit(submitOf(), stays);
+    engine.submit({ ...submitOf(), movable: true }, moves);
+    pipeline.deliver(2);
+    engine.lost(GONE, { died: true });
+    expect([stays.error, moves.error]).toEqual([undefined, GONE]);
+  });
+
   test("it fails with the reason when they are not back after 20 s", () => {
     const { engine, pipeline, clock } = open();
     const reader = new Reader();

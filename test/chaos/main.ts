@@ -7,13 +7,13 @@ import { type ChaosPlan, readCommandLine } from "./command-line.ts";
 import type { Row, Verdict } from "./row.ts";
 import { ROWS } from "./rows.ts";
 
-async function runAll({ rows, seed, runs }: ChaosPlan): Promise<void> {
+async function runAll({ rows, seed, kills, runs }: ChaosPlan): Promise<void> {
   await using cache = await shardCache();
   const counts = { passed: 0, failed: 0 };
   for (const row of rows) {
     for (const guarded of runs) {
       if (!guarded && row.protection === undefined) continue;
-      const verdict: Verdict & { readonly broken?: true } = await row.run({ seed, protected: guarded, cache }).catch(broken);
+      const verdict: Verdict & { readonly broken?: true } = await row.run({ seed, kills, protected: guarded, cache }).catch(broken);
       const kept = verdict.holds && verdict.inTime !== false;
       counts[verdict.broken === undefined && (guarded ? kept : !verdict.holds) ? "passed" : "failed"] += 1;
       say(row, { verdict, guarded, seed });

@@ -6,6 +6,8 @@ export interface RowRun {
   readonly seed: bigint;
   /** Whether what should keep the promise is there; without it the same run must fail. */
   readonly protected: boolean;
+  /** How often rows that kill one thing after another do so; their own number unless said. */
+  readonly kills?: number | undefined;
   /** Shards that all rows share. */
   readonly cache: ShardCache;
 }

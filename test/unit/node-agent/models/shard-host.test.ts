@@ -227,7 +227,7 @@ describe("connecting", () => {
     await shardConnected(rig, shard, 2);
     for (const epoch of [2, 1]) await shard.connect(rig.connect(epoch, "unix:nowhere"));
     expect(epochOf(shard)).toBe(2);
-    expect(rig.log.lines).toEqual([]);
+    expect(rig.log.lines).toEqual(["info a shard is open"]);
   });
 
   test("that fails is tried again in the next epoch only", async () => {

@@ -76,7 +76,8 @@ export class ScriptedRunner implements RunnerHandle, ScriptedEnd {
     if (failure !== undefined) throw failure;
     this.#shard = shard;
     this.#hub.register(this.#address, this);
-    return { address: this.#address, decodeRowsMin: this.#hub.decodeRowsMin, replaysAtOnce: true, residentBytes: 1_000_000 };
+    const { known = { decodeRowsMin: this.#hub.decodeRowsMin, replaysAtOnce: true } } = shard;
+    return { address: this.#address, ...known, residentBytes: 1_000_000 };
   }
 
   async connect(to: ConnectShard, signal: AbortSignal): Promise<void> {

@@ -39,6 +39,11 @@ export function runnerHandleContract(open: () => Promise<RunnerWorld>): void {
     expect(opened.residentBytes).toBeGreaterThan(0);
   });
 
+  test("what is known of a shard is not found out again", async () => {
+    const known = { decodeRowsMin: 2, replaysAtOnce: false };
+    expect(await start().open({ ...world.shard, known }, NEVER)).toMatchObject(known);
+  });
+
   test("no two runners have the same incarnation", () => {
     expect(new Set([start(), start(), start()].map((runner) => runner.incarnation)).size).toBe(3);
   });

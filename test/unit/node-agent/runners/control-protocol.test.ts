@@ -12,6 +12,7 @@ const SHARD = { folder: "/a b/ü", replica: replicaId(modelName("m"), "1", 3), s
 const REQUESTS: readonly ControlRequest[] = [
   { kind: "open", id: 1, shard: SHARD, listen: "unix:/tmp/s" },
   { kind: "open", id: 1, shard: { ...SHARD, replica: replicaId(modelName("m"), "1", 3, 2) }, listen: "unix:/tmp/s" },
+  { kind: "open", id: 1, shard: { ...SHARD, known: { decodeRowsMin: 2, replaysAtOnce: false } }, listen: "unix:/tmp/s" },
   { kind: "connect", id: 2, to: { epoch: 7, next: "tcp:[::1]:9" } },
 ];
 const ANSWERS: readonly ControlAnswer[] = [

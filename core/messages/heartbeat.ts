@@ -30,6 +30,9 @@ export const ShardReport = Type.Object({
   state: ShardState,
 });
 
+/** For how long the oldest request has waited, where any does and its engine knows. */
+const QUEUED_MS = Type.Optional(Type.Number());
+
 /** What the lead of a replica says. */
 export const ReplicaReport = Type.Object({
   replica: Type.String(),
@@ -41,6 +44,7 @@ export const ReplicaReport = Type.Object({
   slots: Type.Integer(),
   busySlots: Type.Integer(),
   queued: Type.Integer(),
+  queuedMs: QUEUED_MS,
   contextLength: Type.Integer(),
   /** Digest of the text bundle, to be fetched over the link. */
   textDigest: Type.String(),
@@ -61,6 +65,7 @@ export const ModelReport = Type.Object({
   ]),
   inFlight: Type.Integer(),
   queued: Type.Integer(),
+  queuedMs: QUEUED_MS,
   /** It holds sequences that no store has: elsewhere they would be lost. */
   pinned: Type.Optional(Type.Boolean()),
 });

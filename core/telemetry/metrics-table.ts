@@ -51,6 +51,12 @@ export const METRICS = {
     labels: ["model"],
     help: "Generations that lost their lead while they ran and went on at the same token, there or elsewhere.",
   },
+  copiesChanged: {
+    name: "nereid_model_copies_changed_total",
+    type: "counter",
+    labels: ["model", "direction"],
+    help: "Copies that came (up) or went (down) with the length of a model's queue, decided by this gateway.",
+  },
   generationsResumed: {
     name: "nereid_generations_resumed_total",
     type: "counter",

@@ -63,6 +63,7 @@ export function createMetrics(): Metrics {
     generationsCanceled: counter("generationsCanceled"),
     generationsRerouted: counter("generationsRerouted"),
     generationsMoved: counter("generationsMoved"),
+    copiesChanged: counter("copiesChanged"),
     generationsResumed: counter("generationsResumed"),
     submitsResent: counter("submitsResent"),
     generationsInFlight: gauge("generationsInFlight"),

@@ -4,6 +4,8 @@ import type { Random } from "../../core/random.ts";
 import type { PlacementLease } from "../../core/store/placement/placement-lease.ts";
 import type { WantedEntry, WantedModels } from "../../core/store/placement/wanted-models.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import type { Metrics } from "../../core/telemetry/metrics.ts";
+import { CopiesScaling } from "./copies-scaling.ts";
 import type { ModelOnNode } from "./fleet.ts";
 import type { FleetWatch } from "./fleet-watch.ts";
 import { ClusterModelControl } from "./model-control.ts";
@@ -29,6 +31,7 @@ export interface ControlPlaneDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** Called when what is wanted has changed, before anything is placed. */
   readonly onWanted: () => void;
 }
@@ -80,6 +83,8 @@ export function createControlPlane(deps: ControlPlaneDeps, options: ControlPlane
       rebalance: options.rebalance,
     }),
   );
+  const places = () => duty.fence() !== undefined;
+  stack.use(new CopiesScaling({ wanted, hosted, places, clock, logger, metrics: deps.metrics }));
   wanted.onChange(() => {
     fleet.leave(new Set([...wanted.nodes].flatMap(([node, entry]) => (entry.wanted.leaving ? [node] : []))));
     onWanted();

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { ServingError } from "../../core/errors.ts";
 import type { ModelName } from "../../core/ids.ts";
-import { copiesOf, LANGUAGE_BACKEND, languageSettings } from "../../core/model/config/language-settings.ts";
+import { copiesRange, LANGUAGE_BACKEND, languageSettings } from "../../core/model/config/language-settings.ts";
 import { problemError } from "../../core/model/config/problem.ts";
 import { readModelDraft } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
@@ -53,7 +53,7 @@ export class RepositoryFolders implements ModelFolders {
       config,
       ...(override !== undefined && { configDigest }),
       fingerprint: await fingerprint(files, list, config),
-      copies: copiesOf(draft.config),
+      ...copiesRange(draft.config),
       bytes: Math.max(...versions.map((version) => bytesOf(list, version))),
       ...(draft.members.length > 0 && { calls: draft.members }),
       ...(isLanguage ? { language: languageSettings(draft.config) } : {}),

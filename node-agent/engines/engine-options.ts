@@ -22,6 +22,8 @@ export interface EngineLoad {
   readonly busySlots: number;
   /** Choices that wait for a slot. */
   readonly queued: number;
+  /** When the oldest of them came. */
+  readonly queuedSinceMs?: number;
 }
 
 const QUEUED_PER_SLOT = 4;

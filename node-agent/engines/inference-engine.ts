@@ -28,6 +28,8 @@ export interface InferHandle {
 export interface EngineLoad {
   /** Requests that wait. */
   readonly queued: number;
+  /** When the oldest that waits came, where the engine keeps that. */
+  readonly queuedSinceMs?: number;
   /** Requests that run. */
   readonly running: number;
   /** Processes that run it now; absent where it has none of its own. */

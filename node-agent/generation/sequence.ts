@@ -80,19 +80,24 @@ export function decodes(sequence: Sequence): boolean {
 export interface SequenceLoad {
   readonly busySlots: number;
   readonly queued: number;
+  /** When the oldest that waits came; absent: none waits. */
+  readonly queuedSinceMs?: number;
 }
 
 export function clientLoad(generations: Iterable<Generation>): SequenceLoad {
   let busySlots = 0;
   let queued = 0;
-  for (const { offer, sequences } of generations) {
+  let queuedSinceMs: number | undefined; // generations come in the order of their arrival
+  for (const { offer, sequences, arrivedMs } of generations) {
     if (offer.tenant === NO_TENANT) continue;
     for (const { slot, phase } of sequences) {
       if (slot !== undefined) busySlots += 1;
-      if (phase === "queued") queued += 1;
+      if (phase !== "queued") continue;
+      queued += 1;
+      queuedSinceMs ??= arrivedMs;
     }
   }
-  return { busySlots, queued };
+  return queuedSinceMs === undefined ? { busySlots, queued } : { busySlots, queued, queuedSinceMs };
 }
 
 export function earliestDeadlineMs(generations: Iterable<Generation>): number | undefined {

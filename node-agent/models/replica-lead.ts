@@ -53,7 +53,7 @@ export class ReplicaLead implements Disposable {
 
   report(): ReplicaReport {
     const { replica, model, version } = this.#host.load;
-    const { slots, busySlots, queued } = this.engine.load();
+    const { slots, busySlots, queued, queuedSinceMs } = this.engine.load();
     return {
       replica,
       model,
@@ -65,6 +65,7 @@ export class ReplicaLead implements Disposable {
       queued,
       contextLength: this.#host.contextLength,
       textDigest: this.textDigest,
+      ...(queuedSinceMs !== undefined && { queuedMs: this.#deps.clock.now() - queuedSinceMs }),
     };
   }
 

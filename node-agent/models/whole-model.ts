@@ -76,8 +76,17 @@ export class WholeModel implements AsyncDisposable {
   report(): ModelReport {
     const { replica, model, version } = this.load;
     const load = this.#engine?.load();
-    const report = { replica, model, version, state: this.#state, inFlight: load?.running ?? 0, queued: load?.queued ?? 0 };
-    return this.#published?.sequences?.kept === false ? { ...report, pinned: true } : report;
+    const sinceMs = load?.queuedSinceMs;
+    return {
+      replica,
+      model,
+      version,
+      state: this.#state,
+      inFlight: load?.running ?? 0,
+      queued: load?.queued ?? 0,
+      ...(sinceMs !== undefined && { queuedMs: this.#deps.clock.now() - sinceMs }),
+      ...(this.#published?.sequences?.kept === false && { pinned: true }),
+    };
   }
 
   /** undefined: it has never been open. */

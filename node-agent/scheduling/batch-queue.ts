@@ -56,6 +56,12 @@ export class BatchQueue<Item extends BatchItem> {
     this.#startAfter = dynamic?.startAfter ?? 0;
   }
 
+  /** When the oldest that waits came; undefined: nothing waits. */
+  get sinceMs(): number | undefined {
+    const [oldest] = this.#waiting.values();
+    return oldest?.arrivedMs;
+  }
+
   /** Requests that wait. */
   get count(): number {
     return this.#waiting.size;

@@ -80,6 +80,7 @@ export class ControlCluster implements AsyncDisposable {
         clock,
         random,
         logger,
+        metrics: createMetrics(),
         onWanted: () => {},
       },
       { mode: "explicit", rebalance: false, nodesMin: this.#agents.length },

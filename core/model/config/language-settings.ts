@@ -68,6 +68,36 @@ export function copiesOf(config: ModelConfig): number {
   throw wrong(config, { name: "replicas", value, allowed: `1 to ${COPIES_MAX}` });
 }
 
+export interface CopiesRange {
+  readonly copies: number;
+  readonly copiesMin?: number;
+  readonly copiesMax?: number;
+}
+
+/**
+ * Replicas at first; with `max_replicas` their number follows the queue, not below `min_replicas`, which is what `copiesOf` says unless given.
+ * @throws ServingError INVALID_ARGUMENT
+ */
+export function copiesRange(config: ModelConfig): CopiesRange {
+  const copies = copiesOf(config);
+  const copiesMin = replicaLimit(config, "min_replicas") ?? copies;
+  const copiesMax = replicaLimit(config, "max_replicas");
+  if (copiesMax === undefined) return { copies: Math.max(copies, copiesMin) };
+  if (copiesMin > copiesMax) {
+    const value = config.parameters["max_replicas"]?.stringValue ?? "";
+    throw wrong(config, { name: "max_replicas", value, allowed: `${copiesMin} to ${COPIES_MAX}, no less than the fewest` });
+  }
+  return { copies: Math.min(copiesMax, Math.max(copies, copiesMin)), copiesMin, copiesMax };
+}
+
+function replicaLimit(config: ModelConfig, name: string): number | undefined {
+  const value = config.parameters[name]?.stringValue;
+  if (value === undefined) return undefined;
+  const limit = /^\d+$/.test(value) ? Number(value) : 0;
+  if (limit < 1 || limit > COPIES_MAX) throw wrong(config, { name, value, allowed: `1 to ${COPIES_MAX}` });
+  return limit;
+}
+
 function wrong(config: ModelConfig, { name, value, allowed }: { readonly name: string; readonly value: string; readonly allowed: string }) {
   return new ServingError(
     "INVALID_ARGUMENT",

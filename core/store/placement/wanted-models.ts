@@ -27,6 +27,9 @@ const WantedLoad = Type.Object({
   configDigest: Type.Optional(Type.String()),
   /** Replicas of each version. */
   copies: Type.Integer({ minimum: 1 }),
+  /** Only where their number follows the queue: between these. */
+  copiesMin: Type.Optional(Type.Integer({ minimum: 1 })),
+  copiesMax: Type.Optional(Type.Integer({ minimum: 1 })),
   /** Bytes of the model's files: what placement knows before anybody has opened them; 0: unknown. */
   bytes: Type.Number({ minimum: 0 }),
   /** A request asked for it: it may be unloaded for another one. */

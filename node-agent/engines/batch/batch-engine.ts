@@ -113,7 +113,9 @@ export class BatchEngine implements InferenceEngine {
   load(): BatchEngineLoad {
     const formed = this.#formed.reduce((sum, { requests }) => sum + requests.length, 0);
     const { total, ready, pids } = this.#instances;
-    return { queued: this.#queue.count + formed, running: this.#running, instances: total, instancesReady: ready, pids };
+    const { count, sinceMs } = this.#queue;
+    const load = { queued: count + formed, running: this.#running, instances: total, instancesReady: ready, pids };
+    return sinceMs === undefined ? load : { ...load, queuedSinceMs: sinceMs };
   }
 
   /**

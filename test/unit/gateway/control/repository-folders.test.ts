@@ -130,6 +130,23 @@ describe("a plan", () => {
     expect((await plan("m")).copies).toBe(3);
   });
 
+  test("says between which numbers its copies follow the queue, and refuses limits that do not fit", async () => {
+    const parameter = (name: string, value: string) => `parameters { key: "${name}" value { string_value: "${value}" } }\n`;
+    put("m/1/model.onnx");
+    put("m/config.pbtxt", parameter("max_replicas", "4"));
+    expect(await plan("m")).toMatchObject({ copies: 1, copiesMin: 1, copiesMax: 4 });
+    put("m/config.pbtxt", parameter("replicas", "3") + parameter("min_replicas", "2") + parameter("max_replicas", "4"));
+    expect(await plan("m")).toMatchObject({ copies: 3, copiesMin: 2, copiesMax: 4 });
+    for (const [min, max] of [
+      ["3", "2"],
+      ["0", "2"],
+      ["1", "many"],
+    ] as const) {
+      put("m/config.pbtxt", parameter("min_replicas", min) + parameter("max_replicas", max));
+      await expect(plan("m")).rejects.toThrow(/(min|max)_replicas/);
+    }
+  });
+
   test("takes a configuration that comes with the call instead of the file's", async () => {
     for (const version of ["1", "2"]) put(`m/${version}/model.onnx`);
     put("m/config.pbtxt", "no configuration at all");

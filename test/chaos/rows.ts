@@ -1,6 +1,7 @@
 /** All rows of the chaos run, in the order of the promises. A row is a file in `rows/`, or two that differ in a word. */
 import type { Row } from "./row.ts";
 import { resetStorms, slowNetworks } from "./rows/bad-networks.ts";
+import { crashLoop } from "./rows/crash-loop.ts";
 import { flushedRedis } from "./rows/flushed-redis.ts";
 import { frozenAgent } from "./rows/frozen-agent.ts";
 import { fullDisk } from "./rows/full-disk.ts";
@@ -37,6 +38,7 @@ export const ROWS: readonly Row[] = [
   slowNetworks,
   resetStorms,
   fullDisk,
+  crashLoop,
   stoppedAgent,
   rollingRestart,
   hangUps,

@@ -7,6 +7,8 @@
 
 import { ByteReader } from "../bytes/byte-reader.ts";
 import { ByteWriter } from "../bytes/byte-writer.ts";
+import { joinedBytes } from "../bytes/joined-bytes.ts";
+import { pooledBytes } from "../bytes/pooled-bytes.ts";
 import { assert, ServingError } from "../errors.ts";
 import { generationId } from "../ids.ts";
 import { FRAME_BYTES_MAX } from "../link/link.ts";
@@ -83,7 +85,7 @@ export function submitFrames(submit: Uint8Array): readonly Uint8Array[] {
   const partBytes = FRAME_BYTES_MAX - 1;
   for (let offset = 0; offset === 0 || offset < submit.byteLength; offset += partBytes) {
     const part = submit.subarray(offset, offset + partBytes);
-    const frame = new Uint8Array(part.byteLength + 1);
+    const frame = pooledBytes(part.byteLength + 1);
     frame[0] = offset + partBytes < submit.byteLength ? FRAME.more : FRAME.last;
     frame.set(part, 1);
     frames.push(frame);
@@ -119,12 +121,7 @@ export class FrameAssembler {
       throw new ServingError("INVALID_ARGUMENT", `a submit of more than ${SUBMIT_BYTES_MAX} bytes`);
     }
     if (type === FRAME.more) return undefined;
-    const bytes = new Uint8Array(this.#bytes);
-    let offset = 0;
-    for (const part of this.#parts) {
-      bytes.set(part, offset);
-      offset += part.byteLength;
-    }
+    const bytes = joinedBytes(this.#parts, this.#bytes);
     this.#parts = [];
     this.#bytes = 0;
     return bytes;

@@ -1,4 +1,5 @@
 /** A body that is read front to back, in the pieces in which it arrived. Pure. */
+import { pooledBytes } from "../../core/bytes/pooled-bytes.ts";
 import type { Body } from "../http/body.ts";
 
 /** Takes the next bytes: a view where they lie in one piece, as they do in all but large bodies; else a copy. */
@@ -22,7 +23,7 @@ export class BodyBytes {
       this.#pass(bytes, first);
       return first.subarray(start, start + bytes);
     }
-    const joined = new Uint8Array(bytes);
+    const joined = pooledBytes(bytes);
     for (let filled = 0; filled < bytes; ) {
       const segment = this.#segments[this.#segment] ?? new Uint8Array();
       const part = segment.subarray(this.#offset, this.#offset + bytes - filled);

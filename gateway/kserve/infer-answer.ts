@@ -11,7 +11,8 @@ import { internal } from "./triton-error.ts";
 
 export interface InferAnswer {
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** The outputs' bytes as they are, behind the JSON: nothing is joined here. */
+  readonly body: string | readonly Uint8Array[];
 }
 
 export interface AnswerContext {
@@ -79,12 +80,9 @@ function checkFits({ name, data }: Tensor, wish: OutputWish | undefined): void {
 
 function withBlobs(json: string, blobs: readonly Uint8Array[]): InferAnswer {
   if (blobs.length === 0) return { headers: JSON_HEADERS, body: json };
-  const jsonBytes = Buffer.byteLength(json);
-  const body = Buffer.allocUnsafe(blobs.reduce((sum, blob) => sum + blob.byteLength, jsonBytes));
-  let offset = body.write(json);
-  for (const blob of blobs) {
-    body.set(blob, offset);
-    offset += blob.byteLength;
-  }
-  return { headers: { "content-type": "application/octet-stream", "inference-header-content-length": String(jsonBytes) }, body };
+  const head = Buffer.from(json);
+  return {
+    headers: { "content-type": "application/octet-stream", "inference-header-content-length": String(head.byteLength) },
+    body: [head, ...blobs],
+  };
 }

@@ -55,7 +55,7 @@ export async function infer(deps: InferDeps, request: HttpRequest): Promise<Http
   const wanted = responseEncoding(request.header("accept-encoding"));
   if (wanted === "identity") return { kind: "whole", status: 200, ...answer };
   const headers = { ...answer.headers, "content-encoding": wanted };
-  return { kind: "whole", status: 200, headers, body: await deflate(wanted, answer.body) };
+  return { kind: "whole", status: 200, headers, body: await deflate(wanted, inOneBody(answer.body)) };
 }
 
 /** @throws ServingError with Triton's texts */
@@ -90,6 +90,8 @@ export function inferRequest({ head, inputs }: InferCall, request: HttpRequest):
     traceparent: traceparentOf(request),
   };
 }
+
+const inOneBody = (body: string | readonly Uint8Array[]) => (typeof body === "string" ? body : Buffer.concat(body));
 
 function inOnePiece(bytes: Uint8Array<ArrayBuffer>): Body {
   return { byteLength: bytes.byteLength, segments: [bytes] };

@@ -35,6 +35,10 @@ export const DOOR_SETTINGS = {
     fallback: undefined,
     help: "the same lines without a file",
   }),
+  keyRequestsPerMinute: limit("requests of an API key in a minute, where its line says nothing of it"),
+  keyTokensPerMinute: limit("the same for tokens of prompts and answers; four bytes of tensors are one"),
+  keyTokensPerDay: limit("the same from midnight to midnight, UTC"),
+  keyConcurrentRequests: limit("requests of an API key that run at once at a gateway"),
   httpRestrictedApi: setting({
     kind: restrictions,
     fallback: DOOR_DEFAULTS.httpRestrictedApi,
@@ -97,6 +101,15 @@ type NamesOf<Value> = { readonly [Name in keyof DoorOptions]: DoorOptions[Name] 
 
 function yes(help: string, name: NamesOf<boolean>): Setting<boolean> {
   return setting<boolean>({ kind: yesNo(), fallback: DOOR_DEFAULTS[name], help });
+}
+
+function limit(help: string): Setting<number | undefined> {
+  return setting<number | undefined>({
+    kind: optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    fallback: undefined,
+    fallbackText: "without limit",
+    help,
+  });
 }
 
 function ms(help: string, name: NamesOf<number>): Setting<number> {

@@ -10,6 +10,7 @@ import { readSettings, type SettingsOf, type SettingsSource } from "../core/sett
 import { redisGenerationStore } from "../core/store/generations/redis.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { redisPlacementLease, redisWantedModels } from "../core/store/placement/redis.ts";
+import { redisQuotaStore } from "../core/store/quotas/redis.ts";
 import { RedisConnection } from "../core/store/redis-connection.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
@@ -122,9 +123,13 @@ function languageSettings({ stages, quantization, slots, contextLength = 0, thre
 }
 
 /** Gateways of one Redis agree; without one this gateway is the only one. */
-function stores({ redisUrl }: GatewaySettings, logger: Logger, stack: AsyncDisposableStack): Pick<GatewayDeps, "store" | "generations"> {
+function stores(
+  { redisUrl }: GatewaySettings,
+  logger: Logger,
+  stack: AsyncDisposableStack,
+): Pick<GatewayDeps, "store" | "generations" | "quotas"> {
   if (redisUrl === undefined) return { store: new MemoryPlacementStore({ clock: systemClock, random: systemRandom }) };
   const connection = stack.use(new RedisConnection({ url: redisUrl }, { random: systemRandom, logger }));
   const store = { wantedModels: redisWantedModels(connection), lease: redisPlacementLease(connection) };
-  return { store, generations: redisGenerationStore(connection) };
+  return { store, generations: redisGenerationStore(connection), quotas: redisQuotaStore(connection) };
 }

@@ -244,6 +244,12 @@ export const KEY_SETTINGS = {
     fallback: ["inference"],
     help: "what the key is for; every key may read what models there are",
   }),
+  limits: setting({
+    kind: optional(text("requests/min=N,tokens/min=N,tokens/day=N,concurrent=N, or some of them")),
+    fallback: undefined,
+    fallbackText: "the server's",
+    help: "what the key may use",
+  }),
   file: setting({ kind: optional(text("a file")), fallback: undefined, help: "the server's --api-keys-file, which gets the key's line" }),
 };
 

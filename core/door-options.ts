@@ -21,6 +21,11 @@ export interface DoorOptions {
   readonly apiKeysFile: string | undefined;
   /** The same lines, with `;` between them. */
   readonly apiKeys: string | undefined;
+  /** What each API key may use whose line says nothing of it; undefined: without limit. */
+  readonly keyRequestsPerMinute: number | undefined;
+  readonly keyTokensPerMinute: number | undefined;
+  readonly keyTokensPerDay: number | undefined;
+  readonly keyConcurrentRequests: number | undefined;
   /** `GROUP,GROUP:HEADER=VALUE`. */
   readonly httpRestrictedApi: readonly string[];
   readonly grpcRestrictedProtocol: readonly string[];
@@ -59,6 +64,10 @@ export const DOOR_DEFAULTS: DoorOptions = {
   grpcRootCert: undefined,
   apiKeysFile: undefined,
   apiKeys: undefined,
+  keyRequestsPerMinute: undefined,
+  keyTokensPerMinute: undefined,
+  keyTokensPerDay: undefined,
+  keyConcurrentRequests: undefined,
   httpRestrictedApi: [],
   grpcRestrictedProtocol: [],
   corsOrigins: [],

@@ -28,6 +28,8 @@ export interface ServingErrorOptions {
   readonly reason?: string;
   /** The request field that is wrong, such as `messages`. */
   readonly param?: string;
+  /** When it is worth to try again, where that is known; milliseconds. */
+  readonly retryAfterMs?: number;
 }
 
 /** A failure that a client is told about. The message names the thing, the limit and the remedy. */
@@ -35,6 +37,7 @@ export class ServingError extends Error {
   readonly code: ErrorCode;
   readonly reason: string | undefined;
   readonly param: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ServingErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -42,6 +45,7 @@ export class ServingError extends Error {
     this.code = code;
     this.reason = options.reason;
     this.param = options.param;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   /** The funnel for anything thrown: a ServingError stays itself, everything else is INTERNAL with the origin as cause. */

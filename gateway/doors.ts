@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
+import type { QuotaStore } from "../core/store/quotas/quota-store.ts";
 import type { LogControl } from "../core/telemetry/log-control.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
@@ -31,6 +32,8 @@ import type { TensorServing } from "./kserve/tensor-serving.ts";
 import { TraceSettings } from "./kserve/trace-settings.ts";
 import { kserveGrpcMethods } from "./kserve-grpc/methods.ts";
 import { openaiRoutes } from "./openai/routes.ts";
+import { Budgets } from "./quotas/budgets.ts";
+import { meteredGeneration, meteredInference } from "./quotas/metered.ts";
 import type { ModelDirectory, TextGeneration } from "./serving/text-generation.ts";
 import type { RequestTracing } from "./tracing/request-tracing.ts";
 import { failedTrace, tracedRoutes } from "./tracing/traced-routes.ts";
@@ -67,6 +70,8 @@ export interface DoorDeps {
   readonly tracing?: RequestTracing;
   /** What /metrics says. */
   readonly metricsText: () => Promise<string>;
+  /** Where gateways share what API keys have used; undefined: this one is the only one. */
+  readonly quotas?: QuotaStore | undefined;
 }
 
 /** undefined: that door is closed. */
@@ -150,11 +155,13 @@ type Services = ReturnType<typeof makeServices>;
 
 /** What the doors share: a region registered over one of them is used over another. */
 function makeServices(host: string, options: DoorOptions, deps: DoorDeps, stack: AsyncDisposableStack) {
-  const { generation, models, random, version } = deps;
+  const { models, random, version } = deps;
+  const generation = meteredGeneration(deps.generation);
   const bodies = new BodyParsers();
   stack.defer(() => bodies.close());
   const tensors: TensorServing = {
     ...deps.tensors,
+    inference: meteredInference(deps.tensors.inference),
     sharedMemory: stack.use(new SharedMemoryRegions({ allowed: options.allowClientShm ?? isLoopbackHost(host) })),
     trace: deps.tracing?.settings ?? new TraceSettings(),
     log: new LogSettings(deps.logControl),
@@ -197,12 +204,19 @@ async function makeLocks(host: string, options: DoorOptions, deps: DoorDeps, sta
   const watched = async (files: TlsFiles | undefined) =>
     files === undefined ? undefined : stack.use(await watchTls(files, { clock, failed }));
   const keys = await watchKeys(options, { clock, failed }, stack);
+  const limits = {
+    requestsPerMinute: options.keyRequestsPerMinute,
+    tokensPerMinute: options.keyTokensPerMinute,
+    tokensPerDay: options.keyTokensPerDay,
+    concurrent: options.keyConcurrentRequests,
+  };
+  const budgets = keys === undefined ? undefined : stack.use(new Budgets({ clock, logger, limits, store: deps.quotas }));
   const httpRules = parseRestrictions("--http-restricted-api", options.httpRestrictedApi);
   const grpcRules = parseRestrictions("--grpc-restricted-protocol", options.grpcRestrictedProtocol);
   return {
-    http: { guard: new Guard({ keys, restrictions: httpRules, protocol: "http" }), tls: await watched(httpFiles) },
+    http: { guard: new Guard({ keys, budgets, restrictions: httpRules, protocol: "http" }), tls: await watched(httpFiles) },
     grpc: {
-      guard: new Guard({ keys, restrictions: grpcRules, protocol: "grpc" }),
+      guard: new Guard({ keys, budgets, restrictions: grpcRules, protocol: "grpc" }),
       tls: await watched(grpcFiles && { ...grpcFiles, clientAuthority: grpcUseSslMutual ? grpcRootCert : undefined }),
     },
   };

@@ -8,6 +8,7 @@ import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { GenerationStore } from "../core/store/generations/generation-store.ts";
 import { MemoryGenerationStore } from "../core/store/generations/memory.ts";
+import type { QuotaStore } from "../core/store/quotas/quota-store.ts";
 import type { LogControl } from "../core/telemetry/log-control.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
@@ -69,6 +70,8 @@ export interface GatewayDeps {
   readonly store: PlacementStore;
   /** Where gateways find resumable generations; this gateway alone has its own unless said. */
   readonly generations?: GenerationStore;
+  /** Where gateways share what API keys have used; undefined: this one is the only one. */
+  readonly quotas?: QuotaStore | undefined;
   readonly bus: Bus;
   readonly links: LinkNetwork;
   readonly sources: ModelSources;

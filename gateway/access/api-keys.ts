@@ -1,10 +1,11 @@
 /**
- * API keys. A key is `nereid_ID_SECRET` with a secret of 256 random bits; what is kept of it is a line `ID TENANT ACCESS DIGEST`, from
- * which nobody can make the key: the digest is HMAC-SHA256 of the key under its id. A secret that long needs no slow hash.
+ * API keys. A key is `nereid_ID_SECRET` with a secret of 256 random bits; what is kept of it is a line `ID TENANT ACCESS DIGEST [LIMITS]`,
+ * from which nobody can make the key: the digest is HMAC-SHA256 of the key under its id. A secret that long needs no slow hash.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
+import { type KeyLimits, NO_LIMITS, parseKeyLimits } from "../quotas/key-limits.ts";
 import { ACCESS_CLASSES, type AccessClass } from "./access.ts";
 
 export interface ApiKey {
@@ -13,12 +14,13 @@ export interface ApiKey {
   /** Every key may also read what models there are. */
   readonly access: readonly AccessClass[];
   readonly digest: Buffer;
+  readonly limits: KeyLimits;
 }
 
 export type ApiKeys = ReadonlyMap<string, ApiKey>;
 
 const KEY = /^nereid_([0-9a-f]{12})_[0-9a-f]{64}$/;
-const LINE = /^([0-9a-f]{12})\s+([A-Za-z0-9][\w.-]{0,63})\s+([a-z,-]+)\s+([0-9a-f]{64})$/;
+const LINE = /^([0-9a-f]{12})\s+([A-Za-z0-9][\w.-]{0,63})\s+([a-z,-]+)\s+([0-9a-f]{64})(?:\s+(\S+))?$/;
 const KEYS_MAX = 10_000;
 /** What an unknown id is compared with, so that it takes as long as a known one. */
 const NOBODY = Buffer.alloc(32);
@@ -31,7 +33,10 @@ export function parseApiKeys(text: string): ApiKeys {
     if (line === "" || line.startsWith("#")) return;
     const key = parseLine(line);
     if (key === undefined || keys.has(key.id)) {
-      const what = key === undefined ? "is not `ID TENANT ACCESS DIGEST`, as `nereid key` prints it" : "has an id that was there before";
+      const what =
+        key === undefined
+          ? "is not `ID TENANT ACCESS DIGEST`, as `nereid key` prints it, with limits behind it or none"
+          : "has an id that was there before";
       throw new ServingError("INVALID_ARGUMENT", `API keys: line ${index + 1} ${what}`);
     }
     keys.set(key.id, key);
@@ -63,10 +68,12 @@ export function newApiKey(random: Random, { tenant, access }: Pick<ApiKey, "tena
 }
 
 function parseLine(line: string): ApiKey | undefined {
-  const [, id = "", tenant = "", classes = "", digest = ""] = LINE.exec(line) ?? [];
+  const [, id = "", tenant = "", classes = "", digest = "", said] = LINE.exec(line) ?? [];
   const names = classes.split(",");
   const access = ACCESS_CLASSES.filter((name) => names.includes(name));
-  return id === "" || access.length !== names.length ? undefined : { id, tenant, access, digest: Buffer.from(digest, "hex") };
+  const limits = said === undefined ? NO_LIMITS : parseKeyLimits(said);
+  if (id === "" || access.length !== names.length || limits === undefined) return undefined;
+  return { id, tenant, access, digest: Buffer.from(digest, "hex"), limits };
 }
 
 function digestOf(id: string, key: string): Buffer {

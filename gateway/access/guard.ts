@@ -1,12 +1,22 @@
 /** Decides whether a call may run, and for which tenant: by its route's class and group, its key and its headers, before its body is read. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ServingError } from "../../core/errors.ts";
+import type { Budgets, KeyBudget } from "../quotas/budgets.ts";
 import type { Access } from "./access.ts";
 import { type ApiKeys, keyOf } from "./api-keys.ts";
 import type { Restriction, Restrictions } from "./restricted-apis.ts";
 
 /** Where nobody shows a key, everybody is this tenant. */
-export const PUBLIC_TENANT = "public";
+const PUBLIC_TENANT = "public";
+
+/** Whose call it is. */
+export interface Caller {
+  readonly tenant: string;
+  /** For inferences; undefined: without limits. To be checked before a body is read. */
+  readonly budget: KeyBudget | undefined;
+}
+
+export const PUBLIC: Caller = { tenant: PUBLIC_TENANT, budget: undefined };
 
 /** What a guard looks at. */
 export interface Asked {
@@ -21,6 +31,8 @@ export interface GuardOptions {
   readonly keys: (() => ApiKeys) | undefined;
   readonly restrictions: Restrictions;
   readonly protocol: "http" | "grpc";
+  /** undefined: keys have no limits. */
+  readonly budgets?: Budgets | undefined;
 }
 
 const BEARER = /^Bearer +(\S+)$/i;
@@ -29,28 +41,29 @@ export class Guard {
   readonly #keys: (() => ApiKeys) | undefined;
   readonly #restrictions: Restrictions;
   readonly #protocol: "http" | "grpc";
+  readonly #budgets: Budgets | undefined;
 
-  constructor({ keys, restrictions, protocol }: GuardOptions) {
+  constructor({ keys, restrictions, protocol, budgets }: GuardOptions) {
     this.#keys = keys;
     this.#restrictions = restrictions;
     this.#protocol = protocol;
+    this.#budgets = budgets;
   }
 
   /**
-   * @returns the tenant that the call is for
    * @throws ServingError UNAUTHENTICATED without a valid key, PERMISSION_DENIED with one that is not for this, and Triton's texts for restricted groups
    */
-  admit(access: Access, asked: Asked): string {
-    const tenant = this.#tenantOf(access, asked);
+  admit(access: Access, asked: Asked): Caller {
+    const caller = this.#callerOf(access, asked);
     const restriction = access.group === undefined ? undefined : this.#restrictions.get(access.group);
     if (restriction !== undefined) this.#checkRestriction(restriction, asked);
-    return tenant;
+    return caller;
   }
 
-  #tenantOf({ access }: Access, asked: Asked): string {
-    if (access === "public") return PUBLIC_TENANT;
+  #callerOf({ access }: Access, asked: Asked): Caller {
+    if (access === "public") return PUBLIC;
     if (this.#keys === undefined) {
-      if (access !== "control" || asked.fromLoopback) return PUBLIC_TENANT;
+      if (access !== "control" || asked.fromLoopback) return PUBLIC;
       throw new ServingError(
         "PERMISSION_DENIED",
         "control calls from other machines need an API key: start the server with --api-keys-file",
@@ -62,7 +75,9 @@ export class Guard {
       const what = shown === undefined ? "an API key is needed: send it as 'Authorization: Bearer KEY'" : "the API key is not valid";
       throw new ServingError("UNAUTHENTICATED", what, { reason: "invalid_api_key" });
     }
-    if (access === "model-read" || key.access.includes(access)) return key.tenant;
+    if (access === "model-read" || key.access.includes(access)) {
+      return { tenant: key.tenant, budget: access === "inference" ? this.#budgets?.of(key) : undefined };
+    }
     throw new ServingError("PERMISSION_DENIED", `the API key ${key.id} is not for ${access}`, { reason: "insufficient_permissions" });
   }
 

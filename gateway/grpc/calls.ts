@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import { type Asked, type Guard, PUBLIC_TENANT } from "../access/guard.ts";
+import { type Asked, type Caller, type Guard, PUBLIC } from "../access/guard.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
 import type { Answered } from "./answered-calls.ts";
 import { type CompressionLevel, type Encoding, requestEncoding, responseEncoding } from "./compression.ts";
@@ -39,7 +39,7 @@ const STOPPING = new ServingError("UNAVAILABLE", "GRPC server is shutting down a
 const CUT = new ServingError("UNAVAILABLE", "the server is stopping: ask another one, or again later");
 
 interface AcceptedCall {
-  readonly tenant: string;
+  readonly caller: Caller;
   readonly method: GrpcMethod;
   readonly encoding: Encoding;
   readonly deadlineMs: number | undefined;
@@ -83,7 +83,7 @@ export class Calls {
     try {
       this.#run(stream, headers, connection, this.#accepted(stream, headers));
     } catch (thrown) {
-      const refused = { host: this.#host, connection, tenant: PUBLIC_TENANT, deadlineMs: undefined, responseEncoding: "identity" } as const;
+      const refused = { host: this.#host, connection, caller: PUBLIC, deadlineMs: undefined, responseEncoding: "identity" } as const;
       new RunningCall(stream, headers, refused).fail(ServingError.from(thrown));
       stream.resume();
     }
@@ -121,9 +121,10 @@ export class Calls {
       },
       header: (name) => one(headers[name]),
     };
-    const tenant = this.#options.guard.admit(method, asked);
+    const caller = this.#options.guard.admit(method, asked);
+    caller.budget?.check();
     return {
-      tenant,
+      caller,
       method,
       encoding: requestEncoding(one(headers["grpc-encoding"])),
       deadlineMs: parseTimeout(one(headers["grpc-timeout"])),
@@ -134,13 +135,13 @@ export class Calls {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     connection: Connection,
-    { tenant, method, encoding, deadlineMs }: AcceptedCall,
+    { caller, method, encoding, deadlineMs }: AcceptedCall,
   ): void {
     const { answered, clock, compressionLevel } = this.#options;
     const call = new RunningCall(stream, headers, {
       host: this.#host,
       connection,
-      tenant,
+      caller,
       deadlineMs,
       responseEncoding: compressionLevel === "none" ? "identity" : responseEncoding(one(headers["grpc-accept-encoding"])),
     });

@@ -1,10 +1,13 @@
 /** What a gRPC door exports: its methods as data, without a library's types, so that any server can mount them. */
 import type { Access } from "../access/access.ts";
+import type { KeyBudget } from "../quotas/budgets.ts";
 
 /** What a handler knows of a call besides its messages. */
 export interface GrpcCall {
   /** From the credential alone, never from what the request says. */
   readonly tenant: string;
+  /** Of the caller's API key, for what serves the call; undefined: without limits. */
+  readonly budget: KeyBudget | undefined;
   /** Aborts in the tick in which the client resets the stream or its time is up. The reason is a ServingError. */
   readonly signal: AbortSignal;
   /** What the client allows in all, milliseconds; undefined: no limit. */

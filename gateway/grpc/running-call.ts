@@ -2,7 +2,9 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { type ErrorCode, ServingError } from "../../core/errors.ts";
+import type { Caller } from "../access/guard.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
+import type { KeyBudget } from "../quotas/budgets.ts";
 import { ACCEPTED_ENCODINGS, type CompressionLevel, compressed, type Encoding } from "./compression.ts";
 import type { Connection } from "./connection.ts";
 import type { GrpcLimits } from "./limits.ts";
@@ -34,7 +36,7 @@ export interface CallHost {
 export interface CallOptions {
   readonly host: CallHost;
   readonly connection: Pick<Connection, "sent">;
-  readonly tenant: string;
+  readonly caller: Caller;
   readonly deadlineMs: number | undefined;
   readonly responseEncoding: Encoding;
 }
@@ -42,6 +44,7 @@ export interface CallOptions {
 export class RunningCall implements GrpcCall {
   readonly stream: ServerHttp2Stream;
   readonly tenant: string;
+  readonly budget: KeyBudget | undefined;
   readonly deadlineMs: number | undefined;
   /** Called when the client has reset the stream. */
   onGone: (() => void) | undefined;
@@ -59,7 +62,8 @@ export class RunningCall implements GrpcCall {
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: CallOptions) {
     this.stream = stream;
-    this.tenant = options.tenant;
+    this.tenant = options.caller.tenant;
+    this.budget = options.caller.budget;
     this.deadlineMs = options.deadlineMs;
     this.#headers = headers;
     this.#options = options;

@@ -10,3 +10,8 @@ export function jsonAnswer(status: number, value: unknown, headers: Readonly<Rec
 export function emptyAnswer(status: number): WholeAnswer {
   return { kind: "whole", status, headers: NO_HEADERS, body: "" };
 }
+
+/** In whole seconds, as HTTP counts, and never too early. */
+export function retryAfter(ms: number): Readonly<Record<"retry-after", string>> {
+  return { "retry-after": String(Math.max(1, Math.ceil(ms / 1_000))) };
+}

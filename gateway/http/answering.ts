@@ -68,7 +68,9 @@ export class Answering {
     const fault = this.#fault(exchange, route);
     if (fault !== undefined) return route.errors.faulty(fault);
     try {
-      exchange.tenant = this.#options.guard.admit(route, exchange);
+      const { tenant, budget } = this.#options.guard.admit(route, exchange);
+      [exchange.tenant, exchange.budget] = [tenant, budget];
+      budget?.check();
       return undefined;
     } catch (thrown) {
       return this.#failed(thrown, route);
@@ -122,9 +124,10 @@ export class Answering {
     connection.send(exchange, answer, this.#extra(exchange));
   }
 
-  /** For pages of other origins. */
-  #extra({ head }: Exchange): Readonly<Record<string, string>> | undefined {
+  /** For pages of other origins, and for API keys that have limits. */
+  #extra({ head, budget }: Exchange): Readonly<Record<string, string>> | undefined {
     const origin = head.fields.get("origin");
-    return origin === undefined ? undefined : this.#options.cors.headers(origin);
+    const forPages = origin === undefined ? undefined : this.#options.cors.headers(origin);
+    return budget === undefined ? forPages : { ...forPages, ...budget.headers() };
   }
 }

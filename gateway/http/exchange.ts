@@ -1,6 +1,7 @@
 /** A request on a connection, and its answer: what a handler sees of the one, and how the other is written. */
 import type { Socket } from "node:net";
 import type { ServingError } from "../../core/errors.ts";
+import type { KeyBudget } from "../quotas/budgets.ts";
 import { type Body, EMPTY_BODY } from "./body.ts";
 import { isLoopbackHost } from "./host-check.ts";
 import { pathOf } from "./path-pattern.ts";
@@ -26,6 +27,7 @@ export class Exchange implements HttpRequest {
   route: Route | undefined;
   body: Body = EMPTY_BODY;
   tenant = "";
+  budget: KeyBudget | undefined;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   #traceparent: string | undefined;
   #abort: AbortController | undefined;

@@ -1,6 +1,7 @@
 /** What a door exports: its routes as data, without a library's types, so that any server can mount them. */
 import type { ServingError } from "../../core/errors.ts";
 import type { Access } from "../access/access.ts";
+import type { KeyBudget } from "../quotas/budgets.ts";
 import type { Body } from "./body.ts";
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
@@ -16,6 +17,8 @@ export interface HttpRequest {
   readonly bodyBytesMax: number;
   /** From the credential alone, never from what the request says. */
   readonly tenant: string;
+  /** Of the caller's API key, for what serves the request; undefined: without limits. */
+  readonly budget?: KeyBudget | undefined;
   /** Aborts in the tick in which the client is gone, or when the server's grace is over. The reason is a ServingError. */
   readonly signal: AbortSignal;
   /** The server has begun to stop: it finishes what runs and takes nothing new. */

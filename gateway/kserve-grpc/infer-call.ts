@@ -46,6 +46,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       version: wire.version === "" ? undefined : Number(wire.version),
       id,
       tenant: call.tenant,
+      budget: call.budget,
       parameters: values,
       priority,
       timeoutUs,

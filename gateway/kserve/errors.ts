@@ -1,6 +1,6 @@
 /** Errors as Triton's HTTP endpoint writes them. The only place where codes become its statuses. Pure. */
 import type { ErrorCode, ServingError } from "../../core/errors.ts";
-import { jsonAnswer } from "../http/answer.ts";
+import { jsonAnswer, retryAfter } from "../http/answer.ts";
 import type { ErrorShape, HttpFault, WholeAnswer } from "../http/route.ts";
 
 const STATUS = {
@@ -30,6 +30,7 @@ export function tritonError(status: number, message: string, headers: Readonly<R
 
 function failed(error: ServingError): WholeAnswer {
   const status = STATUS[error.code];
+  if (error.retryAfterMs !== undefined) return tritonError(status, error.message, retryAfter(error.retryAfterMs));
   return tritonError(status, error.message, status === 429 || status === 503 ? RETRY_SOON : {});
 }
 

@@ -78,6 +78,7 @@ async function inferOnce({ tensors, bodies }: InferDeps, request: HttpRequest): 
       version,
       id,
       tenant: request.tenant,
+      budget: request.budget,
       parameters,
       priority: 0,
       timeoutUs: 0,

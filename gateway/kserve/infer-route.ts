@@ -81,6 +81,7 @@ export function inferRequest({ head, inputs }: InferCall, request: HttpRequest):
     version,
     id: head.id,
     tenant: request.tenant,
+    budget: request.budget,
     parameters: head.parameters,
     priority: head.priority,
     timeoutUs: head.timeoutUs,

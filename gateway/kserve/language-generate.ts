@@ -83,6 +83,7 @@ function textRequest(deps: LanguageDeps, request: HttpRequest, model: string, ca
   return {
     model,
     tenant: request.tenant,
+    budget: request.budget,
     prompt: { kind: "text", text: call.text },
     choices: 1,
     tokensMax: call.tokensMax,

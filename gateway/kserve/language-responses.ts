@@ -28,6 +28,7 @@ export async function* languageResponses(
     {
       model: request.model,
       tenant: request.tenant,
+      budget: request.budget,
       prompt: { kind: "text", text },
       choices: 1,
       tokensMax,

@@ -1,6 +1,6 @@
 /** Errors as OpenAI's API writes them. The only place where codes become its statuses and types. Pure. */
 import type { ErrorCode, ServingError } from "../../core/errors.ts";
-import { jsonAnswer } from "../http/answer.ts";
+import { jsonAnswer, retryAfter } from "../http/answer.ts";
 import type { ErrorShape, HttpFault, WholeAnswer } from "../http/route.ts";
 
 interface ErrorKind {
@@ -50,6 +50,7 @@ export function errorFrame(error: ServingError): string {
 
 function retryHeaders(error: ServingError): Readonly<Record<string, string>> {
   if (error.code === "UNIMPLEMENTED" || error.code === "DATA_LOSS" || error.reason === POISON) return NEVER_RETRY;
+  if (error.retryAfterMs !== undefined) return { ...retryAfter(error.retryAfterMs), "retry-after-ms": String(error.retryAfterMs) };
   return error.code === "RESOURCE_EXHAUSTED" || error.code === "UNAVAILABLE" ? RETRY_SOON : {};
 }
 

@@ -2,11 +2,14 @@
 import { linkedSignal } from "../../core/abort.ts";
 import { assert, ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
+import type { KeyBudget } from "../quotas/budgets.ts";
 import type { TextEvent, TextGeneration, TextRequest } from "../serving/text-generation.ts";
 import type { GenerationCall } from "./generation-call.ts";
 
 export interface CallContext {
   readonly tenant: string;
+  /** undefined: without limits. */
+  readonly budget?: KeyBudget | undefined;
   readonly traceparent: string;
   readonly signal: AbortSignal;
   /** As in TextRequest. */
@@ -24,14 +27,18 @@ export function openGeneration(generation: TextGeneration, call: GenerationCall,
   return requests.length === 1 ? generation.generate(only, context.signal) : merged(generation, requests, context.signal);
 }
 
-function textRequests(call: GenerationCall, random: Random, { tenant, traceparent, resumable }: CallContext): readonly TextRequest[] {
+function textRequests(
+  call: GenerationCall,
+  random: Random,
+  { tenant, budget, traceparent, resumable }: CallContext,
+): readonly TextRequest[] {
   if (resumable !== undefined && call.prompts.length > 1) {
     const message = `a stream of ${call.prompts.length} prompts cannot be resumed: send a request for each, or leave X-Nereid-Resumable out`;
     throw new ServingError("INVALID_ARGUMENT", message, { param: "prompt" });
   }
   const { model, choices, tokensMax, stop } = call;
   const sampling = { ...call.sampling, seed: call.sampling.seed ?? random.seed() };
-  const common = { model, tenant, choices, tokensMax, stop, sampling, deadlineMs: undefined, traceparent };
+  const common = { model, tenant, budget, choices, tokensMax, stop, sampling, deadlineMs: undefined, traceparent };
   return call.prompts.map((prompt) => ({ ...common, prompt, ...(resumable !== undefined && { resumable }) }));
 }
 

@@ -109,10 +109,11 @@ export function openaiRoutes(deps: OpenAiDeps): readonly Route[] {
 async function answerGeneration(deps: OpenAiDeps, endpoint: Endpoint, request: HttpRequest): Promise<HttpAnswer> {
   refuseEncoding(request.header("content-encoding"));
   const call = await deps.bodies.parse(endpoint.parser, request.body);
-  const { tenant, signal } = request;
+  const { tenant, budget, signal } = request;
   const shape = streamShape(call, endpoint.name, Math.floor(deps.clock.wallClockMs() / 1000));
   const resumable = call.stream && asksResumable(request) ? shapeText(shape) : undefined;
-  const opened = openGeneration(deps.generation, call, deps.random, { tenant, signal, traceparent: traceparentOf(request), resumable });
+  const traceparent = traceparentOf(request);
+  const opened = openGeneration(deps.generation, call, deps.random, { tenant, budget, signal, traceparent, resumable });
   const stream = await startedStream(opened);
   if (call.stream) return streamAnswer(deps, stream, shape, undefined);
   const { started, events } = stream;
@@ -126,8 +127,8 @@ async function resumeStream(deps: OpenAiDeps, request: HttpRequest, generation?:
   if (generation !== undefined && generation !== place.generation) {
     throw new ServingError("INVALID_ARGUMENT", `Last-Event-ID is of another stream than ${JSON.stringify(generation.slice(0, 80))}`);
   }
-  const { tenant, signal } = request;
-  const stream = await startedStream(deps.generation.resume({ ...place, tenant, traceparent: traceparentOf(request) }, signal));
+  const { tenant, budget, signal } = request;
+  const stream = await startedStream(deps.generation.resume({ ...place, tenant, budget, traceparent: traceparentOf(request) }, signal));
   const shape = readShape(stream.started.resumable);
   if (shape !== undefined) return streamAnswer(deps, stream, shape, place);
   await leave(stream.events);

@@ -1,6 +1,7 @@
 /** What the KServe doors ask for when they want tensors: the port between protocols and the serving core. */
 import type { ParameterValue } from "../../core/messages/infer.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { KeyBudget } from "../quotas/budgets.ts";
 
 /** As parsed from a client's bytes; not yet checked against the model: `infer` does that, with Triton's texts. */
 export interface InferRequest {
@@ -10,6 +11,8 @@ export interface InferRequest {
   /** Empty: the client gave none. */
   readonly id: string;
   readonly tenant: string;
+  /** Of the caller's API key; undefined: without limits. */
+  readonly budget?: KeyBudget | undefined;
   readonly parameters: ReadonlyMap<string, ParameterValue>;
   readonly priority: number;
   readonly timeoutUs: number;

@@ -4,6 +4,7 @@
  */
 import type { FinishReason } from "../../core/messages/generation.ts";
 import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
+import type { KeyBudget } from "../quotas/budgets.ts";
 
 /** A message of a chat, as chat templates read it; content is never null. */
 export interface ChatMessage {
@@ -21,6 +22,8 @@ export type Prompt =
 export interface TextRequest {
   readonly model: string;
   readonly tenant: string;
+  /** Of the caller's API key; undefined: without limits. */
+  readonly budget?: KeyBudget | undefined;
   readonly prompt: Prompt;
   /** Continuations, 1 to 8. */
   readonly choices: number;
@@ -39,6 +42,8 @@ export interface TextRequest {
 export interface ResumeRequest {
   readonly generation: string;
   readonly tenant: string;
+  /** Of the caller's API key; undefined: without limits. */
+  readonly budget?: KeyBudget | undefined;
   /** By choice, up to which position it has been told; undefined: nothing at all, not even the stream's opening. */
   readonly told: readonly number[] | undefined;
   readonly traceparent: string;

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { redisGenerationStore } from "../../../core/store/generations/redis.ts";
 import { redisPlacementLease, redisWantedModels } from "../../../core/store/placement/redis.ts";
+import { redisQuotaStore } from "../../../core/store/quotas/redis.ts";
 import { REDIS_RIGHTS } from "../../../core/store/redis-rights.ts";
 import { redisSequenceStore } from "../../../core/store/sequences/redis.ts";
 import { load } from "../wanted-models.ts";
@@ -30,6 +31,9 @@ test("R44: a gateway places models and finds resumable streams, and has no busin
   await generations.begin("g", { ...GENERATION, fence: "f" }, 60_000);
   expect(await generations.take("g", { tenant: "t", fence: "h" }, 60_000)).toEqual(GENERATION);
   expect(await generations.keep("g", { node: "n", incarnation: "i", fence: "h" }, 60_000)).toEqual({ kind: "kept" });
+  expect(await redisQuotaStore(connection).exchange(1, new Map([["k", { requests: 1, tokens: 5 }]]))).toEqual(
+    new Map([["k", { requests: 1, tokens: 5 }]]),
+  );
   const stolen = redisSequenceStore(connection).begin("s", { owner: "a", fence: "f", start: "t" }, 1_000);
   await expect(stolen).rejects.toMatchObject({ code: "PERMISSION_DENIED", reason: "store_denied" });
 });

@@ -288,7 +288,13 @@ function fleetMetrics(options: GatewayOptions, deps: GatewayDeps, core: Core, st
   const { watch, text, whole, control } = core;
   const closing = new AbortController();
   stack.defer(() => closing.abort(new ServingError("CANCELLED", "the gateway is shutting down")));
-  const sources = { ...deps, fleet: watch.fleet, submitter: text.submitter, views: whole, wanted: () => control.desired().models };
+  const sources = {
+    ...deps,
+    fleet: watch.fleet,
+    submitter: text.submitter,
+    views: whole,
+    wanted: () => [...control.desired().models, ...control.desired().replicas],
+  };
   const fleet = new FleetMetrics({ ...TELEMETRY_DEFAULTS, ...options.telemetry }, sources);
   return async () => (await deps.metrics.metricsText()) + (await fleet.text(closing.signal));
 }

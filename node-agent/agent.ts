@@ -112,7 +112,7 @@ export class Agent implements AsyncDisposable {
     });
     const statistics = (model: string) => ({
       incarnation,
-      models: [...wholeModels.statistics(model)],
+      models: [...wholeModels.statistics(model), ...models.statistics(model)],
       ...(cache !== undefined && { cache: cache.counters }),
     });
     const watchers = new Watchers();

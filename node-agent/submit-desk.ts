@@ -25,6 +25,7 @@ import { AnswerWriter } from "./answer-writer.ts";
 import { CallLine } from "./calls/link-upcalls.ts";
 import type { Upcalls } from "./calls/model-calls.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
+import { createTiming } from "./generation/generation-timing.ts";
 import { answerInference } from "./infer-answer.ts";
 import { KEEP_LIMITS, type KeepLimits, KeptGenerations } from "./kept-generations.ts";
 import type { Models } from "./models/models.ts";
@@ -200,10 +201,10 @@ export class SubmitDesk implements Disposable {
   }
 
   /** @throws ServingError as the engine's `submit` */
-  #run(request: GenerationSubmit, sink: GenerationSink, { engine, model }: ReplicaLead): GenerationHandle {
-    if (request.traceparent === "") return engine.submit(request, sink);
+  #run(request: GenerationSubmit, sink: GenerationSink, { engine, model, counted }: ReplicaLead): GenerationHandle {
+    if (request.traceparent === "") return counted.submit(engine, request, sink, createTiming());
     const traced = new TracedGeneration(model, request, sink, { tracer: this.#tracer, clock: this.#clock });
-    return traced.handle(engine.submit(request, traced, traced.timing));
+    return traced.handle(counted.submit(engine, request, traced, traced.timing));
   }
 
   #attach(stream: LinkStream, { generation, tenant, from }: AttachRequest): void {

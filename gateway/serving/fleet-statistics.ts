@@ -5,9 +5,12 @@ import { sumStatistics } from "../../core/messages/model-statistics-sum.ts";
 import { type GatherDeps, gatherStatistics } from "./gather-statistics.ts";
 import type { ModelStatistics, ModelStatisticsSource, StatisticDuration } from "./model-catalog.ts";
 import type { ModelViews } from "./model-views.ts";
+import type { ModelDirectory } from "./text-generation.ts";
 
 export interface FleetStatisticsDeps extends GatherDeps {
   readonly views: Pick<ModelViews, "served">;
+  /** Language models. */
+  readonly directory: ModelDirectory;
 }
 
 export class FleetStatistics implements ModelStatisticsSource {
@@ -18,10 +21,10 @@ export class FleetStatistics implements ModelStatisticsSource {
   }
 
   async statistics(name: string | undefined, version: number | undefined, signal: AbortSignal): Promise<readonly ModelStatistics[]> {
-    const served = this.#deps.views.served().filter(({ model }) => matches(model, name, version));
+    const served = this.#served().filter((model) => matches(model, name, version));
     if (name !== undefined && served.length === 0) throw this.#unknown(name);
     const told = (await gatherStatistics(name ?? "", this.#deps, signal)).flatMap(({ models }) => models);
-    const versions = new Map(served.map(({ model }) => [`${model.name}/${model.version}`, model]));
+    const versions = new Map(served.map((model) => [`${model.name}/${model.version}`, model]));
     return [...versions.values()]
       .map(({ name: model, version }) => {
         const parts = told.filter((one) => one.model === model && one.version === version && !one.past);
@@ -30,19 +33,25 @@ export class FleetStatistics implements ModelStatisticsSource {
       .toSorted((a, b) => (a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1));
   }
 
+  #served(): readonly ServedName[] {
+    const { views, directory } = this.#deps;
+    return [...views.served().map(({ model }) => model), ...directory.list().filter(({ readiness }) => readiness.kind === "ready")];
+  }
+
   /** Triton's texts (extensions.md section 1). */
   #unknown(name: string): ServingError {
-    const isServed = this.#deps.views.served().some(({ model }) => model.name === name);
+    const isServed = this.#served().some((model) => model.name === name);
     const text = isServed ? `requested model version is not available for model '${name}'` : `requested model '${name}' is not available`;
     return new ServingError("INVALID_ARGUMENT", text, { reason: "model_not_found" });
   }
 }
 
-function matches(
-  model: { readonly name: string; readonly version: string },
-  name: string | undefined,
-  version: number | undefined,
-): boolean {
+interface ServedName {
+  readonly name: string;
+  readonly version: string;
+}
+
+function matches(model: ServedName, name: string | undefined, version: number | undefined): boolean {
   return (name === undefined || model.name === name) && (version === undefined || model.version === String(version));
 }
 

@@ -6,6 +6,7 @@ import { ServingError } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { ConnectReplica, LoadShard, UnloadReplica } from "../../core/messages/control.ts";
 import type { Heartbeat } from "../../core/messages/heartbeat.ts";
+import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import type { RunnerFactory, ShardOpened } from "../../core/wire/runner-handle.ts";
@@ -13,6 +14,7 @@ import type { Wire } from "../../core/wire/wire.ts";
 import { GenerationEngine } from "../engines/generation-engine.ts";
 import type { CutShard, Cutter } from "./cutter.ts";
 import { watchLead } from "./lead-metrics.ts";
+import { PastStatistics } from "./past-statistics.ts";
 import { ReplicaLead } from "./replica-lead.ts";
 import { ShardHost } from "./shard-host.ts";
 
@@ -48,6 +50,7 @@ export class Models implements AsyncDisposable {
   readonly #unloading = new Set<Promise<void>>();
   /** Replicas led here that are unloaded when what they generate has ended. */
   readonly #leaving = new Set<string>();
+  readonly #past = new PastStatistics();
   readonly #closing = new AbortController();
   #changed: () => void = () => {};
 
@@ -141,8 +144,15 @@ export class Models implements AsyncDisposable {
     };
   }
 
+  /** Of replicas that are led here, and of those that were. @param name empty: of all models */
+  statistics(name: string): readonly NodeModelStatistics[] {
+    const here = [...this.#leads.values()].map((lead) => lead.statistics());
+    return [...here, ...this.#past.all()].filter(({ model }) => name === "" || model === name);
+  }
+
   #dropLead(replica: string): void {
     this.#leaving.delete(replica);
+    this.#past.add(this.#leads.get(replica)?.statistics());
     this.#leads.get(replica)?.[Symbol.dispose]();
     this.#leads.delete(replica);
     this.#unwatch.get(replica)?.();

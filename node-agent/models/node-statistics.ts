@@ -15,7 +15,10 @@ export interface LoadedVersion {
 
 const pair = ({ count, ns }: Duration): [number, number] => [count, ns];
 
-export function nodeStatistics(engine: InferenceEngine, { model, version, cached, loadMs }: LoadedVersion): NodeModelStatistics {
+export function nodeStatistics(
+  engine: Pick<InferenceEngine, "statistics" | "load">,
+  { model, version, cached, loadMs }: LoadedVersion,
+): NodeModelStatistics {
   const told = engine.statistics();
   const { queued, running, pids } = engine.load();
   const { request, queue, computeInput, computeInfer, computeOutput } = told.latencies;

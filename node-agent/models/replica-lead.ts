@@ -4,10 +4,13 @@ import { ServingError } from "../../core/errors.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { ConnectReplica } from "../../core/messages/control.ts";
 import type { ReplicaReport } from "../../core/messages/heartbeat.ts";
+import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Wire } from "../../core/wire/wire.ts";
 import type { GenerationEngine } from "../engines/generation-engine.ts";
+import { GenerationStatistics } from "../engines/generation-statistics.ts";
 import { IdleCanary } from "./idle-canary.ts";
+import { nodeStatistics } from "./node-statistics.ts";
 import type { ShardHost } from "./shard-host.ts";
 
 const JOIN_LIMIT_MS = 10_000;
@@ -29,6 +32,8 @@ type LeadState =
 
 export class ReplicaLead implements Disposable {
   readonly engine: GenerationEngine;
+  /** Takes what clients submit to the engine. */
+  readonly counted: GenerationStatistics;
   readonly textDigest: string;
   readonly #host: ShardHost;
   readonly #deps: ReplicaLeadDeps;
@@ -41,6 +46,7 @@ export class ReplicaLead implements Disposable {
     this.engine = options.engine;
     this.textDigest = options.textDigest;
     this.#deps = deps;
+    this.counted = new GenerationStatistics(deps.clock);
   }
 
   get model(): string {
@@ -67,6 +73,15 @@ export class ReplicaLead implements Disposable {
       textDigest: this.textDigest,
       ...(queuedSinceMs !== undefined && { queuedMs: this.#deps.clock.now() - queuedSinceMs }),
     };
+  }
+
+  statistics(): NodeModelStatistics {
+    const { model, version } = this.#host.load;
+    const { queued, busySlots } = this.engine.load();
+    return nodeStatistics(
+      { statistics: () => this.counted.snapshot(), load: () => ({ queued, running: busySlots }) },
+      { model, version, cached: false, loadMs: 0 },
+    );
   }
 
   /** Joins the stages of an epoch and sends a canary token through all of them; only then the replica is ready. */

@@ -56,6 +56,10 @@ describe("language models in the repository", () => {
     expect(told).toEqual(bare);
     expect(new Set(await shards("told")).size).toBe(2);
     expect(await shards("bare")).toHaveLength(1); // as few as fit
+    const { executionCount, inferenceStats } = await cluster.statistics("told");
+    expect([executionCount, inferenceStats.success.count, inferenceStats.fail.count]).toEqual([1n, 1n, 0n]);
+    expect(inferenceStats.computeInfer.ns).toBeGreaterThan(1_000_000n);
+    expect(await cluster.metrics()).toMatch(/^nv_inference_request_success\{model="told",version="1"\} 1$/m);
   });
 
   test("are unloaded while another one streams, whose stream goes on; their processes end", async () => {

@@ -63,6 +63,12 @@ export async function agent(source: SettingsSource): Promise<void> {
     stack,
   );
   const news = new News(process.stdout);
+  if (settings.metricsPort !== undefined) {
+    const { startMetricsServer } = await import("../gateway/http/metrics-server.ts");
+    const metricsText = () => metrics.metricsText();
+    const server = stack.use(await startMetricsServer({ host, port: settings.metricsPort, metricsText }));
+    news.say("metrics", `http://${host}:${server.port}/metrics`);
+  }
   news.say("node", `${node} at ${started.address}`);
   const sayBus = () =>
     news.say("NATS", bus.connected ? "connected" : `waiting for ${settings.natsUrl.map((url) => new URL(url).host).join(", ")}`);

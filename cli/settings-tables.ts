@@ -197,6 +197,12 @@ export const AGENT_SETTINGS = {
     help: "where gateways and other nodes reach this one, where that is not --host",
   }),
   port: setting({ kind: port, fallback: 0, help: "port for gateways' links; 0 takes a free one" }),
+  metricsPort: setting({
+    kind: optional(port),
+    fallback: undefined,
+    fallbackText: "none",
+    help: "port of this agent's own /metrics, in clear: slots, steps and restarts of its runners; 0 takes a free one",
+  }),
   redisUrl: setting({
     kind: redisAddress,
     fallback: undefined,

@@ -57,12 +57,22 @@ describe("a running cluster", () => {
     cluster = await ProcessCluster.start({ cache });
     const started = cluster.gateway("--stop-delay-ms", "0");
     gateway = started.process;
-    agents = ["node-1", "node-2"].map((node) => cluster.agent(node));
+    agents = ["node-1", "node-2"].map((node) => cluster.agent(node, "--metrics-port", "0"));
     url = await started.url;
     await vi.waitFor(async () => expect(await isReady(url)).toBe(true), SOON);
     ({ text: expected } = await complete(url, QUESTION));
   });
   afterAll(() => cluster?.[Symbol.asyncDispose]());
+
+  test("tells at each agent's own port of the slots that are led there", async () => {
+    const texts = await Promise.all(
+      agents.map(async (agent) => {
+        const said = await agent.printed("node: "); // after the port of its metrics
+        return await (await fetch(/metrics: (\S+)/.exec(said)?.[1] ?? "")).text();
+      }),
+    );
+    expect(texts.filter((text) => /^nereid_slots\{.*node="node-\d".*\} [1-9]/m.test(text))).toHaveLength(1);
+  });
 
   test("NATS that is killed for 10 s is not noticed by a stream, and new requests are answered", async () => {
     let pieces = 0;

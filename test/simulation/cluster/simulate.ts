@@ -28,7 +28,7 @@ const ANSWER_MS_MAX = 70_000;
 const FREE_MS_MAX = 2_500;
 /** Where links work, a slot is free so long after its client has all that it wants. */
 const FREED_MS = 1;
-/** A client that does not read is cut off after 30 s. */
+/** A client that does not read is cut off after 30 s, and one that has left a resumable stream is waited for as long. */
 const UNREAD_MS_MAX = 31_000;
 
 export interface SimulationReport {
@@ -37,6 +37,8 @@ export interface SimulationReport {
   readonly complete: number;
   readonly failed: number;
   readonly left: number;
+  /** Streams that were taken up again. */
+  readonly resumed: number;
   readonly tokens: number;
   readonly faults: number;
   readonly virtualMs: number;
@@ -119,8 +121,11 @@ class Simulation {
   #ask(): void {
     const { shape, gateways } = this.#cluster;
     const index = this.#dice.whole(0, gateways.length - 1);
-    const request = drawRequest(this.#dice, shape);
-    const client = this.#start(`client ${this.#clients.length}`, index, request, drawManner(this.#dice));
+    const asked = drawRequest(this.#dice, shape);
+    const isResumable = this.#weather === "storm" && this.#dice.happens(0.6);
+    const request = isResumable ? { ...asked, deadlineMs: undefined, resumable: "a note" } : asked;
+    const manner = drawManner(this.#dice);
+    const client = this.#start(`client ${this.#clients.length}`, index, request, isResumable ? POLITE : manner);
     const { choices, tokensMax = "all", deadlineMs = "no" } = request;
     const promptTokens = promptIdsOf(request).length;
     this.#narrate(`${client.name} asks gateway ${index} for ${choices} x ${tokensMax} after ${promptTokens}, ${deadlineMs} ms`);
@@ -133,7 +138,8 @@ class Simulation {
     const violated = (what: string) => this.#violated(what);
     const client = new SimulatedClient(name, request, { manner, contextLength, clock: this.#time, violated });
     this.#clients.push(client);
-    client.run(gateway.generation).then(
+    const another = () => this.#cluster.gateways.at(index - 1)?.generation ?? gateway.generation;
+    client.run(gateway.generation, another).then(
       () => this.#narrate(`${name} is over with ${client.tokens} tokens${client.error === undefined ? "" : `: ${client.error.message}`}`),
       (thrown: unknown) => this.#violated(String(thrown)),
     );
@@ -171,7 +177,8 @@ class Simulation {
   /** Nothing is under way: nothing may be counted, whether those who wanted it still listen or not. */
   async #rest(): Promise<void> {
     const sleepers = this.#clients.filter(({ asleep }) => asleep);
-    const limitMs = FREE_MS_MAX + (sleepers.length > 0 ? UNREAD_MS_MAX : 0);
+    const isLeftRunning = this.#clients.some(({ request }) => request.resumable !== undefined);
+    const limitMs = FREE_MS_MAX + (sleepers.length > 0 || isLeftRunning ? UNREAD_MS_MAX : 0);
     await this.#become(() => this.#cluster.busy === 0, limitMs, "all slots are free");
     for (const sleeper of sleepers) sleeper.wake();
     await this.#become(() => sleepers.every(({ overMs }) => overMs !== undefined), 10_000, "all clients are gone");
@@ -247,6 +254,7 @@ class Simulation {
       complete: clients.filter(({ complete }) => complete).length,
       failed: clients.filter(({ error, left }) => error !== undefined && !left).length,
       left: clients.filter(({ left }) => left).length,
+      resumed: clients.reduce((sum, { timesBack }) => sum + timesBack, 0),
       tokens: clients.reduce((sum, { tokens }) => sum + tokens, 0),
       faults: this.#strikes,
       virtualMs: this.#time.now(),

@@ -26,6 +26,10 @@ const STOPS = ["e", "n", "r", "s"];
 const LETTERS = "abcdefghij klmnopq.";
 const NEVER = new AbortController().signal;
 
+/** Comes back for its stream at first, while it has waited for less than this in all. */
+const COMES_BACK_MS_MAX = 30_000;
+const COMES_BACK_AFTER_MS = 200;
+
 export const POLITE: Manner = { readEveryMs: 0, rest: undefined, leaveAfterEvents: undefined, cancelAfterMs: undefined };
 
 export function drawManner(dice: Dice): Manner {
@@ -91,10 +95,16 @@ export class SimulatedClient {
   canceledMs: number | undefined;
   error: ServingError | undefined;
   tokens = 0;
+  /** How often it has come back for its stream. */
+  timesBack = 0;
   readonly #clock: Clock;
   readonly #violated: (what: string) => void;
   readonly #choices: readonly Choice[];
   readonly #abort = new AbortController();
+  /** By choice, the position of the last event. */
+  readonly #told: number[] = [];
+  /** Of a stream that can be resumed. */
+  #generation = "";
   #accepted = false;
   #wake: (() => void) | undefined;
 
@@ -151,29 +161,45 @@ export class SimulatedClient {
     this.#abort.abort(new ServingError("CANCELLED", "the client has canceled"));
   }
 
-  /** Resolves when it is over; never throws. */
-  async run(generation: TextGeneration): Promise<void> {
+  /** Resolves when it is over; never throws. @param another where a resumable stream goes on */
+  async run(generation: TextGeneration, another: () => TextGeneration = () => generation): Promise<void> {
     const { readEveryMs, rest, leaveAfterEvents, cancelAfterMs } = this.manner;
     const takeBack = cancelAfterMs === undefined ? () => {} : this.#clock.after(cancelAfterMs, () => this.cancel());
     let events = 0;
-    try {
-      for await (const event of generation.generate(this.request, this.#abort.signal)) {
-        this.#hear(event);
-        events += 1;
-        if (events === leaveAfterEvents) {
-          this.left = true;
-          break;
+    let stream = generation.generate(this.request, this.#abort.signal);
+    for (;;) {
+      this.error = undefined;
+      try {
+        for await (const event of stream) {
+          this.#hear(event);
+          events += 1;
+          if (events === leaveAfterEvents) {
+            this.left = true;
+            break;
+          }
+          if (readEveryMs > 0) await sleep(this.#clock, readEveryMs, NEVER);
+          if (rest?.afterEvents === events) await this.#rest(rest.forMs);
         }
-        if (readEveryMs > 0) await sleep(this.#clock, readEveryMs, NEVER);
-        if (rest?.afterEvents === events) await this.#rest(rest.forMs);
+      } catch (thrown) {
+        if (thrown instanceof ServingError) this.error = thrown;
+        else this.#violated(`it failed with ${String(thrown)}`);
       }
-    } catch (thrown) {
-      if (thrown instanceof ServingError) this.error = thrown;
-      else this.#violated(`it failed with ${String(thrown)}`);
+      if (!this.#comesBack) break;
+      await sleep(this.#clock, COMES_BACK_AFTER_MS, this.#abort.signal).catch(() => {}); // whoever cancels has left
+      if (this.left) break;
+      const { tenant, traceparent } = this.request;
+      this.timesBack += 1;
+      stream = another().resume({ generation: this.#generation, tenant, told: [...this.#told], traceparent }, this.#abort.signal);
     }
     takeBack();
     this.overMs = this.#clock.now();
     this.#judgeEnd();
+  }
+
+  /** Whether the stream can be resumed and there is something to come back for. */
+  get #comesBack(): boolean {
+    const waitedMs = this.#clock.now() - this.startedMs;
+    return this.error?.code === "UNAVAILABLE" && this.#generation !== "" && !this.left && waitedMs < COMES_BACK_MS_MAX;
   }
 
   async #rest(forMs: number | undefined): Promise<void> {
@@ -185,10 +211,17 @@ export class SimulatedClient {
 
   #hear(event: TextEvent): void {
     if (event.kind === "started") {
-      if (this.#accepted) this.#violated("it started twice");
+      if (this.#accepted && event.told !== true) this.#violated("it started twice");
       this.#accepted = true;
+      if (event.resumable !== undefined) this.#generation = event.generation;
       return;
     }
+    const told = this.#told[event.choice] ?? -1;
+    if (event.told === true) {
+      if (event.position > told) this.#violated(`choice ${event.choice} is said to be told up to ${event.position}, it is to ${told}`);
+      return;
+    }
+    this.#told[event.choice] = event.position;
     const choice = this.#choices[event.choice];
     if (choice === undefined || choice.finishedMs !== undefined || !this.#accepted) {
       this.#violated(`a ${event.kind} of choice ${event.choice} came where none belongs`);
@@ -201,7 +234,9 @@ export class SimulatedClient {
         choice.tokens += 1;
         this.tokens += 1;
       }
-      if (event.position !== choice.tokens - 1) this.#violated(`a delta ends at ${event.position}, not at ${choice.tokens - 1}`);
+      const isLast = choice.tokens === choice.wanted.ids.length;
+      if (event.position !== choice.tokens - 1 && !(isLast && event.position === choice.tokens))
+        this.#violated(`a delta ends at ${event.position}, not at ${choice.tokens - 1}`);
       return;
     }
     choice.finishedMs = this.#clock.now();
@@ -222,6 +257,7 @@ export class SimulatedClient {
       return;
     }
     const allowed = ["UNAVAILABLE", "RESOURCE_EXHAUSTED"];
+    if (this.timesBack > 0) allowed.push("NOT_FOUND", "DATA_LOSS");
     if (this.left) allowed.push("CANCELLED");
     if (this.request.deadlineMs !== undefined) allowed.push("DEADLINE_EXCEEDED");
     if (!allowed.includes(error.code)) this.#violated(`it failed with ${error.code}: ${error.message}`);

@@ -49,6 +49,7 @@ export class AnswerWriter {
 
   /** @returns whether more may be written before `onceReady` calls */
   piece(text: string): boolean {
+    if (text === "") return true; // an empty chunk would end the answer
     if (this.#socket.writableCorked === 0) {
       this.#socket.cork(); // pieces of one tick leave in one write
       process.nextTick(uncork, this.#socket);

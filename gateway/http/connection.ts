@@ -39,6 +39,7 @@ export interface ConnectionHost {
 }
 
 const HEAD_END = Buffer.from("\r\n\r\n");
+const [CARRIAGE_RETURN, LINE_FEED] = [0x0d, 0x0a];
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const IDLE_MS_MAX = 75_000;
 /** What a client gets to read the last answer, and to stop sending. */
@@ -168,6 +169,7 @@ export class Connection implements Swept {
       this.#bytes = NOTHING; // nobody will answer it
       return false;
     }
+    if (this.#bytes[0] === CARRIAGE_RETURN && this.#bytes[1] === LINE_FEED) this.#consume(2); // some clients end bodies so: RFC 9112, section 2.2
     const end = this.#bytes.indexOf(HEAD_END);
     const head = end === -1 ? undefined : this.#parse(end);
     const fault = head ?? partialHeadFault(this.#bytes.toString("latin1", 0, HEAD_BYTES_MAX + 1));

@@ -9,7 +9,7 @@ export type HeadFault = "no-http" | "head-too-large";
 
 export interface RequestHead {
   readonly method: string;
-  /** As the client wrote it. */
+  /** Path and query as the client wrote them; without the origin that clients of proxies put before them. */
   readonly target: string;
   readonly fields: FieldList;
   /** undefined: in chunks, of unknown length. */
@@ -25,6 +25,7 @@ export interface RequestHead {
 const REQUEST_LINE = /^([!#$%&'*+.^`|~\w-]+) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])\r\n/;
 /** No folded lines, no space before the colon, no bare line feeds. */
 const FIELD = /([!#$%&'*+.^`|~\w-]+):([\t\x20-\x7e\x80-\xff]*)\r\n/y;
+const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i;
 const METHOD_BEGINS = /^[A-Za-z]/;
 const LENGTH = /^\d{1,15}$/;
 
@@ -57,12 +58,22 @@ interface Line {
 
 function framed({ method, target, isNew }: Line, fields: FieldList): RequestHead | HeadFault {
   if (fields.count("host") > 1 || (isNew && fields.count("host") === 0)) return "no-http";
+  const originForm = originFormOf(target, fields.get("host"));
+  if (originForm === undefined) return "no-http";
   const bodyBytes = bodyLength(fields, isNew);
   if (bodyBytes === "no-http") return bodyBytes;
   const connection = fields.get("connection")?.toLowerCase() ?? "";
   const keepsAlive = isNew ? !connection.includes("close") : connection.includes("keep-alive");
   const expectsContinue = isNew && fields.get("expect")?.toLowerCase() === "100-continue";
-  return { method, target, fields, bodyBytes, takesChunks: isNew, keepsAlive, expectsContinue };
+  return { method, target: originForm, fields, bodyBytes, takesChunks: isNew, keepsAlive, expectsContinue };
+}
+
+/** undefined: two hosts are named. */
+function originFormOf(target: string, host: string | undefined): string | undefined {
+  const [, authority, path = ""] = ABSOLUTE_FORM.exec(target) ?? [];
+  if (authority === undefined) return target;
+  if (host !== undefined && host !== authority) return undefined;
+  return path.startsWith("/") ? path : `/${path}`;
 }
 
 /** One framing, named once: two are how requests are smuggled past a proxy. */

@@ -176,6 +176,11 @@ describe("wrong", () => {
     );
   });
 
+  test("but for an empty line before a request, as old clients end their bodies", async () => {
+    using client = await RawClient.open(gateway.server.port);
+    expect(await client.send(`\r\n${getText("/v2/health/live")}`).until("\r\n\r\n")).toMatch(/^HTTP\/1.1 200 /);
+  });
+
   test("two framings of one body are refused", async () => {
     using client = await RawClient.open(gateway.server.port);
     const smuggled = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;

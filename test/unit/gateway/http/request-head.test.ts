@@ -22,6 +22,12 @@ test("a head has its method, its target and its fields, found without regard to 
   expect(head.fields.pairs()).toContainEqual(["x-two", "2"]);
 });
 
+test("a target with its origin is the path behind it", () => {
+  const target = (line: string) => read(`GET ${line} HTTP/1.1\r\nHost: x:8000\r\n`).target;
+  expect(target("http://x:8000/v2?a=http://y/")).toBe("/v2?a=http://y/");
+  expect([target("http://x:8000"), target("HTTP://x:8000?a"), target("/http://y/z")]).toEqual(["/", "/?a", "/http://y/z"]);
+});
+
 test("a body has a length or comes in chunks", () => {
   expect(read(`${POST}content-length: 12\r\n`).bodyBytes).toBe(12);
   expect(read(`${POST}Transfer-Encoding: Chunked\r\n`).bodyBytes).toBeUndefined();
@@ -48,6 +54,7 @@ describe("refused is", () => {
     ["a bare line feed", `${POST}X-A: 1\nX-B: 2\r\n`],
     ["a bare carriage return", `${POST}X-A: 1\rX-B: 2\r\n`],
     ["a null in a value", `${POST}X-A: 1\u00002\r\n`],
+    ["another host than the target's", "GET http://y/ HTTP/1.1\r\nHost: x\r\n"],
     ["no host", "GET / HTTP/1.1\r\n"],
     ["two hosts", `${POST}Host: y\r\n`],
     ["two lengths", `${POST}Content-Length: 1\r\nContent-Length: 1\r\n`],

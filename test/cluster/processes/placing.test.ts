@@ -1,4 +1,5 @@
 /** Three nodes, a pipeline of three stages and five small models: a node that comes takes work, one that is drained loses it, and clients notice nothing. */
+import path from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { HttpClient } from "../../../client/http/http-client.ts";
 import { tensor } from "../../../client/tensor-input.ts";
@@ -6,6 +7,7 @@ import type { ConsoleState } from "../../../gateway/console/state.ts";
 import { MAIN, run } from "../../engine/cli/command.ts";
 import { addSub } from "../../models/small-models.ts";
 import { isReady, ProcessCluster } from "../../support/process-cluster.ts";
+import { realModelFolder } from "../../support/real-model.ts";
 import { type ShardCache, shardCache } from "../../support/replica.ts";
 import { type CompletionFields, complete, WITHOUT_END } from "../completion-client.ts";
 import { ModelRepository } from "../whole-models/model-repository.ts";
@@ -15,6 +17,7 @@ const SMALL = ["one", "two", "three", "four", "five"];
 const STORY: CompletionFields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: 64 };
 
 const repository = new ModelRepository();
+const repositories = ["--models", path.dirname(realModelFolder()), "--models", repository.folder];
 let cache: ShardCache;
 let cluster: ProcessCluster;
 let url: string;
@@ -24,8 +27,8 @@ beforeAll(async () => {
   for (const name of SMALL) repository.put(name, { "1/model.onnx": addSub([2], "i32") });
   cache = await shardCache();
   cluster = await ProcessCluster.start({ cache, stages: 3 });
-  const gateway = cluster.gateway("--models", repository.folder);
-  for (const node of ["node-1", "node-2", "node-3"]) cluster.agent(node, "--models", repository.folder);
+  const gateway = cluster.gateway(...repositories);
+  for (const node of ["node-1", "node-2", "node-3"]) cluster.agent(node, ...repositories);
   url = await gateway.url;
   client = new HttpClient(url, { timeoutMs: 60_000 });
   await vi.waitFor(async () => expect(await isReady(url)).toBe(true), SOON);
@@ -74,7 +77,7 @@ test("with requests on their way to every model, none fails and every text is wh
   const { text } = await complete(url, STORY);
   const end = load(text);
 
-  cluster.agent("node-4", "--models", repository.folder);
+  cluster.agent("node-4", ...repositories);
   await vi.waitFor(async () => expect((await placement()).get("node-4")?.there.length).toBe(2), SOON);
 
   const drained = await run([MAIN, "drain", "node-1", "--url", url]);

@@ -208,7 +208,7 @@ test("a link that is cut is dialed again, and the lead that has gone on meanwhil
 
 test("while the store is away streams are served, and nobody is told that they can be resumed", async () => {
   const cluster = await readyCluster();
-  cluster.generations.setAway(true);
+  cluster.generations.records.setAway(true);
   const reader = await reading(cluster);
   expect(await cluster.time.until(() => reader.over, 5_000)).toBe(true);
   expect(reader).toMatchObject({ error: undefined, ids: wanted, ends: 2, note: undefined });

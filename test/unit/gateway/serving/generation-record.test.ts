@@ -57,11 +57,11 @@ test("a stream that another gateway has taken up does not go on elsewhere", asyn
 test("a store that is away, or was emptied, ends no stream", async () => {
   const { generations, deps, first, second, log } = await rig();
   const record = await GenerationRecord.begin(deps, "g", OWN, first);
-  generations.setAway(true);
+  generations.records.setAway(true);
   await record?.moved(second);
   expect(log.lines.at(-1)).toContain("the store does not know where a stream went on");
   expect(await GenerationRecord.begin(deps, "h", OWN, first)).toBe(undefined);
-  generations.setAway(false);
-  generations.wipe();
+  generations.records.setAway(false);
+  generations.records.wipe();
   await record?.moved(second);
 });

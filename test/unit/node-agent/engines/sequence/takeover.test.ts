@@ -92,7 +92,7 @@ describe("a state that is lost is an explicit error", () => {
     const [a, b] = [await world.node("a", sync), await world.node("b", sync)];
     a.send(7n, 5, "S");
     await world.settle();
-    world.store.wipe();
+    world.store.records.wipe();
     const next = b.send(7n, 1, "", { sequence: passage({ token: "2", from: a.owner }) });
     await world.settle();
     expect(next.error).toMatchObject({ code: "DATA_LOSS", message: expect.stringMatching(/its state is not in the store/) });
@@ -123,11 +123,11 @@ describe("while the store is away", () => {
     const a = await world.node("a", sync);
     a.send(7n, 5, "S");
     await world.settle();
-    world.store.setAway(true);
+    world.store.records.setAway(true);
     const failed = a.send(7n, 6);
     await world.settle();
     expect(failed.error).toMatchObject({ code: "UNAVAILABLE", reason: "store_unavailable" });
-    world.store.setAway(false);
+    world.store.records.setAway(false);
     const next = a.send(7n, 6);
     await world.settle();
     expect(next.values).toEqual([11]);
@@ -136,7 +136,7 @@ describe("while the store is away", () => {
   test("an unknown sequence's steps fail, each once", async () => {
     await using world = new SequenceWorld();
     const b = await world.node("b", sync);
-    world.store.setAway(true);
+    world.store.records.setAway(true);
     const sent = [b.send(7n, 6), b.send(7n, 6)];
     await world.settle();
     expect(sent.map(({ error }) => error?.code)).toEqual(["UNAVAILABLE", "UNAVAILABLE"]);
@@ -149,7 +149,7 @@ test("a store that lost everything is told again by the owner", async () => {
   const [a, b] = [await world.node("a", sync), await world.node("b", sync)];
   a.send(7n, 5, "S");
   await world.settle();
-  world.store.wipe();
+  world.store.records.wipe();
   a.send(7n, 6);
   await world.settle();
   const next = b.send(7n, 1, "", { sequence: passage({ token: "9", from: a.owner }) });
@@ -165,12 +165,12 @@ test("idle and canceled sequences leave the store, ended ones only their last an
   await world.settle();
   a.send(2n, 5).cancel();
   await world.settle();
-  expect(world.store.count).toBe(1);
+  expect(world.store.records.count).toBe(1);
   await world.clock.pass(1_100);
-  expect(world.store.count).toBe(0);
+  expect(world.store.records.count).toBe(0);
   a.send(3n, 5, "SE");
   await world.settle();
-  expect(world.store.count).toBe(1);
+  expect(world.store.records.count).toBe(1);
 });
 
 test("a node that is unloaded leaves its sequences to others", async () => {

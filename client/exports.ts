@@ -10,7 +10,7 @@
  * ```
  */
 export type { ErrorCode } from "../core/errors.ts";
-export type { ParameterValue } from "../core/messages/infer.ts";
+export type { ParameterValue } from "../core/messages/parameter-value.ts";
 export type { Dtype } from "../core/tensor/dtype.ts";
 export type { Shape, Tensor } from "../core/tensor/tensor.ts";
 export type {

@@ -1,5 +1,5 @@
 /** An inference as a caller asks for it, and the request parameters that stand for its parts. Pure. */
-import type { ParameterValue } from "../core/messages/infer.ts";
+import type { ParameterValue } from "../core/messages/parameter-value.ts";
 import { unsendable } from "./client-error.ts";
 import type { InferInput, SharedRange } from "./tensor-input.ts";
 

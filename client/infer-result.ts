@@ -1,5 +1,5 @@
 /** What an inference came back with. Pure. */
-import type { ParameterValue } from "../core/messages/infer.ts";
+import type { ParameterValue } from "../core/messages/parameter-value.ts";
 import { ClientError } from "./client-error.ts";
 import type { OutputTensor } from "./output-tensor.ts";
 

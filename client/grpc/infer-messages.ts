@@ -1,6 +1,6 @@
 /** Inferences as gRPC messages: the inputs' bytes travel raw, as they are. Pure. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { isDtype } from "../../core/tensor/dtype.ts";
 import type {
   InferParameter,

@@ -1,5 +1,5 @@
 /** The answer to an inference over HTTP: JSON, then the bytes of the outputs that are not in it. Pure. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { jsonCount, jsonField, jsonList, jsonObject, jsonText } from "../../core/model/json-value.ts";
 import { isDtype } from "../../core/tensor/dtype.ts";
 import type { Shape } from "../../core/tensor/tensor.ts";

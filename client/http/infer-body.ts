@@ -1,5 +1,5 @@
 /** The body of an inference over HTTP: JSON, then the inputs' bytes (KServe v2, binary tensor data extension). Pure. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { type InferRequest, type RequestedOutput, requestedOutput, requestParameters } from "../infer-request.ts";
 import type { InferInput, SharedRange } from "../tensor-input.ts";
 

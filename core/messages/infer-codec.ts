@@ -8,7 +8,8 @@ import { ByteWriter } from "../bytes/byte-writer.ts";
 import { ServingError } from "../errors.ts";
 import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
 import { byteSize, type Tensor } from "../tensor/tensor.ts";
-import type { CalledInfer, InferResult, InferSubmit, ParameterValue } from "./infer.ts";
+import type { CalledInfer, InferResult, InferSubmit } from "./infer.ts";
+import type { ParameterValue } from "./parameter-value.ts";
 import type { SequencePassage } from "./sequence-step.ts";
 
 const NO_DEADLINE = -1;

@@ -3,10 +3,8 @@
  * comes back. Checked against the model's signature by the gateway already. The codec is in `infer-codec.ts`. Pure.
  */
 import type { Tensor } from "../tensor/tensor.ts";
+import type { ParameterValue } from "./parameter-value.ts";
 import type { SequencePassage } from "./sequence-step.ts";
-
-/** Parameters that clients send along; integers keep all their digits. */
-export type ParameterValue = string | boolean | number | bigint;
 
 export interface InferSubmit {
   readonly kind: "infer";

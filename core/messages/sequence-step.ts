@@ -1,5 +1,5 @@
 /** A request as a step of a sequence: what its parameters say, and what its gateway adds for the node that owns the sequence. Pure. */
-import type { ParameterValue } from "./infer.ts";
+import type { ParameterValue } from "./parameter-value.ts";
 
 /** What Triton's sequence extension says of a request, and our own number of the step. */
 export interface SequenceFlags {

@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import { ServingError } from "../../core/errors.ts";
 import type { HeadContext } from "./answer-head.ts";
 import { AnswerWriter } from "./answer-writer.ts";
-import { type BodyBudget, BodyReader } from "./body.ts";
+import { type BodyBudget, BodyReader } from "./body-reader.ts";
 import { byteFaultAnswer } from "./byte-faults.ts";
 import { Exchange } from "./exchange.ts";
 import { HEAD_BYTES_MAX, type HeadFault, parseRequestHead, partialHeadFault, type RequestHead } from "./request-head.ts";

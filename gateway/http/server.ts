@@ -6,7 +6,7 @@ import { ServingError } from "../../core/errors.ts";
 import { type Guard, OPEN_GUARD } from "../access/guard.ts";
 import type { TlsSource } from "../access/tls.ts";
 import { Answering } from "./answering.ts";
-import { BodyBudget } from "./body.ts";
+import { BodyBudget } from "./body-reader.ts";
 import { Connection, type ConnectionHost, type ConnectionLimits } from "./connection.ts";
 import { Cors } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";

@@ -1,5 +1,5 @@
 /** The parameters of a request, each by the kinds that its key takes (kserve-grpc, section 3.3 of Triton's extensions). Pure. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { invalid } from "../kserve/triton-error.ts";
 import type { WireParameter, WireParameters } from "./request-decoder.ts";
 

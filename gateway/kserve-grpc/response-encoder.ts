@@ -3,7 +3,7 @@
  * protobuf's own encoders write them (protos/grpc_service.proto). Pure.
  */
 import { ServingError } from "../../core/errors.ts";
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Message } from "../grpc/method.ts";
 import { NUMBER_BYTES_MAX, stringBytesMax, WireWriter } from "./wire-writer.ts";

@@ -1,5 +1,5 @@
 /** The body of the generate extension for a model of tensors: keys that are input names become tensors, others parameters. Pure. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { DTYPES, type Dtype } from "../../core/tensor/dtype.ts";
 import type { Shape, Tensor } from "../../core/tensor/tensor.ts";
 import { asObject } from "./json-members.ts";

@@ -1,5 +1,5 @@
 /** The answer to an inference: JSON, then the bytes of the outputs that go as they are. Pure. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";

@@ -1,5 +1,5 @@
 /** The JSON of an inference request, read in Triton's order and refused in its words. Pure. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { type Dtype, isDtype } from "../../core/tensor/dtype.ts";
 import type { Shape } from "../../core/tensor/tensor.ts";
 import { asArray, asCount, asFlag, asText, asUnsigned, memberOf, requiredMember } from "./json-members.ts";

@@ -1,6 +1,6 @@
 /** A request for text as tensors, read as the generate extension reads it as JSON: the same names, limits and defaults. Pure. */
 import { ServingError } from "../../core/errors.ts";
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { bytesElements, type Tensor } from "../../core/tensor/tensor.ts";
 import type { InferRequest } from "../serving/inference.ts";
 import { type GenerateCall, parseGenerateRequest } from "./generate-request.ts";

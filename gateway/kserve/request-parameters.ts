@@ -1,5 +1,5 @@
 /** The parameters of an inference request: what Triton reserves, what it understands, and what goes to the model as it is. Pure. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { asCount, asFlag, asText } from "./json-members.ts";
 import { JsonObject, JsonReal, type JsonValue } from "./json-value.ts";
 import { internal, invalid } from "./triton-error.ts";

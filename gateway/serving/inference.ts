@@ -1,5 +1,5 @@
 /** What the KServe doors ask for when they want tensors: the port between protocols and the serving core. */
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
 

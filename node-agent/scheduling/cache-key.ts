@@ -3,7 +3,8 @@
  * parameters and outputs, and serves 64-bit collisions; this key is exact up to a collision of SHA-256. Pure.
  */
 import { createHash, type Hash } from "node:crypto";
-import type { InferSubmit, ParameterValue } from "../../core/messages/infer.ts";
+import type { InferSubmit } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 
 /** @param scope the hosted version, one for each load of it */

@@ -3,7 +3,7 @@
  * that throws, one that does not load), checked, counted, loaded and unloaded as Triton's core does it.
  */
 import { type ErrorCode, ServingError } from "../../core/errors.ts";
-import type { ParameterValue } from "../../core/messages/infer.ts";
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Inference, InferRequest, InferResponse } from "../../gateway/serving/inference.ts";

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
-import type { InferSubmit, ParameterValue } from "../../../../core/messages/infer.ts";
+import type { InferSubmit } from "../../../../core/messages/infer.ts";
 import { decodeCalledInfer, decodeInferResult, encodeCalledInfer, encodeInferResult } from "../../../../core/messages/infer-codec.ts";
+import type { ParameterValue } from "../../../../core/messages/parameter-value.ts";
 import { decodeSubmit, encodeSubmit } from "../../../../core/messages/submit-codec.ts";
 import { DTYPES, isDtype } from "../../../../core/tensor/dtype.ts";
 import { joinBytesElements, type Tensor } from "../../../../core/tensor/tensor.ts";

@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ParameterValue } from "../../../../core/messages/infer.ts";
+import type { ParameterValue } from "../../../../core/messages/parameter-value.ts";
 import { DTYPES, type Dtype } from "../../../../core/tensor/dtype.ts";
 import type { Message } from "../../../../gateway/grpc/method.ts";
 import {

@@ -1,6 +1,6 @@
 /** Headers that become request parameters. */
 import { expect, test } from "vitest";
-import type { ParameterValue } from "../../../../core/messages/infer.ts";
+import type { ParameterValue } from "../../../../core/messages/parameter-value.ts";
 import { forwardHeaders, headerPattern } from "../../../../gateway/kserve/request-parameters.ts";
 
 const HEADERS = [

@@ -1,7 +1,7 @@
 /** The response cache keeps what fits, and its keys tell requests apart. */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
-import type { ParameterValue } from "../../../../core/messages/infer.ts";
+import type { ParameterValue } from "../../../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
 import { cacheKey } from "../../../../node-agent/scheduling/cache-key.ts";
 import { ResponseCache } from "../../../../node-agent/scheduling/response-cache.ts";

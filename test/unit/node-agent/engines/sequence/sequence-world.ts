@@ -1,5 +1,6 @@
 /** Sequence engines of several nodes over scripted runners and one store, on a clock that the test moves: a model that adds up. */
-import type { InferSubmit, ParameterValue } from "../../../../../core/messages/infer.ts";
+import type { InferSubmit } from "../../../../../core/messages/infer.ts";
+import type { ParameterValue } from "../../../../../core/messages/parameter-value.ts";
 import type { SequencePassage } from "../../../../../core/messages/sequence-step.ts";
 import { sequenceOwner } from "../../../../../core/messages/sequence-step.ts";
 import { seededRandom } from "../../../../../core/random.ts";

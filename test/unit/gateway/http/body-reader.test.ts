@@ -1,7 +1,8 @@
 /** Bodies: by their length or in chunks, in whatever pieces they come, and their limits. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BodyBudget, BodyReader, type BodyState, wholeBody } from "../../../../gateway/http/body.ts";
+import { wholeBody } from "../../../../gateway/http/body.ts";
+import { BodyBudget, BodyReader, type BodyState } from "../../../../gateway/http/body-reader.ts";
 
 const limits = (bytesMax = 1_000, held = 1_000_000) => ({ bytesMax, budget: new BodyBudget(held) });
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, "latin1"));

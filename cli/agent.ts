@@ -6,11 +6,12 @@ import { ServingError } from "../core/errors.ts";
 import { nodeId } from "../core/ids.ts";
 import { systemRandom } from "../core/random.ts";
 import { ModelSources } from "../core/repository/model-sources.ts";
-import { readSettings, type SettingsSource } from "../core/settings.ts";
+import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
 import { RedisConnection } from "../core/store/redis-connection.ts";
 import { redisSequenceStore } from "../core/store/sequences/redis.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { createMetrics } from "../core/telemetry/metrics.ts";
+import { isLoopback } from "../core/wire/address.ts";
 import type { AgentDeps } from "../node-agent/agent.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork, reachableHost } from "./cluster-network.ts";
@@ -20,14 +21,12 @@ import { AGENT_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
 
-const LOOPBACK = /^(localhost|127\..*|::1)$/;
-
 /** Returns when it was stopped by a signal and what ran has been answered. @throws ServingError that says what to do */
 export async function agent(source: SettingsSource): Promise<void> {
   const settings = readSettings(AGENT_SETTINGS, source);
-  const { host, port, advertiseHost = reachableHost(host), responseCacheBytes, insecure, drainMs } = settings;
+  const { host, port, advertiseHost = reachableHost(host), responseCacheBytes, drainMs } = settings;
   const { resumableGenerations, resumableBytes } = settings;
-  if (!LOOPBACK.test(host) && !insecure) throw exposed(host);
+  checkExposure(settings);
   const node = nodeId(settings.node ?? hostname());
   const folders = cacheFolders(settings, source.environment, homedir());
   using stop = stopSignal(systemClock, source.environment);
@@ -35,8 +34,8 @@ export async function agent(source: SettingsSource): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { logger } = loggers(settings);
   const metrics = stack.use(createMetrics());
-  const { bus, links } = await clusterNetwork(settings, { name: `nereid agent ${node}`, logger, listen: { host, port, advertiseHost } });
-  stack.use(bus);
+  const listen = { host, port, advertiseHost };
+  const { bus, links, tls } = await clusterNetwork(settings, { name: `nereid agent ${node}`, logger, listen }, stack);
   const uploadsFolder = path.join(folders.shards, "uploads");
   const sources = new ModelSources({
     repositoryFolders: folders.repositories,
@@ -49,7 +48,7 @@ export async function agent(source: SettingsSource): Promise<void> {
   const started = await startAgent(
     {
       node,
-      stages: { host, advertiseHost },
+      stages: { host, advertiseHost, tls },
       cacheFolder: folders.shards,
       standbyRunners: settings.standbyRunners,
       responseCacheBytes,
@@ -88,10 +87,15 @@ function keptSequences(url: string, logger: Logger, stack: AsyncDisposableStack)
   return { store: redisSequenceStore(connection), durability: { kind: "sync" } };
 }
 
-function exposed(host: string): ServingError {
-  return new ServingError(
-    "FAILED_PRECONDITION",
-    `${host} can be reached from other machines, and stages talk in clear: keep them in a network of their own and say --insecure, or listen on 127.0.0.1`,
-    { reason: "exposed" },
-  );
+/** @throws ServingError FAILED_PRECONDITION when other machines would reach what talks in clear, and nobody has said that this is meant */
+function checkExposure({ host, insecure, linkTlsCa, metricsPort }: SettingsOf<typeof AGENT_SETTINGS>): void {
+  if (isLoopback(host) || insecure || (linkTlsCa !== undefined && metricsPort === undefined)) return;
+  const [what, remedy] =
+    linkTlsCa === undefined
+      ? ["stages and links talk", "give --link-tls-ca, --link-tls-cert and --link-tls-key"]
+      : ["--metrics-port talks", "leave it out"];
+  const others = "keep it in a network of its own and say --insecure, or listen on 127.0.0.1";
+  throw new ServingError("FAILED_PRECONDITION", `${host} can be reached from other machines, and ${what} in clear: ${remedy}, ${others}`, {
+    reason: "exposed",
+  });
 }

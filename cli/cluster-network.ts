@@ -5,7 +5,8 @@ import { NatsBus } from "../core/bus/nats.ts";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
-import { type LinkTls, tcpLinks } from "../core/link/tcp.ts";
+import { tcpLinks } from "../core/link/tcp.ts";
+import { type WatchedTls, watchMutualTls } from "../core/mutual-tls.ts";
 import { systemRandom } from "../core/random.ts";
 import type { SettingsOf } from "../core/settings.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
@@ -17,6 +18,8 @@ export interface ClusterNetwork {
   /** It connects when NATS is there. */
   readonly bus: NatsBus;
   readonly links: LinkNetwork;
+  /** Of links, and of stages on other machines; undefined: they talk in clear. */
+  readonly tls: WatchedTls | undefined;
 }
 
 export interface NetworkOptions {
@@ -27,23 +30,29 @@ export interface NetworkOptions {
   readonly listen?: { readonly host: string; readonly port: number; readonly advertiseHost: string };
 }
 
-/** @throws ServingError when a file cannot be read or a URL is none. */
-export async function clusterNetwork(settings: ClusterSettings, { name, logger, listen }: NetworkOptions): Promise<ClusterNetwork> {
+/** @param stack ends what is returned @throws ServingError when a file cannot be read or a URL is none. */
+export async function clusterNetwork(
+  settings: ClusterSettings,
+  { name, logger, listen }: NetworkOptions,
+  stack: AsyncDisposableStack,
+): Promise<ClusterNetwork> {
   const { natsUrl, natsCredentials, natsTlsCa, natsTlsCert, natsTlsKey } = settings;
   const hasTls = [natsTlsCa, natsTlsCert, natsTlsKey].some((file) => file !== undefined);
-  const tls = await linkTls(settings);
+  const tls = stack.use(await linkTls(settings, logger));
   const credentials =
     natsCredentials === undefined ? undefined : new Uint8Array(await readSettingFile("--nats-credentials", natsCredentials));
-  const bus = new NatsBus({
-    urls: natsUrl,
-    name,
-    clock: systemClock,
-    random: systemRandom,
-    logger,
-    ...(credentials === undefined ? {} : { credentials }),
-    ...(hasTls ? { tls: present({ caFile: natsTlsCa, certFile: natsTlsCert, keyFile: natsTlsKey }) } : {}),
-  });
-  return { bus, links: tcpLinks({ clock: systemClock, random: systemRandom, ...listen, ...(tls === undefined ? {} : { tls }) }) };
+  const bus = stack.use(
+    new NatsBus({
+      urls: natsUrl,
+      name,
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(hasTls ? { tls: present({ caFile: natsTlsCa, certFile: natsTlsCert, keyFile: natsTlsKey }) } : {}),
+    }),
+  );
+  return { bus, links: tcpLinks({ clock: systemClock, random: systemRandom, ...listen, tls }), tls };
 }
 
 /** How others reach a program that listens on `host`: there, or on this machine's first address where `host` stands for all. */
@@ -53,16 +62,12 @@ export function reachableHost(host: string): string {
   return (own.find(({ family }) => family === "IPv4") ?? own[0])?.address ?? "127.0.0.1";
 }
 
-async function linkTls({ linkTlsCa, linkTlsCert, linkTlsKey }: ClusterSettings): Promise<LinkTls | undefined> {
+async function linkTls({ linkTlsCa, linkTlsCert, linkTlsKey }: ClusterSettings, logger: Logger): Promise<WatchedTls | undefined> {
   if (linkTlsCa === undefined && linkTlsCert === undefined && linkTlsKey === undefined) return undefined;
   if (linkTlsCa === undefined || linkTlsCert === undefined || linkTlsKey === undefined)
     throw new ServingError("INVALID_ARGUMENT", "--link-tls-ca, --link-tls-cert and --link-tls-key go together: give all or none");
-  const [ca, cert, key] = await Promise.all([
-    readSettingFile("--link-tls-ca", linkTlsCa),
-    readSettingFile("--link-tls-cert", linkTlsCert),
-    readSettingFile("--link-tls-key", linkTlsKey),
-  ]);
-  return { ca: ca.toString(), cert: cert.toString(), key: key.toString() };
+  const files = { ca: linkTlsCa, cert: linkTlsCert, key: linkTlsKey };
+  return await watchMutualTls(files, { clock: systemClock, warn: ({ message }) => logger.warn({}, message) });
 }
 
 async function readSettingFile(flag: string, file: string): Promise<Buffer> {

@@ -40,8 +40,7 @@ export async function gateway(source: SettingsSource): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { logger, ...logs } = loggers(settings);
   const metrics = stack.use(createMetrics());
-  const { bus, links } = await clusterNetwork(settings, { name: "nereid gateway", logger });
-  stack.use(bus);
+  const { bus, links } = await clusterNetwork(settings, { name: "nereid gateway", logger }, stack);
   const model = settings.model === "none" ? undefined : settings.model;
   for (const folder of folders.repositories) await repositoryThere(folder, settings);
   const uploadsFolder = path.join(folders.shards, "uploads");

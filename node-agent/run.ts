@@ -4,12 +4,14 @@ import type { Bus } from "../core/bus/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
+import type { WatchedTls } from "../core/mutual-tls.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import type { Tracer } from "../core/telemetry/tracing.ts";
+import { isLoopback } from "../core/wire/address.ts";
 import { socketWire } from "../core/wire/socket.ts";
 import { Agent, type AgentDeps } from "./agent.ts";
 import { KEEP_LIMITS } from "./kept-generations.ts";
@@ -18,10 +20,17 @@ import { modelProcesses } from "./runners/model-process.ts";
 import { processRunners } from "./runners/process.ts";
 import { StandbyRunners } from "./runners/standby-runners.ts";
 
+export interface StageNetwork {
+  readonly host: string;
+  readonly advertiseHost: string;
+  /** With it, stages that other machines reach show certificates and ask for them. */
+  readonly tls?: WatchedTls | undefined;
+}
+
 export interface AgentOptions {
   readonly node: NodeId;
   /** Where stages and leads listen for those on other hosts, and what these dial; undefined: unix sockets, for this host alone. */
-  readonly stages: { readonly host: string; readonly advertiseHost: string } | undefined;
+  readonly stages: StageNetwork | undefined;
   /** Where cut shards are kept between starts. */
   readonly cacheFolder: string;
   /** Runners of shards that are kept started, once there was one. */
@@ -56,10 +65,10 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
   const { node, stages, standbyRunners, responseCacheBytes, scheduling, memory, threads } = options;
   const { resumableGenerations: generations = KEEP_LIMITS.generations, resumableBytes: bytes = KEEP_LIMITS.bytes } = options;
   const logger = network.logger.child({ node });
-  const sockets = stages === undefined ? {} : { listen: `tcp:${stages.host}:0`, advertiseHost: stages.advertiseHost };
-  const wire = stack.use(await socketWire(sockets));
+  const sockets = stages === undefined ? {} : { listen: stageAddress(stages), advertiseHost: stages.advertiseHost };
+  const wire = stack.use(await socketWire({ ...sockets, tls: stages?.tls }));
   const standby = { wanted: standbyRunners, clock: network.clock };
-  const runners = stack.use(new StandbyRunners(processRunners({ logger, ...sockets }), standby));
+  const runners = stack.use(new StandbyRunners(processRunners({ logger, ...sockets, tlsFiles: stages?.tls?.files }), standby));
   const agent = await Agent.start({
     ...network,
     logger,
@@ -76,4 +85,10 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
     threads,
   });
   return stack.use(agent);
+}
+
+/** On any free port; what this machine alone reaches stays in clear. */
+function stageAddress({ host, advertiseHost, tls }: StageNetwork): string {
+  const isOwn = isLoopback(host) && isLoopback(advertiseHost);
+  return `${tls === undefined || isOwn ? "tcp" : "tls"}:${host}:0`;
 }

@@ -3,18 +3,12 @@ import net, { type AddressInfo, type Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../clock.ts";
 import { ServingError } from "../errors.ts";
+import { dialOptions, type MutualTls, mutualTlsServer } from "../mutual-tls.ts";
 import type { Random } from "../random.ts";
 import { formatAddress, parseAddress } from "../wire/address.ts";
 import type { Link, LinkListener, LinkNetwork } from "./link.ts";
 import { answerHello, decodeHello, encodeHello, HELLO_BYTES, LINK_PROTOCOL } from "./link-hello.ts";
 import { socketLink } from "./socket-link.ts";
-
-/** PEM. Each end shows its certificate and believes those that `ca` has signed. */
-export interface LinkTls {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}
 
 export interface TcpLinksOptions {
   readonly clock: Clock;
@@ -25,7 +19,7 @@ export interface TcpLinksOptions {
   readonly port?: number;
   /** What others dial, where that is not `host`. */
   readonly advertiseHost?: string;
-  readonly tls?: LinkTls;
+  readonly tls?: MutualTls | undefined;
 }
 
 const HELLO_MS_MAX = 1_000;
@@ -36,13 +30,12 @@ export function tcpLinks(options: TcpLinksOptions): LinkNetwork {
   return { dial: (address, signal) => dial(address, signal, options), listen: (onLink) => listen(onLink, options) };
 }
 
-async function dial(address: string, signal: AbortSignal, { clock, random, tls: certificates }: TcpLinksOptions): Promise<Link> {
+async function dial(address: string, signal: AbortSignal, { clock, random, tls: mutual }: TcpLinksOptions): Promise<Link> {
   signal.throwIfAborted();
   const to = parseAddress(address);
   if (to.kind !== "tcp") throw new ServingError("UNAVAILABLE", `${address} cannot be dialed: links over TCP have tcp:HOST:PORT`);
   const session = random.id();
-  const socket = net.connect(to.port, to.host);
-  const stream = certificates === undefined ? socket : tls.connect({ ...certificates, ...serverName(to.host), socket });
+  const stream = mutual === undefined ? net.connect(to.port, to.host) : tls.connect(dialOptions(mutual, to));
   const onAbort = () => stream.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -56,17 +49,15 @@ async function dial(address: string, signal: AbortSignal, { clock, random, tls: 
     stream.destroy();
     signal.throwIfAborted();
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ServingError("UNAVAILABLE", `no link to ${address}: ${why}`, { cause });
+    const hint = mutual === undefined ? "" : "; if our certificate is not believed there, its log says so";
+    throw new ServingError("UNAVAILABLE", `no link to ${address}: ${why}${hint}`, { cause });
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
 }
 
-/** SNI takes names only. */
-const serverName = (host: string): { servername?: string } => (net.isIP(host) === 0 ? { servername: host } : {});
-
 async function listen(onLink: (link: Link) => void, options: TcpLinksOptions): Promise<LinkListener> {
-  const { clock, host = "127.0.0.1", port = 0, advertiseHost = host, tls: certificates } = options;
+  const { clock, host = "127.0.0.1", port = 0, advertiseHost = host, tls: mutual } = options;
   const sockets = new Set<Socket>();
   let strangers = 0;
   const welcome = (socket: Socket): void => {
@@ -87,9 +78,7 @@ async function listen(onLink: (link: Link) => void, options: TcpLinksOptions): P
       });
   };
   const server =
-    certificates === undefined
-      ? net.createServer(welcome)
-      : tls.createServer({ ...certificates, requestCert: true, rejectUnauthorized: true }, welcome);
+    mutual === undefined ? net.createServer(welcome) : mutualTlsServer(mutual, { welcome, stranger: (socket) => socket.destroy() });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => reject(cannotListen(cause, host, port)));
     server.listen(port, host, resolve);

@@ -1,9 +1,12 @@
-/** Where sockets listen: `unix:PATH` or `tcp:HOST:PORT`, as text in messages and as options of `node:net`. Pure. */
+/**
+ * Where sockets listen: `unix:PATH`, `tcp:HOST:PORT` or, where both ends show certificates, `tls:HOST:PORT`; as text in messages
+ * and as options of `node:net`. Pure.
+ */
 import { ServingError } from "../errors.ts";
 
 export type SocketAddress =
   | { readonly kind: "unix"; readonly path: string }
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+  | { readonly kind: "tcp" | "tls"; readonly host: string; readonly port: number };
 
 /** sun_path holds 104 bytes on macOS and 108 on Linux, the closing zero included. */
 export const UNIX_PATH_BYTES_MAX = 100;
@@ -20,11 +23,14 @@ export function parseAddress(text: string): SocketAddress {
       );
     return { kind: "unix", path };
   }
-  const [, host, port] = /^tcp:(?:\[?([^\]]+?)\]?):(\d{1,5})$/.exec(text) ?? [];
+  const [, kind, host, port] = /^(tcp|tls):(?:\[?([^\]]+?)\]?):(\d{1,5})$/.exec(text) ?? [];
   if (host === undefined || port === undefined || Number(port) > 65535)
-    throw new ServingError("INVALID_ARGUMENT", `${JSON.stringify(text)} is no address: write unix:PATH or tcp:HOST:PORT`);
-  return { kind: "tcp", host, port: Number(port) };
+    throw new ServingError("INVALID_ARGUMENT", `${JSON.stringify(text)} is no address: write unix:PATH, tcp:HOST:PORT or tls:HOST:PORT`);
+  return { kind: kind === "tls" ? kind : "tcp", host, port: Number(port) };
 }
+
+/** Whether only this machine reaches it. */
+export const isLoopback = (host: string): boolean => /^(localhost|127\..*|::1)$/.test(host);
 
 /** What others dial: the address of a socket that listens here, under the name that this host has for them. */
 export function advertisedAddress(listening: string, host: string | undefined): string {
@@ -35,5 +41,5 @@ export function advertisedAddress(listening: string, host: string | undefined): 
 export function formatAddress(address: SocketAddress): string {
   if (address.kind === "unix") return `unix:${address.path}`;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return `tcp:${host}:${address.port}`;
+  return `${address.kind}:${host}:${address.port}`;
 }

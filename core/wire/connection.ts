@@ -1,8 +1,10 @@
 /** A socket that speaks frames: dialing, listening, sending without copies, and one word about why it ended. */
 import { chmod, rm } from "node:fs/promises";
 import net from "node:net";
+import tls from "node:tls";
 import { ServingError } from "../errors.ts";
-import { formatAddress, parseAddress, type SocketAddress } from "./address.ts";
+import { dialOptions, HANDSHAKE_MS_MAX, type MutualTls, mutualTlsServer } from "../mutual-tls.ts";
+import { formatAddress, isLoopback, parseAddress, type SocketAddress } from "./address.ts";
 import { type Frame, FrameParser, frameHeader } from "./frame.ts";
 
 export interface ConnectionListener {
@@ -120,23 +122,31 @@ const JOINED_BYTES_MAX = 16_384;
 /** A host that vanishes without a word is noticed by TCP after this and some probes; runners themselves are never pinged. */
 const KEEP_ALIVE_MS = 5_000;
 
-/** @throws ServingError UNAVAILABLE when nobody answers at the address; the signal's reason when that aborts. */
-export function dial(address: string, payloadBytesMax: number, signal: AbortSignal): Promise<Connection> {
-  const to = parseAddress(address);
+export interface ConnectionOptions {
+  readonly payloadBytesMax: number;
+  /** What `tls:` addresses need; with it, other machines are not talked to in clear. */
+  readonly tls?: MutualTls | undefined;
+}
+
+/** @throws ServingError UNAVAILABLE when nobody answers at the address, or one end alone has TLS; the signal's reason when that aborts. */
+export function dial(address: string, { payloadBytesMax, tls: mutual }: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const socket = to.kind === "unix" ? net.connect(to.path) : net.connect(to.port, to.host);
+    const socket = connectTo(address, mutual);
+    const isTls = socket instanceof tls.TLSSocket;
     const onAbort = () => {
       socket.destroy();
       reject(signal.reason);
     };
     const onError = (cause: Error) => {
       signal.removeEventListener("abort", onAbort);
-      reject(new ServingError("UNAVAILABLE", `nobody answers at ${address}: ${cause.message}`, { cause }));
+      reject(new ServingError("UNAVAILABLE", `${isTls ? "no TLS with" : "nobody answers at"} ${address}: ${cause.message}`, { cause }));
     };
     signal.addEventListener("abort", onAbort, { once: true });
     socket.once("error", onError);
-    socket.once("connect", () => {
+    if (isTls) socket.setTimeout(HANDSHAKE_MS_MAX, () => socket.destroy(new Error(`no answer within ${HANDSHAKE_MS_MAX} ms`)));
+    socket.once(isTls ? "secureConnect" : "connect", () => {
+      socket.setTimeout(0);
       signal.removeEventListener("abort", onAbort);
       const connection = new Connection(socket, payloadBytesMax);
       socket.removeListener("error", onError);
@@ -145,6 +155,21 @@ export function dial(address: string, payloadBytesMax: number, signal: AbortSign
   });
 }
 
+/** @throws ServingError UNAVAILABLE when one end alone would have TLS. */
+function connectTo(address: string, mutual: MutualTls | undefined): net.Socket {
+  const to = parseAddress(address);
+  if (to.kind === "unix") return net.connect(to.path);
+  if (to.kind === "tls") {
+    if (mutual === undefined) throw new ServingError("UNAVAILABLE", `${address} asks for TLS, which is not set up here: ${REMEDY}`);
+    return tls.connect(dialOptions(mutual, to));
+  }
+  if (mutual !== undefined && !isLoopback(to.host))
+    throw new ServingError("UNAVAILABLE", `${address} talks in clear, which is refused with TLS set up here: ${REMEDY}`);
+  return net.connect(to.port, to.host);
+}
+
+const REMEDY = "give every agent --link-tls-ca, --link-tls-cert and --link-tls-key";
+
 /** A socket that listens; disposing closes it and takes a unix socket's file away. */
 export interface Listening extends AsyncDisposable {
   /** With the port that was found when 0 was asked for. */
@@ -152,9 +177,13 @@ export interface Listening extends AsyncDisposable {
 }
 
 /** @throws ServingError FAILED_PRECONDITION when the address cannot be had. */
-export async function listen(address: string, payloadBytesMax: number, onConnection: (connection: Connection) => void): Promise<Listening> {
+export async function listen(
+  address: string,
+  options: ConnectionOptions,
+  onConnection: (connection: Connection) => void,
+): Promise<Listening> {
   const wanted = parseAddress(address);
-  const server = net.createServer((socket) => onConnection(new Connection(socket, payloadBytesMax)));
+  const server = serverFor(wanted, options, onConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) =>
       reject(new ServingError("FAILED_PRECONDITION", `cannot listen at ${address}: ${cause.message}`, { cause })),
@@ -173,8 +202,23 @@ export async function listen(address: string, payloadBytesMax: number, onConnect
   };
 }
 
+function serverFor(
+  wanted: SocketAddress,
+  { payloadBytesMax, tls: mutual }: ConnectionOptions,
+  onConnection: (connection: Connection) => void,
+): net.Server {
+  const welcome = (socket: net.Socket) => onConnection(new Connection(socket, payloadBytesMax));
+  if (wanted.kind !== "tls") return net.createServer(welcome);
+  if (mutual === undefined) throw new ServingError("FAILED_PRECONDITION", `${formatAddress(wanted)} needs certificates: ${REMEDY}`);
+  const stranger = (socket: net.Socket, why: string) => {
+    socket.setTimeout(HANDSHAKE_MS_MAX, () => socket.destroy());
+    new Connection(socket, 0).fail(0, `this peer was refused: ${why}`);
+  };
+  return mutualTlsServer(mutual, { welcome, stranger });
+}
+
 function boundAddress(server: net.Server, wanted: SocketAddress): SocketAddress {
   const bound = server.address();
   if (wanted.kind === "unix" || bound === null || typeof bound === "string") return wanted;
-  return { kind: "tcp", host: wanted.host, port: bound.port };
+  return { ...wanted, port: bound.port };
 }

@@ -27,7 +27,7 @@ export interface ShardTraits {
 }
 
 export interface ShardOpened extends ShardTraits {
-  /** Where the upstream end (lead or previous stage) dials. `unix:PATH` or `tcp:HOST:PORT`. */
+  /** Where the upstream end (lead or previous stage) dials. `unix:PATH`, `tcp:HOST:PORT` or `tls:HOST:PORT`. */
   readonly address: string;
   /** Resident bytes of the process after warm-up. */
   readonly residentBytes: number;

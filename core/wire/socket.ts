@@ -6,8 +6,9 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
 import { ServingError } from "../errors.ts";
+import type { MutualTls } from "../mutual-tls.ts";
 import { advertisedAddress } from "./address.ts";
-import { type Connection, dial, type Listening, listen } from "./connection.ts";
+import { type Connection, type ConnectionOptions, dial, type Listening, listen } from "./connection.ts";
 import type { Frame } from "./frame.ts";
 import { type Hello, Strangers, sendHello } from "./hello.ts";
 import { privateSocketFolder } from "./socket-folder.ts";
@@ -17,11 +18,13 @@ import { encodePayloadHead } from "./step-payload.ts";
 import type { JoinOptions, Pipeline, PipelineListener, Wire } from "./wire.ts";
 
 export interface SocketWireOptions {
-  /** Where last stages dial. A unix socket in a folder of its own unless said; `tcp:HOST:0` takes any free port. */
+  /** Where last stages dial. A unix socket in a folder of its own unless said; `tcp:HOST:0` and `tls:HOST:0` take any free port. */
   readonly listen?: string;
   /** What they dial, where that is not the host of `listen`. */
   readonly advertiseHost?: string;
   readonly clock?: Clock;
+  /** For `tls:` addresses. */
+  readonly tls?: MutualTls | undefined;
 }
 
 /** Of a result frame: tokens of all slots with their alternatives. */
@@ -31,7 +34,7 @@ const ARRIVED_MAX = 1024;
 
 /** @throws ServingError FAILED_PRECONDITION when the address cannot be had. */
 export async function socketWire(options: SocketWireOptions): Promise<Wire> {
-  const wire = new SocketWire(options.clock ?? systemClock, options.advertiseHost);
+  const wire = new SocketWire(options);
   if (options.listen !== undefined) {
     await wire.open(options.listen, undefined);
   } else {
@@ -49,15 +52,17 @@ interface Arrival {
 class SocketWire implements Wire {
   readonly #strangers: Strangers;
   readonly #advertiseHost: string | undefined;
+  readonly #connections: ConnectionOptions;
   /** By replica; the newest epoch only. */
   readonly #arrived = new Map<string, Arrival>();
   readonly #pipelines = new Map<string, SocketPipeline>();
   #listening: Listening | undefined;
   #folder: string | undefined;
 
-  constructor(clock: Clock, advertiseHost: string | undefined) {
+  constructor({ clock = systemClock, advertiseHost, tls }: SocketWireOptions) {
     this.#strangers = new Strangers(clock);
     this.#advertiseHost = advertiseHost;
+    this.#connections = { payloadBytesMax: RESULT_BYTES_MAX, tls };
   }
 
   get address(): string {
@@ -66,7 +71,7 @@ class SocketWire implements Wire {
 
   async open(address: string, folder: string | undefined): Promise<void> {
     this.#folder = folder;
-    this.#listening = await listen(address, RESULT_BYTES_MAX, (connection) =>
+    this.#listening = await listen(address, this.#connections, (connection) =>
       this.#strangers.meet(connection, (hello) => this.#meet(hello, connection)),
     );
   }
@@ -76,7 +81,7 @@ class SocketWire implements Wire {
     const older = this.#pipelines.get(replica);
     if (older !== undefined && older.epoch >= epoch)
       throw new ServingError("FAILED_PRECONDITION", `${replica} is joined in epoch ${older.epoch}, which ${epoch} is not newer than`);
-    const first = await dial(options.first, RESULT_BYTES_MAX, signal);
+    const first = await dial(options.first, this.#connections, signal);
     if (this.#listening === undefined) {
       first.close();
       throw new ServingError("CANCELLED", "the wire was closed");

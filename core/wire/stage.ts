@@ -1,6 +1,7 @@
 /** A stage's end of the wire: it listens for its upstream end, dials the next stage, and serves the newest epoch only. */
 import type { Clock } from "../clock.ts";
 import { ServingError } from "../errors.ts";
+import type { MutualTls } from "../mutual-tls.ts";
 import { type Connection, dial, type Listening, listen } from "./connection.ts";
 import { type Hello, Strangers, sendHello } from "./hello.ts";
 import type { ConnectShard } from "./runner-handle.ts";
@@ -8,12 +9,14 @@ import { StageLink, type StageWork } from "./stage-link.ts";
 
 export interface StageOptions {
   readonly replica: string;
-  /** `unix:PATH` or `tcp:HOST:PORT`. */
+  /** `unix:PATH`, `tcp:HOST:PORT` or `tls:HOST:PORT`. */
   readonly listen: string;
   readonly work: StageWork;
   readonly clock: Clock;
   /** Of an incoming step frame. */
   readonly payloadBytesMax: number;
+  /** For `tls:` addresses. */
+  readonly tls?: MutualTls | undefined;
 }
 
 /** What a stage takes back: failure frames only. */
@@ -36,7 +39,7 @@ export class Stage implements AsyncDisposable {
   /** @throws ServingError FAILED_PRECONDITION when the address cannot be had. */
   static async open(options: StageOptions): Promise<Stage> {
     const stage = new Stage(options);
-    stage.#listening = await listen(options.listen, options.payloadBytesMax, (connection) =>
+    stage.#listening = await listen(options.listen, options, (connection) =>
       stage.#strangers.meet(connection, (hello) => stage.#meet(hello, connection)),
     );
     return stage;
@@ -58,7 +61,7 @@ export class Stage implements AsyncDisposable {
     this.#link = undefined;
     if (this.#early !== undefined && this.#early.epoch < to.epoch) this.#refuse(this.#early.connection, this.#early.epoch);
     this.#options.work.reset();
-    const next = await dial(to.next, DOWNSTREAM_BYTES_MAX, signal);
+    const next = await dial(to.next, { payloadBytesMax: DOWNSTREAM_BYTES_MAX, tls: this.#options.tls }, signal);
     if (this.#epoch !== to.epoch) {
       next.close();
       throw new ServingError("ABORTED", `epoch ${this.#epoch} began while epoch ${to.epoch} was being connected`);

@@ -31,7 +31,7 @@ export interface JoinOptions {
 }
 
 export interface Wire extends AsyncDisposable {
-  /** Where last stages bring their results. `unix:PATH` or `tcp:HOST:PORT`. */
+  /** Where last stages bring their results. `unix:PATH`, `tcp:HOST:PORT` or `tls:HOST:PORT`. */
   readonly address: string;
   /**
    * Dials stage 0 and waits until the last stage has dialed `address` with the same replica and epoch.

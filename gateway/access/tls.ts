@@ -2,7 +2,7 @@
 import { createSecureContext } from "node:tls";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import { watchFiles } from "./watched-files.ts";
+import { watchFiles } from "../../core/watched-files.ts";
 
 export interface Tls {
   /** PEM. */

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, isErrorCode, ServingError } from "../../core/errors.ts";
 import { modelName, type ReplicaId, replicaId } from "../../core/ids.ts";
+import type { Certificates } from "../../core/mutual-tls.ts";
 import type { ConnectShard, OpenShard, ShardOpened, ShardTraits } from "../../core/wire/runner-handle.ts";
 
 /** The file descriptor under which a runner inherits the channel. */
@@ -11,8 +12,9 @@ export const CONTROL_FD = 3;
 /** Longer lines are nonsense. */
 export const CONTROL_LINE_BYTES_MAX = 65_536;
 
+/** `tls` holds paths: what is secret stays in files. */
 export type ControlRequest =
-  | { readonly kind: "open"; readonly id: number; readonly shard: OpenShard; readonly listen: string }
+  | { readonly kind: "open"; readonly id: number; readonly shard: OpenShard; readonly listen: string; readonly tls?: Certificates }
   | { readonly kind: "connect"; readonly id: number; readonly to: ConnectShard };
 
 export type ControlAnswer =
@@ -41,6 +43,7 @@ export function parseRequest(line: string): ControlRequest {
         threads: whole(shard, "threads"),
         ...(shard.has("known") && { known: traits(fieldsOf(shard.get("known"), "known")) }),
       },
+      ...(fields.has("tls") && { tls: certificateFiles(fieldsOf(fields.get("tls"), "tls")) }),
     };
   }
   if (kind !== "connect") refuse("kind");
@@ -81,6 +84,12 @@ function traits(fields: Fields): ShardTraits {
     replaysAtOnce: typeof replaysAtOnce === "boolean" ? replaysAtOnce : refuse("replaysAtOnce"),
   };
 }
+
+const certificateFiles = (fields: Fields): Certificates => ({
+  ca: word(fields, "ca"),
+  cert: word(fields, "cert"),
+  key: word(fields, "key"),
+});
 
 /** Only what `replicaId` could have made. */
 function parseReplica(text: string): ReplicaId {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import type { Certificates } from "../../core/mutual-tls.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { advertisedAddress } from "../../core/wire/address.ts";
@@ -16,10 +17,12 @@ import { RunnerChild, runnerDeath } from "./runner-child.ts";
 export interface ProcessRunnersOptions {
   /** Gets what runners write to their standard output and error. */
   readonly logger: Logger;
-  /** Where runners listen for their upstream end: `tcp:HOST:0`; a unix socket in a private folder unless said. */
+  /** Where runners listen for their upstream end: `tcp:HOST:0` or `tls:HOST:0`; a unix socket in a private folder unless said. */
   readonly listen?: string;
   /** What it dials, where that is not the host of `listen`. */
   readonly advertiseHost?: string;
+  /** Files for `tls:` addresses. */
+  readonly tlsFiles?: Certificates | undefined;
   /** Another ONNX Runtime than the one that is installed. */
   readonly libraryFile?: string;
   /** Of the runners; the agent's own unless said. */
@@ -80,8 +83,9 @@ class ProcessRunner implements RunnerHandle {
   async open(shard: OpenShard, signal: AbortSignal): Promise<ShardOpened> {
     this.#opening = shard.folder;
     const listen = this.#options.listen ?? `unix:${path.join(await this.#socketFolder(), "stage")}`;
+    const tls = this.#options.tlsFiles;
     try {
-      const answer = await this.#ask((id) => ({ kind: "open", id, shard, listen }), signal);
+      const answer = await this.#ask((id) => ({ kind: "open", id, shard, listen, ...(tls && { tls }) }), signal);
       if (answer.kind !== "opened") throw unexpected(answer);
       return { ...answer.opened, address: advertisedAddress(answer.opened.address, this.#options.advertiseHost) };
     } finally {

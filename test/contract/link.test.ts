@@ -186,7 +186,8 @@ describe("tcp", () => {
   test("with certificates both ends must show one that the other believes", async () => {
     const pair = () => selfSigned("localhost");
     const [ours, theirs] = [pair(), pair()];
-    const network = (own: SelfSigned, believed: SelfSigned) => tcpLinks({ ...options, tls: { ...own, ca: believed.cert } });
+    const network = (own: SelfSigned, believed: SelfSigned) =>
+      tcpLinks({ ...options, tls: { certificates: { ...own, ca: believed.cert }, refused: () => {} } });
     const links = new Inbox<Link>();
     await using listener = await network(ours, ours).listen(links.put);
     const link = await network(ours, ours).dial(listener.address, never);

@@ -5,6 +5,7 @@ import path from "node:path";
 import { systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { ReplicaId } from "../../core/ids.ts";
+import type { MutualTls } from "../../core/mutual-tls.ts";
 import type { ConnectShard } from "../../core/wire/runner-handle.ts";
 import { ScriptedRunners } from "../../core/wire/scripted.ts";
 import { SCRIPTED_VOCAB_SIZE, ScriptedStage } from "../../core/wire/scripted-stage.ts";
@@ -53,8 +54,8 @@ export async function scriptedWorld(): Promise<WireWorld> {
 }
 
 /** @param listen an address of the wire, such as `tcp:127.0.0.1:0`; a unix socket unless said */
-export async function socketWorld(listen?: string): Promise<WireWorld> {
-  const wire = await socketWire(listen === undefined ? {} : { listen });
+export async function socketWorld(listen?: string, tls?: MutualTls): Promise<WireWorld> {
+  const wire = await socketWire(listen === undefined ? {} : { listen, tls });
   const folder = await mkdtemp(path.join(tmpdir(), "nereid-"));
   const stages: Stage[] = [];
   let sockets = 0;
@@ -63,7 +64,7 @@ export async function socketWorld(listen?: string): Promise<WireWorld> {
     async stage(options) {
       const own = listen ?? `unix:${path.join(folder, String(sockets++))}`;
       const work = new ScriptedWork(options);
-      const stage = await Stage.open({ replica: options.replica, listen: own, work, clock: systemClock, payloadBytesMax: 2 ** 24 });
+      const stage = await Stage.open({ replica: options.replica, listen: own, work, clock: systemClock, payloadBytesMax: 2 ** 24, tls });
       stages.push(stage);
       return {
         address: stage.address,

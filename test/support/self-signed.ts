@@ -24,8 +24,8 @@ const COMMON_NAME = der(OBJECT, Buffer.from("550403", "hex"));
 const BASIC_CONSTRAINTS = der(OBJECT, Buffer.from("551d13", "hex"));
 const ALTERNATIVE_NAMES = der(OBJECT, Buffer.from("551d11", "hex"));
 
-/** For 127.0.0.1 and localhost, until 2099. Source of the form: RFC 5280. */
-export function selfSigned(name: string): SelfSigned {
+/** For 127.0.0.1 and localhost, until 2099 unless said (as ASN.1 writes times). Source of the form: RFC 5280. */
+export function selfSigned(name: string, until = "20991231000000Z"): SelfSigned {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const algorithm = der(SEQUENCE, ECDSA_WITH_SHA256);
   const who = der(SEQUENCE, der(SET, der(SEQUENCE, COMMON_NAME, der(UTF8, Buffer.from(name)))));
@@ -41,7 +41,7 @@ export function selfSigned(name: string): SelfSigned {
     der(INTEGER, Buffer.from([1])),
     algorithm,
     who,
-    der(SEQUENCE, der(TIME, Buffer.from("20200101000000Z")), der(TIME, Buffer.from("20991231000000Z"))),
+    der(SEQUENCE, der(TIME, Buffer.from("20200101000000Z")), der(TIME, Buffer.from(until))),
     who,
     publicKey.export({ type: "spki", format: "der" }),
     der(0xa3, extensions),

@@ -17,6 +17,7 @@ serveShard({
   control: new Socket({ fd: CONTROL_FD }),
   libraryFile,
   clock: systemClock,
+  warn: (words) => process.stderr.write(`${words}\n`),
   exit: () => process.exit(0),
   entitle: (title) => {
     process.title = title;

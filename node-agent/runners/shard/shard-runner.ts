@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import { parseShardDescription, type ShardDescription } from "../../../core/model/shard-description.ts";
+import { watchMutualTls } from "../../../core/mutual-tls.ts";
 import type { OpenShard, ShardOpened } from "../../../core/wire/runner-handle.ts";
 import { Stage } from "../../../core/wire/stage.ts";
 import { PREFILL_TOKENS_MAX } from "../../../core/wire/step-check.ts";
@@ -21,6 +22,8 @@ export interface ShardRunnerOptions {
   /** undefined: the runtime that is installed. */
   readonly libraryFile: string | undefined;
   readonly clock: Clock;
+  /** Says something to whoever reads the agent's log. */
+  readonly warn: (words: string) => void;
   /** Ends the process: the agent is gone or wants it. */
   readonly exit: () => void;
   /** What the process does from now on, for who lists processes. */
@@ -75,7 +78,7 @@ class ShardRunner {
     const { id } = request;
     switch (request.kind) {
       case "open":
-        return { kind: "opened", id, opened: await this.#open(request.shard, request.listen) };
+        return { kind: "opened", id, opened: await this.#open(request) };
       case "connect":
         if (this.#stage === undefined) throw new ServingError("FAILED_PRECONDITION", "a runner connects after it has opened its shard");
         await this.#stage.connect(request.to, NEVER);
@@ -83,7 +86,7 @@ class ShardRunner {
     }
   }
 
-  async #open(shard: OpenShard, listen: string): Promise<ShardOpened> {
+  async #open({ shard, listen, tls }: ControlRequest & { readonly kind: "open" }): Promise<ShardOpened> {
     if (this.#stage !== undefined) throw new ServingError("FAILED_PRECONDITION", "this runner holds a shard already");
     const description = await readDescription(shard.folder);
     checkShard(shard, description);
@@ -96,6 +99,7 @@ class ShardRunner {
       work: new ShardWork(session),
       clock: this.#options.clock,
       payloadBytesMax: PLAN_BYTES_MAX + activationBytes,
+      tls: tls && (await watchMutualTls(tls, { clock: this.#options.clock, warn: ({ message }) => this.#options.warn(message) })),
     });
     return { address: this.#stage.address, ...session.traits, residentBytes: process.memoryUsage.rss() };
   }

@@ -1,10 +1,15 @@
 /** One NATS, one gateway and two agents as processes of their own: what a cluster of machines answers, and what it survives. */
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { sleep, systemClock } from "../../../core/clock.ts";
 import type { Started } from "../../engine/cli/command.ts";
 import { ended, isReady, ProcessCluster } from "../../support/process-cluster.ts";
 import { type ShardCache, shardCache } from "../../support/replica.ts";
+import { selfSigned } from "../../support/self-signed.ts";
 import { type CompletionFields, complete, streamCompletion, WITHOUT_END } from "../completion-client.ts";
 import { listeningOf } from "./listening.ts";
 
@@ -29,11 +34,12 @@ function goldenPrompts(): readonly GoldenPrompt[] {
   return golden.prompts;
 }
 
-test("a model cut over two agents answers with the golden tokens", async () => {
+test("a model cut over two agents answers with the golden tokens, all of whose ports ask for certificates where they have some", async () => {
   await using cluster = await ProcessCluster.start({ cache, quantization: "fp32" });
-  const gateway = cluster.gateway();
-  cluster.agent("node-1");
-  cluster.agent("node-2");
+  using certificates = certificateFiles();
+  const reachable = ["--host", "0.0.0.0", "--advertise-host", "127.0.0.1", ...certificates.flags];
+  const gateway = cluster.gateway(...certificates.flags);
+  const agents = ["node-1", "node-2"].map((node) => cluster.agent(node, ...reachable));
   const url = await gateway.url;
   await vi.waitFor(async () => expect(await isReady(url)).toBe(true), SOON);
   const answered = goldenPrompts().map(async ({ name, prompt_ids, greedy_text }) => {
@@ -42,7 +48,31 @@ test("a model cut over two agents answers with the golden tokens", async () => {
     expect(text, name).toBe(untilEnd);
   });
   await Promise.all(answered);
+  const listening = agents.flatMap(({ child }) => listeningOf(child.pid ?? 0));
+  expect(listening.length).toBeGreaterThanOrEqual(6); // of each the link, the wire to the lead, and the wire between stages
+  for (const address of listening) await trusts(address, certificates.cert);
 });
+
+/** A certificate for every part of a cluster, in files, and the flags that name them. */
+function certificateFiles() {
+  const folder = mkdtempSync(path.join(tmpdir(), "nereid-tls-"));
+  const { cert, key } = selfSigned("cluster");
+  const [certFile, keyFile] = [path.join(folder, "cert.pem"), path.join(folder, "key.pem")];
+  writeFileSync(certFile, cert);
+  writeFileSync(keyFile, key, { mode: 0o600 });
+  return {
+    cert,
+    flags: ["--link-tls-ca", certFile, "--link-tls-cert", certFile, "--link-tls-key", keyFile],
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true }),
+  };
+}
+
+/** @throws what the handshake does, where the other end does not show this certificate */
+async function trusts(address: string, ca: string): Promise<void> {
+  const socket = tls.connect({ host: "127.0.0.1", port: Number(address.split(":")[1]), ca });
+  await once(socket, "secureConnect");
+  socket.destroy();
+}
 
 describe("a running cluster", () => {
   const QUESTION: CompletionFields = { ...WITHOUT_END, prompt: "The capital of France is", max_tokens: 24 };

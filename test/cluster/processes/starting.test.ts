@@ -78,7 +78,11 @@ describe("a program that cannot start ends with 1 and one line", () => {
   });
 
   test("for an agent that others can reach, until somebody says that this is meant", async () => {
-    expect(await ended(["agent", "--host", "0.0.0.0"])).toContain("stages talk in clear");
+    expect(await ended(["agent", "--host", "0.0.0.0"])).toContain("stages and links talk in clear: give --link-tls-ca");
+    const withTls = ["--link-tls-ca", "ca.pem", "--link-tls-cert", "cert.pem", "--link-tls-key", "key.pem"];
+    expect(await ended(["agent", "--host", "0.0.0.0", "--metrics-port", "0", ...withTls])).toContain(
+      "--metrics-port talks in clear: leave it out",
+    );
   });
 
   test("for files and folders that are not there", async () => {

@@ -13,6 +13,7 @@ const REQUESTS: readonly ControlRequest[] = [
   { kind: "open", id: 1, shard: SHARD, listen: "unix:/tmp/s" },
   { kind: "open", id: 1, shard: { ...SHARD, replica: replicaId(modelName("m"), "1", 3, 2) }, listen: "unix:/tmp/s" },
   { kind: "open", id: 1, shard: { ...SHARD, known: { decodeRowsMin: 2, replaysAtOnce: false } }, listen: "unix:/tmp/s" },
+  { kind: "open", id: 1, shard: SHARD, listen: "tls:[::]:0", tls: { ca: "/ca.pem", cert: "/cert.pem", key: "/key.pem" } },
   { kind: "connect", id: 2, to: { epoch: 7, next: "tcp:[::1]:9" } },
 ];
 const ANSWERS: readonly ControlAnswer[] = [

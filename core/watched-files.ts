@@ -1,7 +1,7 @@
 /** Files that may be replaced while the server runs, such as certificates and keys: what uses them is told. */
 import { readFile } from "node:fs/promises";
-import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
+import type { Clock } from "./clock.ts";
+import { ServingError } from "./errors.ts";
 
 export interface WatchOptions {
   readonly clock: Clock;

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import type { Clock } from "../../../../core/clock.ts";
-import { ServingError } from "../../../../core/errors.ts";
-import { watchFiles } from "../../../../gateway/access/watched-files.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { watchFiles } from "../../../core/watched-files.ts";
 
 /** Looks when the test says so, and tells when the look is over: it then waits for the next. */
 class LookClock {

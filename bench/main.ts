@@ -17,6 +17,7 @@ import { LOAD_PART } from "./llm/load.ts";
 import { PREFIX_PART } from "./llm/prefix.ts";
 import { STAGES_PART } from "./llm/stages.ts";
 import { START_PART } from "./llm/start.ts";
+import { WIRE_PART } from "./llm/wire.ts";
 import { describeMachine, machineText } from "./machine.ts";
 import { type LlamaCpp, llamaCpp } from "./peers/llama-cpp.ts";
 import { type TritonServer, tritonServer } from "./peers/tritonserver.ts";
@@ -26,7 +27,7 @@ import { LOADING_PART } from "./small/loading.ts";
 import { BATCHING_PART, ECHO_PART, LARGE_PART, REQUESTS_PART } from "./small/parts.ts";
 
 const SUITES = {
-  llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, PREFIX_PART, GATEWAY_PART, LOAD_PART, START_PART],
+  llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, PREFIX_PART, GATEWAY_PART, LOAD_PART, START_PART, WIRE_PART],
   small: [REQUESTS_PART, LARGE_PART, ECHO_PART, BATCHING_PART, GENERATORS_PART, LOADING_PART],
 };
 

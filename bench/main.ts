@@ -8,6 +8,9 @@ import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { readSettings } from "../core/settings.ts";
 import { createLogger } from "../core/telemetry/logger.ts";
+import { HOPS_REQUESTS_PART } from "./cluster/requests.ts";
+import { SUBMITS_PART } from "./cluster/submits.ts";
+import { HOPS_TOKENS_PART } from "./cluster/tokens.ts";
 import { type BenchCall, helpText, parseBenchCall } from "./command-line.ts";
 import type { BenchContext, BenchPart } from "./context.ts";
 import { SERVER_PART } from "./llm/chats-against-llama-server.ts";
@@ -29,6 +32,7 @@ import { BATCHING_PART, ECHO_PART, LARGE_PART, REQUESTS_PART } from "./small/par
 const SUITES = {
   llm: [...ENGINE_PARTS, SERVER_PART, STAGES_PART, PREFIX_PART, GATEWAY_PART, LOAD_PART, START_PART, WIRE_PART],
   small: [REQUESTS_PART, LARGE_PART, ECHO_PART, BATCHING_PART, GENERATORS_PART, LOADING_PART],
+  cluster: [HOPS_REQUESTS_PART, HOPS_TOKENS_PART, SUBMITS_PART],
 };
 
 type Run = Extract<BenchCall<BenchPart>, { readonly kind: "run" }>;

@@ -32,6 +32,20 @@ export function cpuMicroseconds(pid: number): number {
   return nanoseconds / 1_000;
 }
 
+export interface ServerProcesses {
+  /** What stands between clients and runners: one process, or gateways and agents. */
+  readonly pids: readonly number[];
+  /** What it needs beside it, such as a broker; nothing unless said. */
+  readonly backing?: readonly number[];
+}
+
+/** Microseconds on a core so far: of the server's own processes, and of all that they have started or need. */
+export function cpuOfServer({ pids, backing = [] }: ServerProcesses): { readonly front: number; readonly rest: number } {
+  const sum = (some: readonly number[]) => some.reduce((total, pid) => total + cpuMicroseconds(pid), 0);
+  const front = sum(pids);
+  return { front, rest: sum([...pids, ...backing].flatMap(familyOf)) - front };
+}
+
 /** Words of the command line; undefined when the process is gone. */
 export function commandLine(pid: number): readonly string[] | undefined {
   return textOf(`/proc/${pid}/cmdline`)?.split("\0");

@@ -1,11 +1,13 @@
 /** Programs that a benchmark starts: tools that print their result, and servers that stay until they are closed. None outlives us. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { deadlineSignal, untilAborted } from "../core/abort.ts";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 
 export interface ProgramOptions {
   readonly cwd?: string;
+  /** As taskset's -c, such as `0`; any unless said. */
+  readonly cores?: string | undefined;
   readonly signal: AbortSignal;
   /** Of a tool: until it ends. Of a server: until it is ready. */
   readonly limitMs: number;
@@ -21,7 +23,7 @@ let watching = false;
 
 /** Runs a tool to its end. @returns its standard output. @throws ServingError with its last words when it fails; the signal's reason. */
 export async function runTool(program: string, args: readonly string[], options: ProgramOptions): Promise<string> {
-  await using running = startProgram(program, args, { cwd: options.cwd, ending: "at once" });
+  await using running = startProgram(program, args, { ...options, ending: "at once" });
   const { code } = await within(options, running, (signal) => running.ended(signal));
   if (code === 0) return running.output;
   throw running.failure(`ended with code ${code}`);
@@ -35,21 +37,22 @@ export async function startServer(
   options: ProgramOptions,
 ): Promise<{ readonly program: Program; readonly match: RegExpExecArray }> {
   await using stack = new AsyncDisposableStack();
-  const running = stack.use(startProgram(program, args, { cwd: options.cwd }));
+  const running = stack.use(startProgram(program, args, options));
   const match = await within(options, running, (signal) => running.printed(ready, signal));
   stack.move();
   return { program: running, match };
 }
 
-interface StartOptions {
-  readonly cwd?: string | undefined;
+interface StartOptions extends Pick<ProgramOptions, "cwd" | "cores"> {
   /** Whether it is asked to end before it is killed; tools have nothing to lose. */
   readonly ending?: "asked" | "at once";
 }
 
 /** Starts it in a process group of its own, so that all that it starts can be ended with it. */
-export function startProgram(program: string, args: readonly string[], { cwd, ending = "asked" }: StartOptions = {}): Program {
-  return new Program(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, cwd }), { name: program, ending });
+export function startProgram(program: string, args: readonly string[], { cwd, cores, ending = "asked" }: StartOptions = {}): Program {
+  const options: SpawnOptions = { stdio: ["ignore", "pipe", "pipe"], detached: true, cwd };
+  const child = cores === undefined ? spawn(program, args, options) : spawn("taskset", ["-c", cores, program, ...args], options);
+  return new Program(child, { name: program, ending });
 }
 
 export class Program implements AsyncDisposable {

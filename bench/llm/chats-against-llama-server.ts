@@ -2,9 +2,10 @@
 import type { BenchContext, BenchPart } from "../context.ts";
 import { figuresOf, inTurn } from "../rounds.ts";
 import { formatHeader, formatRow, median, type Row } from "../table.ts";
-import { type ChatTimes, chatClient } from "./chat-client.ts";
+import { chatClient } from "./chat-client.ts";
 import { chatPrompts } from "./chat-prompts.ts";
 import { type ChatServer, startOurServer, startTheirServer } from "./servers.ts";
+import { throughput } from "./token-rate.ts";
 
 const CHATS = 8;
 const TOKENS = 96;
@@ -78,12 +79,4 @@ async function measure(context: BenchContext, round: number, start: () => Promis
     [SPEED, median(speeds)],
     [FIRST_TOKEN, median(firsts)],
   ]);
-}
-
-/** Output tokens per second, from the first request sent to the last answer's end. */
-function throughput(chats: readonly ChatTimes[]): number {
-  const tokens = chats.reduce((sum, { completionTokens }) => sum + completionTokens, 0);
-  const from = Math.min(...chats.map(({ sentMs }) => sentMs));
-  const until = Math.max(...chats.map(({ endMs }) => endMs));
-  return (tokens * 1_000) / (until - from);
 }

@@ -1,4 +1,5 @@
 /** How fast sequences generate together, from the times of their tokens. Pure. */
+import type { ChatTimes } from "./chat-client.ts";
 
 /**
  * Tokens per second of all sequences, over the time in which all of them generate: from the last one's first token to the first
@@ -16,4 +17,12 @@ export function jointTokenRate(timesMs: readonly (readonly number[])[]): number 
     sum += inside.length < 2 ? Number.NaN : ((inside.length - 1) * 1_000) / (last - first);
   }
   return sum;
+}
+
+/** Output tokens per second, from the first request sent to the last answer's end. */
+export function throughput(chats: readonly Pick<ChatTimes, "sentMs" | "endMs" | "completionTokens">[]): number {
+  const tokens = chats.reduce((sum, { completionTokens }) => sum + completionTokens, 0);
+  const from = Math.min(...chats.map(({ sentMs }) => sentMs));
+  const until = Math.max(...chats.map(({ endMs }) => endMs));
+  return (tokens * 1_000) / (until - from);
 }

@@ -5,17 +5,15 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { HttpClient } from "../../client/http/http-client.ts";
 import type { BenchContext } from "../context.ts";
-import { cpuMicroseconds, familyOf } from "../processes.ts";
+import { cpuOfServer, type ServerProcesses } from "../processes.ts";
 import { type Program, runTool, startServer } from "../program.ts";
 
-export interface SmallServer extends AsyncDisposable {
+export interface SmallServer extends ServerProcesses, AsyncDisposable {
   readonly http: string;
   readonly grpc: string;
-  /** Of the process that clients talk to. */
-  readonly pid: number;
 }
 
-const SERVER_CORE = "0";
+export const SERVER_CORE = "0";
 export const LOAD_CORE = "1";
 const ECHO = fileURLToPath(new URL("echo-program.ts", import.meta.url));
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -31,8 +29,9 @@ export async function startOurs(
   const cache = await mkdtemp(path.join(tmpdir(), "nereid-bench-cache-"));
   const flags = ["--model", "none", "--nodes", "1", "--models", repositoryFolder, "--cache", cache];
   const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
-  const args = ["-c", SERVER_CORE, process.execPath, MAIN, "up", ...flags, ...ports, ...flagsBeside];
-  const { program } = await startServer("taskset", args, /Ctrl-C/, { signal: context.signal, limitMs: START_LIMIT_MS });
+  const args = [MAIN, "up", ...flags, ...ports, ...flagsBeside];
+  const options = { cores: SERVER_CORE, signal: context.signal, limitMs: START_LIMIT_MS };
+  const { program } = await startServer(process.execPath, args, /Ctrl-C/, options);
   return {
     ...addressesOf(program),
     [Symbol.asyncDispose]: async () => {
@@ -44,20 +43,20 @@ export async function startOurs(
 
 /** The doors alone, on one core. */
 export async function startEcho(context: BenchContext): Promise<SmallServer> {
-  const args = ["-c", SERVER_CORE, process.execPath, ECHO];
-  const { program } = await startServer("taskset", args, /Ctrl-C/, { signal: context.signal, limitMs: START_LIMIT_MS });
+  const options = { cores: SERVER_CORE, signal: context.signal, limitMs: START_LIMIT_MS };
+  const { program } = await startServer(process.execPath, [ECHO], /Ctrl-C/, options);
   return { ...addressesOf(program), [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
 }
 
 export async function startTheirs(context: BenchContext, repositoryFolder: string): Promise<SmallServer> {
   const triton = await context.triton();
   const { program, httpAddress, grpcAddress } = await triton.start({ repositoryFolder, cores: SERVER_CORE }, context.signal);
-  return { http: httpAddress, grpc: grpcAddress, pid: program.pid, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
+  return { http: httpAddress, grpc: grpcAddress, pids: [program.pid], [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
 }
 
-function addressesOf(program: Program): Pick<SmallServer, "http" | "grpc" | "pid"> {
+function addressesOf(program: Program): Pick<SmallServer, "http" | "grpc" | "pids"> {
   const address = (label: RegExp): string => label.exec(program.output)?.[1] ?? "";
-  return { http: address(/HTTP +http:\/\/(\S+)/), grpc: address(/gRPC +(\S+)/), pid: program.pid };
+  return { http: address(/HTTP +http:\/\/(\S+)/), grpc: address(/gRPC +(\S+)/), pids: [program.pid] };
 }
 
 export interface LoadShape {
@@ -70,10 +69,13 @@ export interface LoadShape {
 
 export interface LoadResult {
   readonly perSecond: number;
+  readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Microseconds on a core for each request: of the process that clients talk to, and of all others that it has started. */
+  /** Microseconds on a core for each request: of the server's own processes, and of all others. */
   readonly frontUs: number;
   readonly restUs: number;
+  /** Wall-clock time in which those were counted, for each request: with the generator's start. */
+  readonly countedMs: number;
 }
 
 /** Requests that are measured; and those of a new server that are not, because code is still compiled in them. */
@@ -100,25 +102,19 @@ export async function loadOnce(
     const json = path.join(folder, "figures.json");
     const flags = ["-m", model, "-i", protocol, "-u", server[protocol], "--concurrency-range", String(concurrency), "--json", json];
     const windows = ["--request-count", String(requestCount), "-r", "1"];
-    const args = [
-      "-c",
-      LOAD_CORE,
-      process.execPath,
-      MAIN,
-      "bench",
-      ...flags,
-      ...windows,
-      ...(shape === undefined ? [] : ["--shape", shape]),
-    ];
-    const before = { cpu: cpuOf(server.pid), requests: await answered() };
-    await runTool("taskset", args, { signal, limitMs: LOAD_LIMIT_MS });
-    const [cpu, requests] = [cpuOf(server.pid), (await answered()) - before.requests];
+    const args = [MAIN, "bench", ...flags, ...windows, ...(shape === undefined ? [] : ["--shape", shape])];
+    const before = { requests: await answered(), cpu: cpuOfServer(server), ms: performance.now() };
+    await runTool(process.execPath, args, { cores: LOAD_CORE, signal, limitMs: LOAD_LIMIT_MS });
+    const [cpu, ms] = [cpuOfServer(server), performance.now() - before.ms];
+    const requests = (await answered()) - before.requests;
     const [level]: readonly LevelFigures[] = JSON.parse(await readFile(json, "utf8")).levels;
     return {
       perSecond: level?.infer_per_sec ?? Number.NaN,
+      p50Ms: level?.latency_ms.p50 ?? Number.NaN,
       p99Ms: level?.latency_ms.p99 ?? Number.NaN,
       frontUs: (cpu.front - before.cpu.front) / requests,
       restUs: (cpu.rest - before.cpu.rest) / requests,
+      countedMs: ms / requests,
     };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -128,10 +124,5 @@ export async function loadOnce(
 /** What we read of `nereid bench --json`. */
 interface LevelFigures {
   readonly infer_per_sec: number;
-  readonly latency_ms: { readonly p99: number };
-}
-
-function cpuOf(pid: number): { readonly front: number; readonly rest: number } {
-  const [front = pid, ...rest] = familyOf(pid);
-  return { front: cpuMicroseconds(front), rest: rest.reduce((sum, one) => sum + cpuMicroseconds(one), 0) };
+  readonly latency_ms: { readonly p50: number; readonly p99: number };
 }

@@ -6,6 +6,7 @@ import { type Clock, sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { modelName } from "../../core/ids.ts";
 import type { WantedEntry } from "../../core/store/placement/wanted-models.ts";
+import { compositionOf } from "../placement/composed.ts";
 import { type Hosted, loadProgress } from "../placement/load-progress.ts";
 import type { ModelDemand } from "./model-catalog.ts";
 
@@ -70,10 +71,12 @@ export class ReturningModels implements ModelDemand, Patience, Disposable {
     }
   }
 
-  /** It has been ready somewhere since it was loaded, is still wanted, and has not failed since. */
+  /** It has been ready somewhere since it was loaded, is still wanted with all that it is composed of, and has not failed since. */
   #isComing(name: string): boolean {
-    const load = this.#closed ? undefined : this.#deps.entries().get(name)?.wanted.current;
-    return load !== undefined && loadProgress(modelName(name), load, this.#deps.hosted).kind !== "failed";
+    const entries = this.#deps.entries();
+    const load = this.#closed ? undefined : entries.get(name)?.wanted.current;
+    if (load === undefined || compositionOf(load, entries).missing.length > 0) return false;
+    return loadProgress(modelName(name), load, this.#deps.hosted).kind !== "failed";
   }
 
   /** Nobody waits any more. */

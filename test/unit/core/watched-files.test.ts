@@ -3,37 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import { watchFiles } from "../../../core/watched-files.ts";
-
-/** Looks when the test says so, and tells when the look is over: it then waits for the next. */
-class LookClock {
-  #look: (() => void) | undefined;
-  #looked: (() => void) | undefined;
-  readonly clock: Clock = {
-    now: () => 0,
-    wallClockMs: () => 0,
-    after: (_, act) => {
-      this.#look = act;
-      this.#looked?.();
-      return () => {
-        this.#look = undefined;
-      };
-    },
-  };
-
-  look(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#looked = resolve;
-      this.#look?.();
-    });
-  }
-
-  get waits(): boolean {
-    return this.#look !== undefined;
-  }
-}
+import { LookClock } from "../../support/look-clock.ts";
 
 test("changes are used, what cannot be used or read is told once and changes nothing", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "nereid-watched-"));

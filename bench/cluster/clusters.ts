@@ -34,7 +34,7 @@ const GATEWAYS = 2;
 const NODES = 3;
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const ADDRESS = /HTTP:? +(http:\/\/\S+)/;
-const PORTS = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--nodes", String(NODES)];
+const GATEWAY_FLAGS = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--nodes", String(NODES)];
 const START_LIMIT_MS = 60_000;
 const LOOK_MS = 50;
 const IDLE_MS = 3_000;
@@ -57,7 +57,8 @@ async function startProcesses(context: BenchContext, shape: ClusterShape): Promi
   };
   for (let node = 1; node <= NODES; node++) await startOne(["agent", "--node", `node-${node}`], /NATS: connected/);
   const urls: string[] = [];
-  for (let gateway = 0; gateway < GATEWAYS; gateway++) urls.push(await startOne(["gateway", ...PORTS, ...shape.servingFlags], ADDRESS));
+  for (let gateway = 0; gateway < GATEWAYS; gateway++)
+    urls.push(await startOne(["gateway", ...GATEWAY_FLAGS, ...shape.servingFlags], ADDRESS));
   for (const url of urls) await untilReady(url, shape.model, context.signal);
   const started = stack.move();
   return {
@@ -71,7 +72,7 @@ async function startProcesses(context: BenchContext, shape: ClusterShape): Promi
 
 async function startEmbedded(context: BenchContext, shape: ClusterShape): Promise<Cluster> {
   await using stack = new AsyncDisposableStack();
-  const args = ["up", ...PORTS, ...shape.servingFlags, ...shape.folderFlags];
+  const args = ["up", ...GATEWAY_FLAGS, ...shape.servingFlags, ...shape.folderFlags];
   const { program, match } = await startNereid(context, shape, args, ADDRESS);
   const { pid } = stack.use(program);
   const url = match[1] ?? "";

@@ -1,6 +1,6 @@
 /** Speed from the times of tokens. */
 import { describe, expect, test } from "vitest";
-import { jointTokenRate } from "../../../../bench/llm/token-rate.ts";
+import { jointTokenRate, throughput } from "../../../../bench/llm/token-rate.ts";
 
 /** Tokens every 10 ms. */
 const steady = (fromMs: number, count: number): number[] => Array.from({ length: count }, (_, index) => fromMs + index * 10);
@@ -28,4 +28,12 @@ describe("the joint token rate", () => {
   test("is no number when a sequence has no two tokens in the common time", () => {
     expect(jointTokenRate([steady(0, 2), steady(100, 2)])).toBeNaN();
   });
+});
+
+test("throughput counts all tokens from the first request sent to the last answer's end", () => {
+  const chats = [
+    { sentMs: 100, endMs: 600, completionTokens: 40 },
+    { sentMs: 200, endMs: 1_100, completionTokens: 60 },
+  ];
+  expect(throughput(chats)).toBeCloseTo(100);
 });

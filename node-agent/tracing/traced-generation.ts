@@ -7,7 +7,7 @@ import { ServingError } from "../../core/errors.ts";
 import { type ChoiceToken, type FinishReason, type GenerationSubmit, openChoices } from "../../core/messages/generation.ts";
 import { NO_SPAN, type Span, type Tracer } from "../../core/telemetry/tracing.ts";
 import type { GenerationHandle, GenerationSink } from "../engines/generation-sink.ts";
-import { createTiming, type GenerationTiming } from "../generation/generation-timing.ts";
+import { createCosts, createTiming, type GenerationTiming } from "../generation/generation-timing.ts";
 
 export interface TracedGenerationDeps {
   readonly tracer: Tracer;
@@ -15,7 +15,8 @@ export interface TracedGenerationDeps {
 }
 
 export class TracedGeneration implements GenerationSink {
-  readonly timing: GenerationTiming = createTiming();
+  readonly #costs = createCosts();
+  readonly timing: GenerationTiming = createTiming(this.#costs);
   readonly #sink: GenerationSink;
   readonly #deps: TracedGenerationDeps;
   readonly #startMs: number;
@@ -87,7 +88,8 @@ export class TracedGeneration implements GenerationSink {
     if (this.#choicesLeft < 0) return;
     this.#choicesLeft = -1;
     const nowMs = this.#deps.clock.now();
-    const { admittedMs, steps, stageUs } = this.timing;
+    const { admittedMs } = this.timing;
+    const { steps, stageUs } = this.#costs;
     this.#decode.end(nowMs, error);
     for (const [stage, computeUs] of stageUs.entries()) {
       const attributes = { stage, steps, "compute.us": Math.round(computeUs) };

@@ -55,11 +55,13 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
     this.#deps = deps;
   }
 
-  async ready(name: string, signal: AbortSignal): Promise<void> {
-    if (this.#deps.isServed(name)) {
-      this.#use(name);
-      return;
-    }
+  ready(name: string, signal: AbortSignal): Promise<void> | undefined {
+    if (!this.#deps.isServed(name)) return this.#loaded(name, signal);
+    this.#use(name);
+    return undefined;
+  }
+
+  async #loaded(name: string, signal: AbortSignal): Promise<void> {
     if (this.#parked >= PARKED_MAX) {
       throw new ServingError("RESOURCE_EXHAUSTED", `${this.#parked} requests wait for models to be loaded: try again later`, {
         reason: "full",

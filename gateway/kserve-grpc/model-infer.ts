@@ -9,7 +9,8 @@ import { encodeInferResponse } from "./response-encoder.ts";
 /** @throws ServingError with Triton's texts, in its order: the model, what the request says, what the core and the model say of it */
 export async function modelInfer(deps: KserveGrpcDeps, bytes: Uint8Array, call: GrpcCall): Promise<Message> {
   const wire = decodeInferRequest(bytes);
-  await deps.tensors.demand?.ready(wire.model, call.signal);
+  const coming = deps.tensors.demand?.ready(wire.model, call.signal);
+  if (coming !== undefined) await coming;
   const model = modelOf(deps, wire);
   if (model.view.decoupled) {
     throw new ServingError("UNIMPLEMENTED", "ModelInfer RPC doesn't support models with decoupled transaction policy", {

@@ -60,7 +60,8 @@ class InferStream {
     try {
       for await (const bytes of requests) {
         const wire = decodeInferRequest(bytes);
-        await this.#demanded(wire.model);
+        const coming = this.#deps.tensors.demand?.ready(wire.model, this.#scope.signal);
+        if (coming !== undefined) await coming.catch(() => {}); // what cannot be loaded is refused as what is not there
         this.#start(wire, bytes.byteLength);
         if (this.#running.size >= RUNNING_MAX) await Promise.race(this.#running);
         if (this.#scope.signal.aborted) break;
@@ -75,12 +76,6 @@ class InferStream {
   /** When nothing runs. */
   async settled(): Promise<void> {
     await Promise.all(this.#running);
-  }
-
-  /** What cannot be loaded is refused as what is not there. */
-  async #demanded(model: string): Promise<void> {
-    const { demand } = this.#deps.tensors;
-    if (demand !== undefined) await demand.ready(model, this.#scope.signal).catch(() => {});
   }
 
   #start(wire: WireInferRequest, byteLength: number): void {

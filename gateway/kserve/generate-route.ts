@@ -29,7 +29,8 @@ export function isLanguageModel({ models }: Pick<LanguageDeps, "models">, name: 
 export async function generate(deps: GenerateDeps, request: HttpRequest): Promise<HttpAnswer> {
   checkEncoding(request);
   const { name } = modelPath(request);
-  await deps.tensors.demand?.ready(name, request.signal);
+  const coming = deps.tensors.demand?.ready(name, request.signal);
+  if (coming !== undefined) await coming;
   if (isLanguageModel(deps, name)) return withLoad(deps, request, await generateText(deps, request));
   return { kind: "whole", status: 200, headers: { "content-type": "application/json" }, body: await inferOnce(deps, request) };
 }
@@ -38,7 +39,8 @@ export async function generate(deps: GenerateDeps, request: HttpRequest): Promis
 export async function generateStream(deps: GenerateDeps, request: HttpRequest): Promise<HttpAnswer> {
   checkEncoding(request);
   const { name } = modelPath(request);
-  await deps.tensors.demand?.ready(name, request.signal);
+  const coming = deps.tensors.demand?.ready(name, request.signal);
+  if (coming !== undefined) await coming;
   if (isLanguageModel(deps, name)) return withLoad(deps, request, await streamText(deps, request));
   return { kind: "events", headers: {}, frames: oneFrame(await inferOnce(deps, request)) };
 }

@@ -33,7 +33,8 @@ export function wantsEvents(request: HttpRequest): boolean {
 /** The status is the first response's: what fails before it is answered as it would be without a stream. @throws ServingError as `infer` */
 export async function inferEvents(deps: InferEventsDeps, request: HttpRequest): Promise<HttpAnswer> {
   const { name, version } = modelPath(request);
-  await deps.tensors.demand?.ready(name, request.signal);
+  const coming = deps.tensors.demand?.ready(name, request.signal);
+  if (coming !== undefined) await coming;
   const isLanguage = isLanguageModel(deps, name);
   const view = isLanguage ? languageView(deps.models.list(), name, version) : deps.tensors.catalog.view(name, version);
   const encoding = requestEncoding(request.header("content-encoding"));

@@ -40,7 +40,8 @@ export const inferHeadParser: BodyParser<InferHead, HeadLimits> = {
 /** @throws ServingError with Triton's texts, in its order: the model, the body, what it says, what the core and the model say of it */
 export async function infer(deps: InferDeps, request: HttpRequest): Promise<HttpAnswer> {
   const { name, version } = modelPath(request);
-  await deps.tensors.demand?.ready(name, request.signal);
+  const coming = deps.tensors.demand?.ready(name, request.signal);
+  if (coming !== undefined) await coming;
   const view = deps.tensors.catalog.view(name, version);
   if (view.decoupled) {
     throw new ServingError("UNIMPLEMENTED", "HTTP end point doesn't support models with decoupled transaction policy");

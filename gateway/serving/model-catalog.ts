@@ -39,13 +39,14 @@ export interface LoadOverrides {
   readonly onDemand?: boolean;
 }
 
-/** Loads what requests ask for. */
+/** Brings what requests ask for and is not there. */
 export interface ModelDemand {
   /**
-   * Resolves when the model takes requests, or when there is no such model, which the catalog says better.
+   * To be awaited where it is not undefined, as it is for what serves. Resolves when the model takes requests, or when there is no such
+   * model, which the catalog says better.
    * @throws ServingError why it cannot be loaded, RESOURCE_EXHAUSTED; the signal's reason
    */
-  ready(model: string, signal: AbortSignal): Promise<void>;
+  ready(model: string, signal: AbortSignal): Promise<void> | undefined;
 }
 
 export interface ModelControl {

@@ -43,9 +43,8 @@ export class ReturningModels implements ModelDemand, Patience, Disposable {
     this.#deps = deps;
   }
 
-  async ready(model: string, signal: AbortSignal): Promise<void> {
-    if (this.#deps.isServed(model)) return;
-    await this.#wait(model, this.#deps.clock.now(), signal);
+  ready(model: string, signal: AbortSignal): Promise<void> | undefined {
+    return this.#deps.isServed(model) ? undefined : this.#wait(model, this.#deps.clock.now(), signal);
   }
 
   async again(model: string, error: ServingError, sinceMs: number, signal: AbortSignal): Promise<void> {

@@ -51,8 +51,8 @@ class Rig {
     });
   }
 
-  ready(name: string, signal = NEVER): Promise<void> {
-    return this.demand.ready(name, signal);
+  async ready(name: string, signal = NEVER): Promise<void> {
+    await this.demand.ready(name, signal);
   }
 
   beat(): void {

@@ -64,11 +64,20 @@ describe("an inference", () => {
     return rig;
   };
 
+  test("for a model that is there waits for nothing", async () => {
+    await using rig = await hosted();
+    expect(rig.returning.ready("m", NEVER)).toBeUndefined();
+  });
+
   test("whose door found nobody waits until a node has the model again", async () => {
     await using rig = await hosted();
     rig.fleet.forget(rig.fleet.nodes()[0]?.node ?? rig.agent(0).node);
     rig.refresh();
-    const { state } = watched(rig.returning.ready("m", NEVER).then(() => rig.inference.infer(inferOf("m"), NEVER)));
+    const asked = async () => {
+      await rig.returning.ready("m", NEVER);
+      return rig.inference.infer(inferOf("m"), NEVER);
+    };
+    const { state } = watched(asked());
     await rig.clock.pass(5_000);
     expect(state).toEqual({});
     await rig.beat();
@@ -97,8 +106,9 @@ describe("an inference", () => {
     await using rig = await hosted();
     rig.fleet.forget(rig.fleet.nodes()[0]?.node ?? rig.agent(0).node);
     rig.refresh();
-    const waiting = Array.from({ length: 1_000 }, () => watched(rig.returning.ready("m", NEVER)));
-    await expect(rig.returning.ready("m", NEVER)).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "model_away" });
+    const ready = async () => rig.returning.ready("m", NEVER);
+    const waiting = Array.from({ length: 1_000 }, () => watched(ready()));
+    await expect(ready()).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "model_away" });
     rig.returning[Symbol.dispose]();
     await rig.clock.pass(200);
     expect(waiting.filter(({ state }) => "value" in state)).toHaveLength(1_000); // the door says what is wrong

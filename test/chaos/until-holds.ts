@@ -4,7 +4,7 @@ import { sleep, systemClock } from "../../core/clock.ts";
 const LIMIT_MS = 40_000;
 const never = new AbortController().signal;
 
-/** @throws Error after a minute. */
+/** @throws Error after 40 s. */
 export async function untilHolds(condition: () => Promise<boolean>): Promise<void> {
   const endMs = systemClock.now() + LIMIT_MS;
   while (!(await condition())) {

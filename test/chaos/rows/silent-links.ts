@@ -1,14 +1,11 @@
 /** P2: the link between a gateway and an agent goes silent, both ways or one, without being closed; later it is as it was. */
-import { systemClock } from "../../../core/clock.ts";
-import { ChaosCluster } from "../chaos-cluster.ts";
-import { LANGUAGE } from "../chaos-models.ts";
 import { killVerdict } from "../kill-verdict.ts";
-import { killedStreams } from "../killed-streams.ts";
 import type { Weathers } from "../node-proxy.ts";
 import { oneOf } from "../one-of.ts";
 import { passing } from "../passing.ts";
 import type { Row } from "../row.ts";
 import { servingNodes } from "../serving-nodes.ts";
+import { MOVING, streamsOverTwo } from "../streams-over-two.ts";
 
 const GAP_MS_MAX = 3_000;
 const SILENT_MS = 3_000;
@@ -22,24 +19,13 @@ function row(name: string, how: string, weather: Weathers): Row {
     promise: "P02",
     name,
     about: `the link to an agent is silent for ${SILENT_MS / 1_000} s, ${how}, and stays open: its streams go on elsewhere, nothing late arrives`,
-    protection: "--migration-limit 0",
+    protection: MOVING,
     run: async (run) => {
-      const gatewayFlags = run.protected ? [] : ["--migration-limit", "0"];
-      await using cluster = await ChaosCluster.start(run, { nodes: 2, replicas: 2, proxied: true, gatewayFlags });
-      const report = await killedStreams({
-        url: cluster.url,
-        model: LANGUAGE,
-        clock: systemClock,
-        streams: 8,
-        tokens: 150,
-        kills: 1,
-        seed: run.seed,
-        kill: async (random) => {
-          const proxy = cluster.proxies.nodes.get(oneOf(await servingNodes(cluster.url), random));
-          await proxy?.set("link", weather);
-          await passing(SILENT_MS);
-          await proxy?.set("link", {});
-        },
+      const report = await streamsOverTwo(run, { proxied: true }, async (cluster, random) => {
+        const proxy = cluster.proxies.nodes.get(oneOf(await servingNodes(cluster.url), random));
+        await proxy?.set("link", weather);
+        await passing(SILENT_MS);
+        await proxy?.set("link", {});
       });
       return killVerdict(1, report, GAP_MS_MAX);
     },

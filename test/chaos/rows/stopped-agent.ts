@@ -1,44 +1,28 @@
 /** P16: an agent is told to stop while streams run on it. */
 import { systemClock } from "../../../core/clock.ts";
 import { ended } from "../../support/process-cluster.ts";
-import { ChaosCluster } from "../chaos-cluster.ts";
-import { LANGUAGE } from "../chaos-models.ts";
 import { killVerdict } from "../kill-verdict.ts";
-import { killedStreams } from "../killed-streams.ts";
 import { oneOf } from "../one-of.ts";
 import type { Row } from "../row.ts";
 import { servingNodes } from "../serving-nodes.ts";
+import { MOVING, streamsOverTwo } from "../streams-over-two.ts";
 
 const EXIT_MS_MAX = 30_000;
+const DRAINING = "--drain-ms 0";
 
 export const stoppedAgent: Row = {
   promise: "P16",
   name: "sigterm-agent-streams",
   about: "SIGTERM to an agent under eight streams: they end there or go on elsewhere, it ends with 0 in 30 s",
-  protection: "--drain-ms 0 and --migration-limit 0",
+  protection: `${DRAINING} and ${MOVING}`,
   run: async (run) => {
-    const off = !run.protected;
-    await using cluster = await ChaosCluster.start(run, {
-      nodes: 2,
-      replicas: 2,
-      gatewayFlags: off ? ["--migration-limit", "0"] : [],
-      agentFlags: off ? ["--drain-ms", "0"] : [],
-    });
+    const agentFlags = run.protected ? [] : DRAINING.split(" ");
     let [code, exitMs]: [number | null, number] = [null, 0];
-    const report = await killedStreams({
-      url: cluster.url,
-      model: LANGUAGE,
-      clock: systemClock,
-      streams: 8,
-      tokens: 150,
-      kills: 1,
-      seed: run.seed,
-      kill: async (random) => {
-        const agent = cluster.agent(oneOf(await servingNodes(cluster.url), random));
-        const startMs = systemClock.now();
-        ({ code } = await ended(agent, "SIGTERM"));
-        exitMs = Math.round(systemClock.now() - startMs);
-      },
+    const report = await streamsOverTwo(run, { agentFlags }, async (cluster, random) => {
+      const agent = cluster.agent(oneOf(await servingNodes(cluster.url), random));
+      const startMs = systemClock.now();
+      ({ code } = await ended(agent, "SIGTERM"));
+      exitMs = Math.round(systemClock.now() - startMs);
     });
     const { holds, figures, errors = [] } = killVerdict(1, report);
     return {

@@ -150,6 +150,18 @@ describe("the models of a node", () => {
 });
 
 describe("unloading", () => {
+  /** A generation of a minute. */
+  async function generatingLong() {
+    const { models, rig, connect } = host({ stepMs: 30, contextLengthMax: 4_096 });
+    models.load(loadShard({ contextLength: 4_096 }));
+    await rig.clock.pass(0);
+    models.connect(connect(1, [0]));
+    await rig.clock.pass(200);
+    const reader = new EventLog();
+    models.lead(REPLICA)?.engine.submit(generationOf({ tokensMax: 2_000 }), reader);
+    return { models, rig, reader };
+  }
+
   test("lets what runs end, takes nothing new meanwhile, then ends all stages and their lead", async () => {
     const { models, rig } = await ready(2);
     const reader = new EventLog();
@@ -165,13 +177,7 @@ describe("unloading", () => {
   });
 
   test("waits for no longer than half a minute, and what runs then fails with the reason", async () => {
-    const { models, rig, connect } = host({ stepMs: 30, contextLengthMax: 4_096 });
-    models.load(loadShard({ contextLength: 4_096 }));
-    await rig.clock.pass(0);
-    models.connect(connect(1, [0]));
-    await rig.clock.pass(200);
-    const reader = new EventLog();
-    models.lead(REPLICA)?.engine.submit(generationOf({ tokensMax: 2_000 }), reader);
+    const { models, rig, reader } = await generatingLong();
     models.unload(REPLICA);
     await rig.clock.pass(31_000);
     expect(reader.error?.message).toBe("model tiny is being unloaded");
@@ -179,13 +185,7 @@ describe("unloading", () => {
   });
 
   test("of a replica that is ready elsewhere waits for a second: what is generated then goes on there", async () => {
-    const { models, rig, connect } = host({ stepMs: 30, contextLengthMax: 4_096 });
-    models.load(loadShard({ contextLength: 4_096 }));
-    await rig.clock.pass(0);
-    models.connect(connect(1, [0]));
-    await rig.clock.pass(200);
-    const reader = new EventLog();
-    models.lead(REPLICA)?.engine.submit(generationOf({ tokensMax: 2_000 }), reader);
+    const { models, rig, reader } = await generatingLong();
     models.unload(REPLICA, { handsOver: true });
     await rig.clock.pass(900);
     expect(reader.error).toBeUndefined();

@@ -11,7 +11,16 @@ export default defineConfig({
   test: {
     projects: [
       // Files share a worker: loading the modules again for each one takes longer than the tests do.
-      { test: { name: "fast", include: folders(fast), exclude: alone, isolate: false, testTimeout: 30_000 } },
+      {
+        test: {
+          name: "fast",
+          include: folders(fast),
+          exclude: alone,
+          isolate: false,
+          maxWorkers: "100%", // of the cores; one is left free unless it is said
+          testTimeout: 30_000,
+        },
+      },
       // Two cores: one file of real processes at a time, so that timings inside a file mean something.
       {
         test: {

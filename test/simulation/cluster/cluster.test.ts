@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { type SimulationReport, simulate } from "./simulate.ts";
 
-const SEEDS = 1_000;
+const SEEDS = 2_000;
 const SEEDS_PER_TEST = 20;
 /** Of real time, on a machine that is busy with other things: a simulation that hangs fails by its virtual time. */
 const TIMEOUT_MS = 60_000;

@@ -52,7 +52,7 @@ export class RepositoryFolders implements ModelFolders {
       source,
       config,
       ...(override !== undefined && { configDigest }),
-      fingerprint: await fingerprint(files, list, config),
+      ...(await digestsOf(files, { list, config, versions })),
       ...copiesRange(draft.config),
       bytes: Math.max(...versions.map((version) => bytesOf(list, version))),
       ...(draft.members.length > 0 && { calls: draft.members }),
@@ -69,8 +69,21 @@ function bytesOf(list: readonly FileInfo[], version: string): number {
   return (own.length === 0 ? list : own).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-async function fingerprint(files: ModelFiles, list: readonly FileInfo[], config: string): Promise<string> {
-  const hash = createHash("sha256").update(config);
-  for (const { name } of list) hash.update(`\0${name}\0${await files.digest(name)}`);
-  return hash.digest("hex");
+/** Of all that the model has, and of each version with what all versions have. */
+async function digestsOf(
+  files: ModelFiles,
+  { list, config, versions }: { readonly list: readonly FileInfo[]; readonly config: string; readonly versions: readonly string[] },
+): Promise<Required<Pick<LoadPlan, "fingerprint" | "digests">>> {
+  const all: { readonly name: string; readonly digest: string }[] = [];
+  for (const { name } of list) all.push({ name, digest: await files.digest(name) });
+  const digestOf = (some: typeof all): string => {
+    const hash = createHash("sha256").update(config);
+    for (const { name, digest } of some) hash.update(`\0${name}\0${digest}`);
+    return hash.digest("hex");
+  };
+  const isPartOf = (version: string, name: string) => name.startsWith(`${version}/`) || !VERSION_FOLDER.test(name);
+  const digests = versions.map((version) => [version, digestOf(all.filter(({ name }) => isPartOf(version, name)))]);
+  return { fingerprint: digestOf(all), digests: Object.fromEntries(digests) };
 }
+
+const VERSION_FOLDER = /^[1-9][0-9]*\//;

@@ -1,5 +1,5 @@
 /** From what the store says is wanted to the replicas that placement keeps running. Pure. */
-import { type ModelName, modelName, replicaId } from "../../core/ids.ts";
+import { type ModelName, modelName, type ReplicaId, replicaId } from "../../core/ids.ts";
 import type { WantedEntry, WantedLoad } from "../../core/store/placement/wanted-models.ts";
 import { type ComposingLoad, compositionOf } from "./composed.ts";
 import type { DesiredModel, DesiredReplica } from "./desired.ts";
@@ -11,26 +11,26 @@ export interface Desired {
   readonly models: readonly DesiredModel[];
 }
 
-/** What serves, and what is to replace it; ensembles while all their models are wanted. */
+/** What serves, and what is to replace it, where a version that is kept is part of both; ensembles while all their models are wanted. */
 export function desiredOf(entries: ReadonlyMap<string, WantedEntry>): Desired {
-  const replicas: DesiredReplica[] = [];
-  const models: DesiredModel[] = [];
+  const replicas = new Map<ReplicaId, DesiredReplica>();
+  const models = new Map<ReplicaId, DesiredModel>();
   for (const [name, { wanted }] of entries) {
     for (const load of [wanted.current, wanted.next]) {
       if (load === undefined) continue;
       const model = modelName(name);
       const { loads, missing } = compositionOf(load, entries);
       if (missing.length > 0) continue;
-      if (load.language === undefined) models.push(...wholeModels(model, load, loads));
-      else replicas.push(...languageReplicas(model, load, load.language));
+      if (load.language === undefined) for (const one of wholeModels(model, load, loads)) models.set(one.replica, one);
+      else for (const one of languageReplicas(model, load, load.language)) replicas.set(one.replica, one);
     }
   }
-  return { replicas, models };
+  return { replicas: [...replicas.values()], models: [...models.values()] };
 }
 
 /** The ids of a version's replicas. */
-export function replicasOf(model: ModelName, version: string, { number, copies }: Pick<WantedLoad, "number" | "copies">) {
-  return Array.from({ length: copies }, (_, copy) => replicaId(model, version, number, copy));
+export function replicasOf(model: ModelName, version: string, { number, kept, copies }: Pick<WantedLoad, "number" | "kept" | "copies">) {
+  return Array.from({ length: copies }, (_, copy) => replicaId(model, version, kept?.[version] ?? number, copy));
 }
 
 function wholeModels(model: ModelName, load: WantedLoad, members: readonly ComposingLoad[]): readonly DesiredModel[] {

@@ -2,7 +2,7 @@
 import type { WantedEntry, WantedLoad, WantedModel } from "../../core/store/placement/wanted-models.ts";
 
 /** A load that has no number yet. */
-export type LoadPlan = Omit<WantedLoad, "number">;
+export type LoadPlan = Omit<WantedLoad, "number" | "kept">;
 
 export interface VersionFailure {
   readonly version: string;
@@ -17,8 +17,8 @@ export interface StartedLoad {
 }
 
 /**
- * What is wanted or on its way already is not loaded again, unless it has failed on its nodes; asked for by name, it is no longer one
- * that goes with its ensemble.
+ * What is wanted or on its way already is not loaded again, unless it has failed on its nodes; nor are versions of it that have not
+ * changed. Asked for by name, it is no longer one that goes with its ensemble.
  * @param options.numberMin above every number of this model's replicas that any node holds: a store that was emptied may have forgotten them
  */
 export function startLoad(
@@ -37,7 +37,15 @@ export function startLoad(
     return { wanted: changes ? { ...rest, current: asMember ? current : asked(current) } : undefined, number: current.number };
   }
   const number = Math.max((entry?.version ?? 0) + 1, options.numberMin);
-  return { wanted: { ...rest, next: { ...plan, number } }, number };
+  const kept = current === undefined || options.currentFailed ? {} : keptVersions(current, plan);
+  return { wanted: { ...rest, next: { ...plan, number, ...(Object.keys(kept).length > 0 && { kept }) } }, number };
+}
+
+/** What serves already of a plan, by version the number of its load. An ensemble is checked against its models as a whole. */
+function keptVersions(current: WantedLoad, { versions, digests = {}, members }: LoadPlan): Readonly<Record<string, number>> {
+  if (members !== undefined) return {};
+  const same = versions.filter((version) => digests[version] !== undefined && digests[version] === current.digests?.[version]);
+  return Object.fromEntries(same.map((version) => [version, current.kept?.[version] ?? current.number]));
 }
 
 /** Somebody asks for it by name. */

@@ -8,7 +8,6 @@ import { expectNone } from "./violations.ts";
 
 /** Statements that do not hold here, by their numbers; COMPATIBILITY.md gives each reason in this very line. */
 const OTHERWISE: Readonly<Record<string, readonly number[]>> = {
-  "- **A reload** of a model loads all its versions anew; Triton only those whose files have changed.": [45],
   "- **The Python backend** and its models are not served: models here are ONNX files, language models and ensembles of them.": [51, 52],
 };
 

@@ -27,6 +27,7 @@ beforeAll(async () => {
   put("plain");
   put("unloaded");
   put("overridden");
+  put("versions", `${ONE} ${ALL}`).put("versions", { "2/model.onnx": SAME });
   put("cached", `${ONE} response_cache { enable: true }`);
   put("cached_decoupled", `${ONE} response_cache { enable: true } model_transaction_policy { decoupled: true }`);
   put("cached_sequence", `${ONE} max_batch_size: 1 response_cache { enable: true } sequence_batching { }`);
@@ -76,6 +77,28 @@ test("Cache hit → success +1, inference_count +0, execution_count +0, cache_hi
 test("Response cache with sequence batching or decoupled → load error, not silence.", async () => {
   await expect(cluster.client.loadModel("cached_decoupled")).rejects.toThrow("failed to load");
   await expect(cluster.client.loadModel("cached_sequence")).rejects.toThrow("failed to load");
+});
+
+test("load twice without changes → 200 and no reload (instance processes and load metric unchanged); touching one version's file → reloads only that version.", async () => {
+  await cluster.client.loadModel("versions");
+  const ofVersion = (metrics: string, version: string) =>
+    /.* (\S+)/.exec(
+      metrics.split("\n").find((line) => line.startsWith(`nv_model_load_duration_secs{model="versions",version="${version}"`)) ?? "",
+    )?.[1];
+  const loadTimes = async () => {
+    const metrics = await cluster.metrics();
+    return [ofVersion(metrics, "1"), ofVersion(metrics, "2")];
+  };
+  const [pids, times] = [cluster.runnerPids(), await loadTimes()];
+  expect(times).toEqual([expect.stringMatching(/^[0-9.e-]+$/), expect.stringMatching(/^[0-9.e-]+$/)]);
+  await cluster.client.loadModel("versions");
+  expect([cluster.runnerPids(), await loadTimes()]).toEqual([pids, times]);
+  repository.put("versions", { "2/model.onnx": DOUBLE });
+  await cluster.client.loadModel("versions");
+  expect([await ask("versions", [3], [1, 1], "1"), await ask("versions", [3], [1, 1], "2")]).toEqual([[3], [6]]);
+  const after = await eventually(cluster.runnerPids, (now) => now.length === pids.length);
+  expect(after.filter((pid) => !pids.includes(pid))).toHaveLength(1);
+  expect((await loadTimes())[0]).toBe(times[0]);
 });
 
 test("Configuration override → survives a plain load, vanishes after the configuration file changes. File override without `config` → error.", async () => {

@@ -19,6 +19,10 @@ const WantedLoad = Type.Object({
   /** Equal for loads that would give the same. */
   fingerprint: Type.String(),
   versions: Type.Array(Type.String()),
+  /** By version, equal for loads that would give the same of it. */
+  digests: Type.Optional(Type.Record(Type.String(), Type.String())),
+  /** Of versions that went on serving when the model was loaded anew, since nothing of them had changed: the number of their own load. */
+  kept: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 1 }))),
   /** Empty: the repository's files; else the digest of the files that a load call brought along. */
   source: Type.String(),
   /** A whole configuration as JSON instead of the file's; empty: the file's. */

@@ -129,6 +129,34 @@ describe("model control", () => {
     expect(rig.versions()).toEqual([young]);
   });
 
+  test("a reload takes over versions that have not changed as they run, and loads the others beside the old", async () => {
+    const rig = new Rig();
+    rig.plan = { ...rig.plan, versions: ["1", "2"], digests: { 1: "x", 2: "y" } };
+    await rig.load(READY);
+    const [one = "", two = ""] = rig.versions();
+    rig.plan = { ...rig.plan, fingerprint: "b", digests: { 1: "x", 2: "z" } };
+    const reload = rig.other.load("m", NONE, NEVER);
+    await rig.clock.pass(600);
+    expect(rig.versions()).toEqual([one, two, expect.stringMatching(/^m\/2\/\d+$/)]);
+    await rig.report(READY);
+    await reload;
+    const third = { ...rig.plan, fingerprint: "c", versions: ["1", "2", "3"], digests: { 1: "x", 2: "z", 3: "w" } };
+    const [, newTwo] = rig.versions();
+    rig.plan = third;
+    await rig.load(READY);
+    expect(rig.versions()).toEqual([one, newTwo, expect.stringMatching(/^m\/3\/\d+$/)]);
+  });
+
+  test("a reload that fails leaves versions alone that it would have taken over", async () => {
+    const rig = new Rig();
+    rig.plan = { ...rig.plan, versions: ["1", "2"], digests: { 1: "x", 2: "y" } };
+    await rig.load(READY);
+    const before = rig.versions();
+    rig.plan = { ...rig.plan, fingerprint: "b", digests: { 1: "x", 2: "z" } };
+    await expect(rig.load(BROKEN)).rejects.toThrow("load failed for model 'm': version 2 is at UNAVAILABLE state: no such operator;\n");
+    expect(rig.versions()).toEqual(before);
+  });
+
   test("a reload that fails is refused with the reason, and what served goes on", async () => {
     const rig = new Rig();
     await rig.load(READY);

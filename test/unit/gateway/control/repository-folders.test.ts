@@ -81,6 +81,22 @@ describe("a plan", () => {
     expect((await plan("m")).fingerprint).toBe(first.fingerprint);
   });
 
+  test("has for each version a digest that changes with its own files and those that all versions have, not with another version's", async () => {
+    for (const name of ["1/model.onnx", "2/model.onnx", "007/model.onnx", "labels.txt"]) put(`m/${name}`);
+    put("m/config.pbtxt", "version_policy { all { } }");
+    const changedBy = async (name: string) => {
+      const before = (await plan("m")).digests ?? {};
+      put(`m/${name}`, `another ${name}`);
+      const after = (await plan("m")).digests ?? {};
+      return Object.keys(after).filter((version) => after[version] !== before[version]);
+    };
+    expect(await changedBy("1/model.onnx")).toEqual(["1"]);
+    expect(await changedBy("2/weights.bin")).toEqual(["2"]);
+    expect(await changedBy("labels.txt")).toEqual(["1", "2"]);
+    expect(await changedBy("warmup/sample")).toEqual(["1", "2"]);
+    expect(await changedBy("3/model.onnx")).toEqual(["3"]);
+  });
+
   test("keeps the configuration of the load before it, until the model's own file changes or another one comes", async () => {
     put("m/1/model.onnx");
     put("m/config.pbtxt", "max_batch_size: 0");

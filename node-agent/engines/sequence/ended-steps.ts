@@ -1,5 +1,5 @@
 /** Last answers of sequences that have just ended, for those who ask again because the answer was lost on its way. Pure. */
-import type { AppliedStep } from "./sequence-memory.ts";
+import type { AppliedStep } from "./applied-steps.ts";
 
 interface Ended {
   readonly step: AppliedStep;

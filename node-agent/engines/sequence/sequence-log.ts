@@ -3,7 +3,7 @@ import { ServingError } from "../../../core/errors.ts";
 import { decodeInferResult, decodeTensors, encodeInferResult, encodeTensors } from "../../../core/messages/infer-codec.ts";
 import type { Random } from "../../../core/random.ts";
 import type { SequenceRecord, SequenceStore, StoredStep } from "../../../core/store/sequences/sequence-store.ts";
-import type { AppliedStep, SequenceMemory } from "./sequence-memory.ts";
+import type { AppliedStep, AppliedSteps } from "./applied-steps.ts";
 
 /** Which steps are in the store before they are answered. */
 export type SequenceDurability =
@@ -71,7 +71,7 @@ export class SequenceLog {
   }
 
   /** Keeps a step unless the policy leaves it out. @throws ServingError UNAVAILABLE when the store is away: the step may be kept or not */
-  async keep(memory: SequenceMemory, { ended }: { readonly ended: boolean }): Promise<Kept> {
+  async keep(memory: AppliedSteps, { ended }: { readonly ended: boolean }): Promise<Kept> {
     if (!ended && memory.steps - this.#committed < this.#logs.every) return KEPT;
     await this.#begun.catch(() => this.#begin());
     const step = storedStep(memory, ended);
@@ -107,7 +107,7 @@ export class SequenceLog {
 
 const storedKey = ({ scope }: SequenceLogs, key: string): string => `${scope}/${key}`;
 
-function storedStep({ steps, states, last }: SequenceMemory, ended: boolean): StoredStep {
+function storedStep({ steps, states, last }: AppliedSteps, ended: boolean): StoredStep {
   const answer = last === undefined ? new Uint8Array() : encodeInferResult(last);
   return { steps, token: last?.token ?? "", ended, states: ended ? new Uint8Array() : encodeTensors(states), answer };
 }

@@ -4,8 +4,9 @@
  */
 import { ServingError } from "../../../core/errors.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
+import type { AppliedStep } from "./applied-steps.ts";
 import { appliedStep, SequenceLog, type SequenceLogs, storedStates } from "./sequence-log.ts";
-import type { AppliedStep, SequenceMemory } from "./sequence-memory.ts";
+import type { SequenceMemory } from "./sequence-memory.ts";
 import type { HostedSequence, SequenceStep } from "./sequence-step.ts";
 
 export interface TakeoverOptions {

@@ -65,7 +65,7 @@ export async function agent(source: SettingsSource): Promise<void> {
   if (settings.metricsPort !== undefined) {
     const { startMetricsServer } = await import("../gateway/http/metrics-server.ts");
     const metricsText = () => metrics.metricsText();
-    const server = stack.use(await startMetricsServer({ host, port: settings.metricsPort, metricsText }));
+    const server = stack.use(await startMetricsServer({ host, port: settings.metricsPort, clock: systemClock, metricsText }));
     news.say("metrics", `http://${host}:${server.port}/metrics`);
   }
   news.say("node", `${node} at ${started.address}`);

@@ -144,7 +144,7 @@ export async function openDoors(
     opened.grpcAddress = `${host}:${grpc.port}`;
   }
   if (options.allowMetrics) {
-    const server = await startMetricsServer({ host, port: metricsPort, metricsText, ...locks.http });
+    const server = await startMetricsServer({ host, port: metricsPort, clock, metricsText, ...locks.http });
     stack.use(server);
     opened.metricsAddress = `${scheme}://${host}:${server.port}`;
   }

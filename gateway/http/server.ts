@@ -17,6 +17,8 @@ import type { HttpFault, Route } from "./route.ts";
 import { Sweep } from "./sweep.ts";
 
 export interface HttpServerOptions extends ListenAddress {
+  /** What the port is for, in what is said of it; `HTTP` unless said. */
+  readonly purpose?: string;
   readonly clock: Clock;
   readonly routes: readonly Route[];
   /** Told of every answer above 499 and of every cut stream, once. */
@@ -106,10 +108,10 @@ class Gateway implements HttpServer, ConnectionHost {
     return this.#stopping;
   }
 
-  listen(address: ListenAddress): Promise<void> {
+  listen({ purpose = "HTTP", host, port }: HttpServerOptions): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", (thrown) => reject(listeningError(thrown, "HTTP", address)));
-    this.#server.listen({ host: address.host, port: address.port }, () => {
+    this.#server.once("error", (thrown) => reject(listeningError(thrown, purpose, { host, port })));
+    this.#server.listen({ host, port }, () => {
       const bound = this.#server.address();
       this.#port = typeof bound === "object" ? (bound?.port ?? 0) : 0;
       resolve();

@@ -1,6 +1,7 @@
 /**
  * `ModelStreamInfer`: many requests on one stream, to any models. Those for ordinary models are answered in the order in which they
- * came; decoupled models' answers go out as they come. A request that fails is answered in the stream, which goes on.
+ * came; decoupled models' answers go out as they come. A request that fails is answered in the stream, which goes on. One whose model
+ * is still to come holds up those behind it for the same model only.
  */
 import { type LinkedSignal, linkedSignal } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
@@ -13,7 +14,7 @@ import { Outbox } from "./outbox.ts";
 import { decodeInferRequest, type WireInferRequest } from "./request-decoder.ts";
 import { encodeStreamFailure, encodeStreamResponse, type InferAnswer } from "./response-encoder.ts";
 
-/** Requests of one stream that run at once; more are read when one of them has ended. */
+/** Requests of one stream that run or wait for their models at once; more are read when one of them has ended. */
 const RUNNING_MAX = 256;
 const FINAL = "triton_final_response";
 
@@ -45,6 +46,8 @@ class InferStream {
   readonly #scope: LinkedSignal;
   readonly #endsOnError: boolean;
   readonly #running = new Set<Promise<void>>();
+  /** By model: settles when all its requests so far have begun. Of models only for which one waits. */
+  readonly #waiting = new Map<string, Promise<unknown>>();
   /** Settles when all ordinary requests so far have been answered. */
   #answered: Promise<void> = Promise.resolve();
 
@@ -60,8 +63,6 @@ class InferStream {
     try {
       for await (const bytes of requests) {
         const wire = decodeInferRequest(bytes);
-        const coming = this.#deps.tensors.demand?.ready(wire.model, this.#scope.signal);
-        if (coming !== undefined) await coming.catch(() => {}); // what cannot be loaded is refused as what is not there
         this.#start(wire, bytes.byteLength);
         if (this.#running.size >= RUNNING_MAX) await Promise.race(this.#running);
         if (this.#scope.signal.aborted) break;
@@ -87,18 +88,54 @@ class InferStream {
     this.#running.add(running);
   }
 
-  /** Begins at once, so that requests reach their models in the order of the stream. Never fails. */
+  /** Never fails. */
   #run(wire: WireInferRequest, byteLength: number, held: DisposableStack): Promise<void> {
-    let named: Named = { id: wire.id, model: "", version: "" };
+    const begun = this.#begun(wire, byteLength, held);
+    if (!(begun instanceof Promise)) {
+      this.#answered = begun.answered;
+      return begun.ended;
+    }
+    this.#answered = begun.then(({ answered }) => answered); // it keeps its place among the answers
+    return begun.then(({ ended }) => ended);
+  }
+
+  /** At once where the model is there and nobody waits for it, so that requests reach a model in the order of the stream. */
+  #begun(wire: WireInferRequest, byteLength: number, held: DisposableStack): Begun | Promise<Begun> {
+    const before = this.#answered;
     try {
       held.use(this.#call.retain(byteLength));
+    } catch (thrown) {
+      return this.#ordered(Promise.reject(thrown), { id: wire.id, model: "", version: "" }, before);
+    }
+    const coming = this.#coming(wire.model);
+    if (coming === undefined) return this.#begin(wire, held, before);
+    const begun = coming.then(() => this.#begin(wire, held, before));
+    this.#waiting.set(wire.model, begun);
+    void begun.then(() => {
+      if (this.#waiting.get(wire.model) === begun) this.#waiting.delete(wire.model);
+    });
+    return begun;
+  }
+
+  /** Settles, and does not fail, when the model is there or is not to be expected, and all that wait for it have begun. */
+  #coming(model: string): Promise<unknown> | undefined {
+    const coming = this.#deps.tensors.demand?.ready(model, this.#scope.signal);
+    const ahead = this.#waiting.get(model);
+    // What cannot be loaded is refused as what is not there.
+    return coming === undefined && ahead === undefined ? undefined : Promise.allSettled([coming, ahead]);
+  }
+
+  /** @param before settles when all ordinary requests before have been answered */
+  #begin(wire: WireInferRequest, held: DisposableStack, before: Promise<void>): Begun {
+    let named: Named = { id: wire.id, model: "", version: "" };
+    try {
       const model = modelOf(this.#deps, wire);
       named = { id: wire.id, model: model.view.name, version: model.view.version };
       const infer = held.use(inferCall(this.#deps, wire, model, this.#call));
-      if (!model.view.decoupled) return this.#inOrder(this.#ordinary(infer), named);
-      return this.#decoupled(infer).catch((thrown: unknown) => this.#failed(thrown, named));
+      if (!model.view.decoupled) return this.#ordered(this.#ordinary(infer), named, before);
+      return { answered: before, ended: this.#decoupled(infer).catch((thrown: unknown) => this.#failed(thrown, named)) };
     } catch (thrown) {
-      return this.#inOrder(Promise.reject(thrown), named);
+      return this.#ordered(Promise.reject(thrown), named, before);
     }
   }
 
@@ -108,14 +145,13 @@ class InferStream {
   }
 
   /** Sends what becomes of a request once all before it have been answered. */
-  #inOrder(message: Promise<Message>, named: Named): Promise<void> {
-    const before = this.#answered;
+  #ordered(message: Promise<Message>, named: Named, before: Promise<void>): Begun {
     const ready = message.then(
       (encoded) => () => this.outbox.put(encoded),
       (thrown: unknown) => () => this.#failed(thrown, named),
     );
-    this.#answered = before.then(async () => (await ready)());
-    return this.#answered;
+    const answered = before.then(async () => (await ready)());
+    return { answered, ended: answered };
   }
 
   async #decoupled(infer: InferCall): Promise<void> {
@@ -142,6 +178,13 @@ class InferStream {
     this.#scope.abort(new ServingError("CANCELLED", "another request of the stream has failed"));
     return undefined;
   }
+}
+
+interface Begun {
+  /** Settles when this and all ordinary requests before have been answered. */
+  readonly answered: Promise<void>;
+  /** Settles when nothing of it runs any more. */
+  readonly ended: Promise<void>;
 }
 
 interface Named {

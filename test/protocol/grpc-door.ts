@@ -13,6 +13,7 @@ import { SharedMemoryRegions } from "../../gateway/kserve/shared-memory.ts";
 import { TraceSettings } from "../../gateway/kserve/trace-settings.ts";
 import { kserveGrpcMethods } from "../../gateway/kserve-grpc/methods.ts";
 import type { DecoupledInference, Inference } from "../../gateway/serving/inference.ts";
+import type { ModelDemand } from "../../gateway/serving/model-catalog.ts";
 import { ScriptedModels } from "../support/scripted-models.ts";
 import { ScriptedRepeat } from "../support/scripted-repeat.ts";
 import { ScriptedText } from "../support/scripted-text.ts";
@@ -30,6 +31,7 @@ export interface GrpcDoorOptions {
   readonly models?: ScriptedModels;
   readonly inference?: Inference;
   readonly decoupled?: DecoupledInference;
+  readonly demand?: ModelDemand;
   readonly text?: ScriptedText;
   readonly allowClientShm?: boolean;
   readonly forwardHeaders?: string;
@@ -56,6 +58,7 @@ export async function startGrpcDoor(options: GrpcDoorOptions = {}): Promise<Grpc
       catalog: models,
       control: models,
       statistics: models,
+      ...(options.demand && { demand: options.demand }),
       sharedMemory,
       trace: new TraceSettings(),
       log: new LogSettings(),

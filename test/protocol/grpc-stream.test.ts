@@ -155,6 +155,29 @@ describe("order", () => {
     expect(await call.status()).toMatchObject({ code: "OK" });
   });
 
+  test("a request whose model is still to come holds up those behind it for that model, not those for others", async () => {
+    const inference = new HeldModels();
+    const there = Promise.withResolvers<void>();
+    const demand = { ready: (model: string) => (model === "identity_fp32" ? there.promise : undefined) };
+    await using server = await opened({ inference, demand });
+    const call = server.call();
+    call.stream.write(identity("first"));
+    call.stream.write(identity("second"));
+    call.stream.write({ ...identity("other"), modelName: "ens", inputs: [{ name: "X", datatype: "FP32", shape: [1n, 4n] }] });
+    call.stream.write(repeat("many", 2));
+    await inference.until(1);
+    expect(idsOf(await call.until(2))).toEqual(["many", "many"]);
+    expect(inference.arrived).toEqual(["other"]);
+    there.resolve();
+    await inference.until(3);
+    expect(inference.arrived).toEqual(["other", "first", "second"]);
+    for (const { resolve } of inference.held.values()) resolve();
+    expect(idsOf(await call.until(5)).slice(2)).toEqual(["first", "second", "other"]);
+    expect(call.messages.map(({ errorMessage }) => errorMessage).join("")).toBe("");
+    call.stream.end();
+    expect(await call.status()).toMatchObject({ code: "OK" });
+  });
+
   test("more requests than run at once are all answered, in order", async () => {
     await using server = await opened();
     const call = server.call();

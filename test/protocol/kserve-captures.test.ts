@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../../core/clock.ts";
 import { startMetricsServer } from "../../gateway/http/metrics-server.ts";
 import { ScriptedModels } from "../support/scripted-models.ts";
 import { type HttpReply, parseReplies } from "./http-reply.ts";
@@ -95,7 +96,7 @@ async function ask(folder: string, name: string): Promise<HttpReply> {
   const models = new ScriptedModels({ mode: folder === "http" ? "none" : "explicit" });
   await BEFORE[name]?.(models);
   await using gateway = await startKserve({ models });
-  await using metrics = await startMetricsServer({ host: "127.0.0.1", port: 0, metricsText: async () => "" });
+  await using metrics = await startMetricsServer({ host: "127.0.0.1", port: 0, clock: systemClock, metricsText: async () => "" });
   // The recorder's Host `x` is refused on a loopback address (COMPATIBILITY.md).
   const request = readFileSync(join(CAPTURES, folder, `${name}.req`), "latin1").replaceAll("\r\nHost: x\r\n", "\r\nHost: localhost\r\n");
   const isMetrics = request.includes("\r\nHost: localhost:8002\r\n");

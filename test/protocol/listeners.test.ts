@@ -15,7 +15,7 @@ test("a taken port is one clear line that names it and the remedy", async () => 
     `the ${purpose} port ${port} on 127.0.0.1 is in use: stop the program that holds it, or choose another port`;
   const http = startHttpServer({ host: "127.0.0.1", port, clock: systemClock, routes: [] });
   await expect(http).rejects.toMatchObject({ name: "ServingError", reason: "port_taken", message: message("HTTP") });
-  const metrics = startMetricsServer({ host: "127.0.0.1", port, metricsText: async () => "" });
+  const metrics = startMetricsServer({ host: "127.0.0.1", port, clock: systemClock, metricsText: async () => "" });
   await expect(metrics).rejects.toMatchObject({ name: "ServingError", reason: "port_taken", message: message("metrics") });
 });
 
@@ -25,7 +25,7 @@ test("the metrics port gives the metrics, and every other path is 200 and empty"
     if (!readable) throw new Error("a secret path");
     return "up 1\n";
   };
-  await using server = await startMetricsServer({ host: "127.0.0.1", port: 0, metricsText });
+  await using server = await startMetricsServer({ host: "127.0.0.1", port: 0, clock: systemClock, metricsText });
   const get = async (path: string, init?: RequestInit) => {
     const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
     return [answer.status, await answer.text(), answer.headers.get("content-type")];

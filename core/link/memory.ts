@@ -5,7 +5,7 @@
 import type { Clock } from "../clock.ts";
 import { ServingError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import { LINK_SILENCE_MS, type Link, type LinkListener, type LinkNetwork } from "./link.ts";
+import { LINK_SILENCE_MS, LINK_SUSPECT_MS, type Link, type LinkListener, type LinkNetwork } from "./link.ts";
 import { type Carrier, Multiplexer } from "./multiplexer.ts";
 
 export interface MemoryLinksOptions {
@@ -97,6 +97,7 @@ class MemoryCarrier implements Carrier {
 interface Connection {
   readonly address: string;
   hold(held: boolean): void;
+  suspect(): void;
   disconnect(reason: string): void;
 }
 
@@ -155,10 +156,14 @@ export class MemoryLinks implements LinkNetwork {
   partition(address: string): void {
     if (this.#partitions.has(address)) return;
     for (const connection of this.#at(address)) connection.hold(true);
+    const suspect = () => {
+      for (const connection of this.#at(address)) connection.suspect();
+    };
     const die = () => {
       for (const connection of this.#at(address)) connection.disconnect(`silent for ${LINK_SILENCE_MS} ms`);
     };
-    this.#partitions.set(address, this.#clock.after(LINK_SILENCE_MS, die));
+    const takeBack = [this.#clock.after(LINK_SUSPECT_MS, suspect), this.#clock.after(LINK_SILENCE_MS, die)];
+    this.#partitions.set(address, () => takeBack.forEach((take) => void take()));
   }
 
   heal(address: string): void {
@@ -195,6 +200,10 @@ export class MemoryLinks implements LinkNetwork {
       hold: (held) => {
         up.hold(held);
         down.hold(held);
+      },
+      suspect: () => {
+        dialer.suspected();
+        answerer.suspected();
       },
       disconnect: (reason) => {
         this.#connections.delete(connection);

@@ -117,6 +117,10 @@ export class MultiplexedStream implements LinkStream {
     if (this.credit > 0) this.#listener?.writable?.(this.credit);
   }
 
+  suspected(): void {
+    this.#listener?.suspected?.();
+  }
+
   peerEnded(): void {
     this.#peerEnded = true;
     if (this.#ending === "sent") this.finish({ kind: "end" });

@@ -117,6 +117,11 @@ export class Multiplexer implements Link {
     if (this.#open) this.#flush();
   }
 
+  /** The carrier has brought nothing for LINK_SUSPECT_MS. */
+  suspected(): void {
+    for (const stream of [...this.#streams.values()]) stream.suspected();
+  }
+
   /** The connection is gone. */
   lost(reason: string): void {
     if (!this.#open) return;

@@ -1,13 +1,14 @@
 /**
  * One end of a link over a connected socket, after the hello: brings the multiplexer's bytes, and watches over the silence. Both
- * ends write at least every KEEPALIVE_MS; an end that hears nothing for LINK_SILENCE_MS takes the peer for dead.
+ * ends write at least every KEEPALIVE_MS; an end that hears nothing for LINK_SUSPECT_MS says so, and for LINK_SILENCE_MS takes the
+ * peer for dead.
  */
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
-import { LINK_SILENCE_MS, type Link } from "./link.ts";
+import { LINK_SILENCE_MS, LINK_SUSPECT_MS, type Link } from "./link.ts";
 import { type Carrier, Multiplexer } from "./multiplexer.ts";
 
-const KEEPALIVE_MS = LINK_SILENCE_MS / 5;
+const KEEPALIVE_MS = LINK_SUSPECT_MS / 3;
 
 /** The socket is the link's from here on. @param early what came behind the hello */
 export function socketLink(socket: Socket, session: string, clock: Clock, early: Uint8Array): Link {
@@ -81,12 +82,14 @@ class SocketLink implements Carrier {
   #watch(): void {
     this.#takeBack = this.#clock.after(KEEPALIVE_MS, () => {
       const nowMs = this.#clock.now();
-      this.#silentMs = this.#heard ? 0 : this.#silentMs + Math.min(nowMs - this.#lookedAtMs, 2 * KEEPALIVE_MS);
+      const beforeMs = this.#silentMs;
+      this.#silentMs = this.#heard ? 0 : beforeMs + Math.min(nowMs - this.#lookedAtMs, 2 * KEEPALIVE_MS);
       this.#lookedAtMs = nowMs;
       if (this.#silentMs >= LINK_SILENCE_MS) {
         this.#lost(`silent for ${LINK_SILENCE_MS} ms`);
         return;
       }
+      if (beforeMs < LINK_SUSPECT_MS && this.#silentMs >= LINK_SUSPECT_MS) this.multiplexer.suspected();
       if (!this.#sent && this.unsentBytes === 0) this.multiplexer.ping();
       this.#heard = false;
       this.#sent = false;

@@ -8,6 +8,7 @@ import { resumedElsewhere } from "./generation-record.ts";
 
 /** The reason of the error when the link is gone: of the agent nothing is known then. */
 export const LINK_LOST = "link_lost";
+const nobodyMinds = () => {};
 
 export interface AnswerStreamOptions {
   readonly stream: LinkStream;
@@ -38,6 +39,7 @@ export class AnswerStream implements Disposable {
   /** Frames handed out whose credit goes back when the next ones are asked for. */
   #handedOut = 0;
   #wake: () => void = () => {};
+  #onSuspected = nobodyMinds;
 
   /** @throws the signal's reason when it has aborted. */
   constructor(options: AnswerStreamOptions) {
@@ -63,7 +65,13 @@ export class AnswerStream implements Disposable {
         this.#wake();
       },
       writable: () => this.#writeOn(),
+      suspected: () => this.#onSuspected(),
     });
+  }
+
+  /** Called when the link is silent, though not for so long that it is taken for lost; a later call replaces the listener. */
+  onSuspected(listener: () => void): void {
+    this.#onSuspected = listener;
   }
 
   /** Writes frames one after another, as fast as the agent takes them. */

@@ -1,6 +1,7 @@
 /**
  * A generation's frames, wherever it runs. When its lead is lost it is placed again, there or elsewhere, with the ids that have
- * come: whoever pulls waits and gets the next token. What the old lead still sends arrives on a stream that nobody reads.
+ * come: whoever pulls waits and gets the next token. What the old lead still sends arrives on a stream that nobody reads; so one that
+ * is only silent may be left too early, at the price of a cache, and is where another replica is ready.
  */
 
 import { sleep } from "../../core/clock.ts";
@@ -12,7 +13,7 @@ import { LINK_LOST } from "./answer-stream.ts";
 import { attachGeneration } from "./attached-generation.ts";
 import { endsReached } from "./ends-reached.ts";
 import type { GenerationRecord } from "./generation-record.ts";
-import { type PlacedGeneration, type PlacementDeps, placeGeneration } from "./placed-generation.ts";
+import { hasSpareElsewhere, type PlacedGeneration, type PlacementDeps, placeGeneration } from "./placed-generation.ts";
 import type { TextRequest } from "./text-generation.ts";
 
 /** Until a replica is back, or another one has room. */
@@ -47,6 +48,7 @@ export class MovingGeneration implements Disposable {
     this.#options = options;
     this.#deps = deps;
     this.#placed = options.placed;
+    this.answers.onSuspected(this.#suspect);
   }
 
   get answers() {
@@ -79,6 +81,13 @@ export class MovingGeneration implements Disposable {
   [Symbol.dispose](): void {
     this.#placed[Symbol.dispose]();
   }
+
+  /** One that has moved too often waits for certainty. */
+  readonly #suspect = (): void => {
+    const { node } = this.#placed.replica;
+    if (this.#moves >= this.#deps.migrationLimit() || !hasSpareElsewhere(this.#placed, this.#deps)) return;
+    this.answers.fail(new ServingError("UNAVAILABLE", `node ${node} is silent: send the request again`));
+  };
 
   /** Empty when the lead is lost. */
   async #frames(): Promise<readonly AnswerFrame[]> {
@@ -119,6 +128,7 @@ export class MovingGeneration implements Disposable {
       }
       await sleep(clock, LOOK_AGAIN_MS, signal);
     }
+    this.answers.onSuspected(this.#suspect);
     this.#lost = undefined;
     this.#moves += 1;
     metrics.generationsMoved.inc({ model: request.model });

@@ -178,14 +178,25 @@ function routed({ model }: TextRequest, { matches, refused, version, lastError, 
   throw lastError ?? noRoute(model, route.reason, deps);
 }
 
-/** A resumable one stays with its lead, where clients that come back look for it. */
 function isMovable({ submit }: Prepared, replica: ReplicaView, { fleet, migrationLimit }: PlacementDeps): boolean {
-  if (submit.resumable !== undefined || migrationLimit() === 0) return false;
-  const isSpare = (one: ReplicaView) => one.ready && one.model === replica.model && one.replica !== replica.replica;
-  return fleet.replicas().some((one) => isSpare(one) && one.version === replica.version && goesOn({ submit, replica }, one));
+  return migrationLimit() > 0 && spares({ submit, replica }, fleet).length > 0;
 }
 
-function goesOn({ submit, replica }: Pick<PlacedGeneration, "submit" | "replica">, { textDigest, contextLength }: ReplicaView): boolean {
+/** Whether another node has a replica that would take the generation on with the same bits. */
+export function hasSpareElsewhere({ submit, replica }: PlacedGeneration, { fleet }: Pick<PlacementDeps, "fleet">): boolean {
+  return spares({ submit, replica }, fleet).some(({ node, cpu }) => node !== replica.node && cpu === replica.cpu);
+}
+
+type Leading = Pick<PlacedGeneration, "submit" | "replica">;
+
+/** A resumable one has none: it stays with its lead, where clients that come back look for it. */
+function spares({ submit, replica }: Leading, fleet: PlacementDeps["fleet"]): readonly ReplicaView[] {
+  if (submit.resumable !== undefined) return [];
+  const isSpare = (one: ReplicaView) => one.ready && one.model === replica.model && one.replica !== replica.replica;
+  return fleet.replicas().filter((one) => isSpare(one) && one.version === replica.version && goesOn({ submit, replica }, one));
+}
+
+function goesOn({ submit, replica }: Leading, { textDigest, contextLength }: ReplicaView): boolean {
   return textDigest === replica.textDigest && contextLength >= submit.promptIds.length + submit.tokensMax;
 }
 

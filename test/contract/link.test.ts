@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import { sleep, systemClock } from "../../core/clock.ts";
-import { LINK_SILENCE_MS, type Link, type LinkNetwork } from "../../core/link/link.ts";
+import { LINK_SILENCE_MS, LINK_SUSPECT_MS, type Link, type LinkNetwork } from "../../core/link/link.ts";
 import { MemoryLinks } from "../../core/link/memory.ts";
 import { tcpLinks } from "../../core/link/tcp.ts";
 import { seededRandom, systemRandom } from "../../core/random.ts";
@@ -80,6 +80,22 @@ describe("memory", () => {
     expect(frames).toEqual([]);
   });
 
+  test("a partition makes the link suspect long before it kills it, once, and not when it heals in time", async () => {
+    const { clock, links, address, gateway } = await memoryRig();
+    const suspicions: number[] = [];
+    gateway.open(9, "tokens").listen({ frame: () => {}, ended: () => {}, suspected: () => suspicions.push(clock.now()) });
+    links.partition(address);
+    await clock.pass(LINK_SUSPECT_MS - 1);
+    links.heal(address);
+    await clock.pass(LINK_SILENCE_MS);
+    expect(suspicions).toEqual([]);
+    links.partition(address);
+    await clock.pass(LINK_SUSPECT_MS);
+    expect(suspicions).toEqual([clock.now()]);
+    await clock.pass(LINK_SILENCE_MS);
+    expect(suspicions).toHaveLength(1);
+  });
+
   test("a dial into a partition waits until it heals", async () => {
     const { links, address } = await memoryRig();
     links.partition(address);
@@ -139,9 +155,16 @@ describe("tcp", () => {
 
   test("a half-open connection is noticed by its silence at both ends", async () => {
     await using rig = await silentRig();
+    const heard: string[] = [];
+    rig.gateway.open(1, "tokens").listen({
+      frame: () => {},
+      ended: ({ kind }) => heard.push(kind),
+      suspected: () => heard.push("suspected"),
+    });
     rig.proxy.silence();
     expect(await rig.gateway.closed).toBe(`silent for ${LINK_SILENCE_MS} ms`);
     expect(await rig.agent.closed).toBe(`silent for ${LINK_SILENCE_MS} ms`);
+    expect(heard).toEqual(["suspected", "lost"]);
   });
 
   test("an idle link stays open for longer than the silence that kills", async () => {

@@ -1,5 +1,6 @@
 /** A generation that loses its lead goes on at its next token, there or elsewhere; its reader sees a pause at most. */
 import { describe, expect, test } from "vitest";
+import { LINK_SILENCE_MS, LINK_SUSPECT_MS } from "../../../../core/link/link.ts";
 import { UNREAD } from "../../../../core/messages/generation.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import type { HashAgent } from "./hash-agent.ts";
@@ -46,6 +47,41 @@ describe("when its lead is lost", () => {
       expect(rig.serving.inFlight.count(`${MODEL}/1/0`) + rig.serving.inFlight.count(`${MODEL}/1/1`)).toBe(0);
     },
   );
+
+  test("it is left when its link is silent and another node is ready: what it says when it wakes is not heard", async () => {
+    await using rig = await servingRig({ agents: 2 });
+    const run = await started(rig);
+    const first = lead(rig);
+    first.last.say("one ");
+    await turns();
+    rig.links.partition(first.address);
+    first.last.say("late ");
+    await rig.clock.pass(LINK_SUSPECT_MS);
+    const next = rig.agents.find((agent) => agent !== first);
+    expect(next?.last.submit.begun).toEqual([{ outputIds: idsOf("one "), over: false }]);
+    rig.links.heal(first.address);
+    await rig.clock.pass(1);
+    next?.last.say("two");
+    next?.last.finish();
+    await turns();
+    expect([run.text, run.error]).toEqual(["one two", undefined]);
+  });
+
+  test.each([
+    ["no other node is ready", { agents: 1 }],
+    ["it may not move", { agents: 2, migrationLimit: 0 }],
+  ])("it waits for a silent link while %s, and goes on where it was", async (_, options) => {
+    await using rig = await servingRig(options);
+    const run = await started(rig);
+    const only = lead(rig);
+    rig.links.partition(only.address);
+    only.last.say("one");
+    await rig.clock.pass(LINK_SILENCE_MS - 1);
+    rig.links.heal(only.address);
+    only.last.finish();
+    await rig.clock.pass(1);
+    expect([run.text, run.error]).toEqual(["one", undefined]);
+  });
 
   test("a choice that is over stays over, and a character that was cut in the middle comes whole", async () => {
     await using rig = await servingRig();

@@ -9,6 +9,7 @@ import { ModelSources } from "../core/repository/model-sources.ts";
 import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
 import { redisGenerationStore } from "../core/store/generations/redis.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
+import { OTHERS_PLACE } from "../core/store/placement/placement-lease.ts";
 import { redisPlacementLease, redisWantedModels } from "../core/store/placement/redis.ts";
 import { redisQuotaStore } from "../core/store/quotas/redis.ts";
 import { RedisConnection } from "../core/store/redis-connection.ts";
@@ -123,12 +124,14 @@ function languageSettings({ stages, quantization, slots, contextLength = 0, thre
 
 /** Gateways of one Redis agree; without one this gateway is the only one. */
 function stores(
-  { redisUrl }: GatewaySettings,
+  { redisUrl, placement }: GatewaySettings,
   logger: Logger,
   stack: AsyncDisposableStack,
 ): Pick<GatewayDeps, "store" | "generations" | "quotas"> {
+  if (redisUrl === undefined && !placement)
+    throw new ServingError("INVALID_ARGUMENT", "--placement false needs --redis-url: what another gateway is to place stands there");
   if (redisUrl === undefined) return { store: new MemoryPlacementStore({ clock: systemClock, random: systemRandom }) };
   const connection = stack.use(new RedisConnection({ url: redisUrl }, { random: systemRandom, logger }));
-  const store = { wantedModels: redisWantedModels(connection), lease: redisPlacementLease(connection) };
+  const store = { wantedModels: redisWantedModels(connection), lease: placement ? redisPlacementLease(connection) : OTHERS_PLACE };
   return { store, generations: redisGenerationStore(connection), quotas: redisQuotaStore(connection) };
 }

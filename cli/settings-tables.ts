@@ -2,6 +2,7 @@
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
 import { listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
+import { CLUSTER_SETTINGS } from "./cluster-settings.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
 import { NODE_SETTINGS } from "./node-settings.ts";
 import { exitOnError, REPOSITORY_SETTINGS, SOURCE_SETTINGS, strictReadiness } from "./repository-settings.ts";
@@ -107,29 +108,6 @@ export const UP_SETTINGS = {
   logLevel,
 };
 
-const file = optional(text("a file"));
-/** Of programs that share a cluster with others. */
-export const CLUSTER_SETTINGS = {
-  natsUrl: setting<readonly string[]>({
-    kind: listOf(text("nats://HOST:PORT or tls://HOST:PORT")),
-    fallback: ["nats://127.0.0.1:4222"],
-    help: "the NATS servers; USER:PASSWORD@ or TOKEN@ may stand before the host",
-  }),
-  natsCredentials: setting({ kind: file, fallback: undefined, help: "a .creds file with the login to NATS" }),
-  natsTlsCa: setting({ kind: file, fallback: undefined, help: "who has signed the NATS servers' certificates, PEM" }),
-  natsTlsCert: setting({ kind: file, fallback: undefined, help: "certificate shown to NATS servers, PEM" }),
-  natsTlsKey: setting({ kind: file, fallback: undefined, help: "its private key, PEM" }),
-  linkTlsCa: setting({ kind: file, fallback: undefined, help: "who signs what gateways and agents show, PEM; read when it changes" }),
-  linkTlsCert: setting({ kind: file, fallback: undefined, help: "certificate of this gateway or agent, PEM; read when it changes" }),
-  linkTlsKey: setting({ kind: file, fallback: undefined, help: "its private key, PEM" }),
-  drainMs: setting({
-    kind: wholeNumber(0, 3_600_000),
-    fallback: 30_000,
-    unit: "ms",
-    help: "how long running work may go on after SIGTERM or Ctrl-C",
-  }),
-};
-
 const redisAddress = optional(secret(text("redis://HOST:PORT or rediss://HOST:PORT")));
 
 export const GATEWAY_SETTINGS = {
@@ -147,6 +125,11 @@ export const GATEWAY_SETTINGS = {
     fallback: undefined,
     fallbackText: "one a stage",
     help: "nodes to wait for before anything is placed",
+  }),
+  placement: setting({
+    kind: yesNo(),
+    fallback: true,
+    help: "place models on nodes when no other gateway does; false leaves it to others, and needs fewer rights",
   }),
   rebalance: setting({
     kind: yesNo(),

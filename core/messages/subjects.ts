@@ -10,6 +10,8 @@ export const SUBJECTS = {
   everyHeartbeat: "hb.>",
   /** Gateways → one agent: requests. */
   submit: (node: NodeId) => `node.${part(node)}.submit`,
+  everySubmit: "node.*.submit",
   /** Placement → one agent: loads, connects, unloads. */
   control: (node: NodeId) => `node.${part(node)}.control`,
+  everyControl: "node.*.control",
 } as const;

@@ -9,7 +9,11 @@ const COMMANDS =
 
 const keys = (...kinds: readonly string[]): string => [...kinds, "incarnation"].map((kind) => `~nereid:${kind}*`).join(" ");
 
+const WANTED = ["placement:wanted", "placement:nodes", "placement:revision"];
+
 export const REDIS_RIGHTS = {
   gateway: `${keys("placement:", "quota:", "generation:")} ${COMMANDS}`,
+  /** Of a gateway with `--placement false`: whoever has no lease has no fence, and agents obey commands with the newest alone. */
+  "serving-gateway": `${keys(...WANTED, "quota:", "generation:")} ${COMMANDS}`,
   agent: `${keys("sequence:")} ${COMMANDS}`,
 } as const;

@@ -22,6 +22,7 @@ const LISTENING = "test/cluster/processes/serving.test.ts";
 const RIGHTS = "test/contract/servers/redis-rights.test.ts";
 const SEQUENCES = "test/cluster/whole-models/sequences.test.ts";
 const STEPS = "test/unit/core/wire/step-codec.test.ts";
+const SUBJECT_RIGHTS = "test/contract/servers/nats-rights.test.ts";
 const TENSORS = "test/protocol/kserve-tensors.test.ts";
 const UPLOADS = "test/unit/core/repository/model-sources.test.ts";
 
@@ -204,6 +205,8 @@ const ROWS: readonly Row[] = [
     [FRAMES, "a damaged stream ends with an error"],
     [STEPS, "damaged steps are refused"],
     [BANS, "no code out of data"],
+    [SUBJECT_RIGHTS, "an agent one hears what is said to that node"],
+    [SUBJECT_RIGHTS, "R41: nobody without a password"],
   ],
   [
     "R42",

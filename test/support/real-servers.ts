@@ -53,14 +53,16 @@ const REDIS: ServerKind = {
   },
 };
 
-/** @param config lines of its configuration file, such as `max_payload: 65536` */
-export const startNats = (config = ""): Promise<RealServer> => startServer(NATS, config);
+type Environment = Readonly<Record<string, string>>;
+
+/** @param config lines of its configuration file, such as `max_payload: 65536` @param environment variables that they name */
+export const startNats = (config = "", environment: Environment = {}): Promise<RealServer> => startServer(NATS, config, environment);
 /** Keeps what was written over a kill (appendfsync everysec). @param config lines of its configuration file */
-export const startRedis = (config = ""): Promise<RealServer> => startServer(REDIS, config);
+export const startRedis = (config = ""): Promise<RealServer> => startServer(REDIS, config, {});
 
 const PORT_TRIES = 10;
 
-async function startServer(kind: ServerKind, config: string): Promise<RealServer> {
+async function startServer(kind: ServerKind, config: string, environment: Environment): Promise<RealServer> {
   const why = findServer(kind.program) === undefined ? await fetchServers(() => () => {}) : undefined;
   const program = findServer(kind.program);
   if (program === undefined) return runningServer(kind, why);
@@ -69,7 +71,7 @@ async function startServer(kind: ServerKind, config: string): Promise<RealServer
   for (let tries = 1; ; tries++) {
     // Below the ports that the system gives to outgoing connections: one of those must not take it while the server is dead.
     const port = 10_000 + Math.floor(systemRandom.next() * 20_000);
-    const server = new OwnServer(kind, program, folder, port);
+    const server = new OwnServer(kind, program, { folder, environment, port });
     try {
       await server.start();
       return server;
@@ -93,25 +95,36 @@ function runningServer({ program, urlVariable }: ServerKind, why: string | undef
   return { url, kill: refuse, start: refuse, pause: refuse, resume: refuse, [Symbol.asyncDispose]: async () => {} };
 }
 
+interface OwnServerOptions {
+  readonly folder: string;
+  readonly environment: Environment;
+  readonly port: number;
+}
+
 class OwnServer implements RealServer {
   readonly url: string;
   readonly #kind: ServerKind;
   readonly #program: string;
   readonly #folder: string;
+  readonly #environment: Environment;
   readonly #args: readonly string[];
   #child: ChildProcess | undefined;
   readonly #killWithUs = () => void this.#child?.kill("SIGKILL");
 
-  constructor(kind: ServerKind, program: string, folder: string, port: number) {
+  constructor(kind: ServerKind, program: string, { folder, environment, port }: OwnServerOptions) {
     this.url = `${kind.scheme}://127.0.0.1:${port}`;
     this.#kind = kind;
     this.#program = program;
     this.#folder = folder;
+    this.#environment = environment;
     this.#args = kind.args(port, folder);
   }
 
   async start(): Promise<void> {
-    const child = spawn(this.#program, this.#args, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(this.#program, this.#args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...this.#environment },
+    });
     this.#child = child;
     process.once("exit", this.#killWithUs);
     await new Promise<void>((resolve, reject) => {

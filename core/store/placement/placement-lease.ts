@@ -25,3 +25,9 @@ export interface PlacementLease {
   /** Lets others take it at once; nothing when another holder or a later fence has it. @throws ServingError UNAVAILABLE */
   release(holder: string, fence: number): Promise<void>;
 }
+
+/** Of a gateway that never places: somebody else always has it. */
+export const OTHERS_PLACE: PlacementLease = {
+  hold: async ({ ttlMs }) => ({ kind: "taken", leftMs: ttlMs }),
+  release: async () => {},
+};

@@ -3,7 +3,6 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Bus } from "../../../core/bus/bus.ts";
 import { NatsBus } from "../../../core/bus/nats.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { systemRandom } from "../../../core/random.ts";
@@ -12,21 +11,13 @@ import { Inbox } from "../../support/inbox.ts";
 import { startNats } from "../../support/real-servers.ts";
 import { selfSigned } from "../../support/self-signed.ts";
 import { busContract } from "../bus.ts";
+import { untilBus } from "./until-bus.ts";
 
 const logger = createLogger({ level: "silent", form: "json" });
 const options = { name: "a test", clock: systemClock, random: systemRandom, logger };
 const busOn = (...urls: readonly string[]) => new NatsBus({ ...options, urls });
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload);
 const bytes = (content: string) => new TextEncoder().encode(content);
-
-/** Resolves when `connected` is so. */
-async function until(bus: Bus, connected: boolean): Promise<void> {
-  if (bus.connected === connected) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const subscription = bus.onConnection((now) => now === connected && resolve());
-  await promise;
-  subscription.unsubscribe();
-}
 
 describe("nats", () => {
   busContract(async () => {
@@ -36,17 +27,17 @@ describe("nats", () => {
       connect: async () => {
         const bus = busOn(server.url);
         buses.push(bus);
-        await until(bus, true);
+        await untilBus(bus, true);
         return bus;
       },
       settled: async () => void (await Promise.all(buses.map((bus) => bus.settled()))),
       disconnect: async () => {
         await server.kill();
-        await Promise.all(buses.map((bus) => until(bus, false)));
+        await Promise.all(buses.map((bus) => untilBus(bus, false)));
       },
       reconnect: async () => {
         await server.start();
-        await Promise.all(buses.map((bus) => until(bus, true)));
+        await Promise.all(buses.map((bus) => untilBus(bus, true)));
       },
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
@@ -61,7 +52,7 @@ describe("nats", () => {
     expect(bus.connected).toBe(false);
     bus.publish("a", bytes("lost"));
     await server.start();
-    await until(bus, true);
+    await untilBus(bus, true);
     bus.publish("a", bytes("kept"));
     expect(await inbox.until(1)).toEqual(["kept"]);
   });
@@ -69,7 +60,7 @@ describe("nats", () => {
   test("the broker's own payload limit holds, and what fills more than half of it in a tick leaves in several messages", async () => {
     await using server = await startNats("max_payload: 65536");
     await using bus = busOn(server.url);
-    await until(bus, true);
+    await untilBus(bus, true);
     expect(bus.payloadBytesMax).toBe(65_536 - 5);
     const inbox = new Inbox<number>();
     bus.subscribe("a", (payload) => inbox.put(payload[0] ?? 0));
@@ -81,7 +72,7 @@ describe("nats", () => {
   test("a listener that throws loses its message and no other", async () => {
     await using server = await startNats();
     await using bus = busOn(server.url);
-    await until(bus, true);
+    await untilBus(bus, true);
     const inbox = new Inbox<string>();
     bus.subscribe("a", (payload) => {
       if (text(payload) === "bad") throw new Error("on purpose");
@@ -97,18 +88,18 @@ describe("nats", () => {
   test("a broker that holds its connections and says nothing is taken for gone, and found again", async () => {
     await using server = await startNats();
     await using bus = busOn(server.url);
-    await until(bus, true);
+    await untilBus(bus, true);
     server.pause();
-    await until(bus, false);
+    await untilBus(bus, false);
     server.resume();
-    await until(bus, true);
+    await untilBus(bus, true);
   });
 
   test("a user and password in the URL are the broker's login; a wrong one is told in the log, without the password", async () => {
     await using server = await startNats('authorization: { user: ann, password: "s3cret/" }');
     const { host } = new URL(server.url);
     await using right = busOn(`nats://ann:${encodeURIComponent("s3cret/")}@${host}`);
-    await until(right, true);
+    await untilBus(right, true);
     const lines = new Inbox<string>();
     const log = createLogger({ level: "warn", form: "json", write: lines.put });
     await using wrong = new NatsBus({ ...options, urls: [`nats://ann:gu3ss@${host}`], logger: log });
@@ -125,7 +116,7 @@ describe("nats", () => {
     await Promise.all([writeFile(certFile, cert), writeFile(keyFile, key)]);
     await using server = await startNats(`tls: { cert_file: "${certFile}", key_file: "${keyFile}" }`);
     await using bus = new NatsBus({ ...options, urls: [server.url], tls: { caFile: certFile } });
-    await until(bus, true);
+    await untilBus(bus, true);
     const lines = new Inbox<string>();
     const log = createLogger({ level: "warn", form: "json", write: lines.put });
     await using stranger = new NatsBus({ ...options, urls: [server.url], logger: log });

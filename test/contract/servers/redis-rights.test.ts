@@ -38,6 +38,16 @@ test("R44: a gateway places models and finds resumable streams, and has no busin
   await expect(stolen).rejects.toMatchObject({ code: "PERMISSION_DENIED", reason: "store_denied" });
 });
 
+test("R44: a gateway that does not place asks for models, and cannot take the lease", async () => {
+  await using connection = await redis.connected(await urlOf("serving-gateway"));
+  const models = redisWantedModels(connection);
+  expect(await models.change("m", 0, { current: load(1), gone: [] })).toBe(true);
+  expect((await models.read(undefined))?.entries.size).toBe(1);
+  await redisGenerationStore(connection).begin("g", { ...GENERATION, fence: "f" }, 60_000);
+  const taken = redisPlacementLease(connection).hold({ holder: "a", ttlMs: 1_000, fenceMin: 0 });
+  await expect(taken).rejects.toMatchObject({ code: "PERMISSION_DENIED", reason: "store_denied" });
+});
+
 test("R44: an agent keeps sequences, and has no business with placement and streams", async () => {
   await using connection = await redis.connected(await urlOf("agent"));
   const sequences = redisSequenceStore(connection);
@@ -52,26 +62,29 @@ test("R44: an agent keeps sequences, and has no business with placement and stre
     await expect(stolen).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
 });
 
-test.each(["gateway", "agent"] as const)("R44: nobody with the %s's password reaches the server itself", async (role) => {
-  const url = await urlOf(role);
-  for (const [command = "", ...args] of [
-    ["EVAL", "return 1", "0"],
-    ["FCALL", "f", "0"],
-    ["FUNCTION", "LIST"],
-    ["SCRIPT", "FLUSH"],
-    ["KEYS", `${"*?".repeat(500)}`],
-    ["SCAN", "0", "MATCH", "*".repeat(1_000)],
-    ["CONFIG", "GET", "*"],
-    ["FLUSHALL"],
-    ["MODULE", "LIST"],
-    ["ACL", "LIST"],
-    ["CLIENT", "LIST"],
-    ["SAVE"],
-    ["SHUTDOWN"],
-    ["REPLICAOF", "127.0.0.1", "1"],
-    ["PUBLISH", "a", "b"],
-    ["GET", "somebody:elses"],
-  ]) {
-    await expect(redisCommand(url, command, ...args), command).rejects.toThrow(/NOPERM/);
-  }
-});
+test.each(["gateway", "serving-gateway", "agent"] as const)(
+  "R44: nobody with the %s's password reaches the server itself",
+  async (role) => {
+    const url = await urlOf(role);
+    for (const [command = "", ...args] of [
+      ["EVAL", "return 1", "0"],
+      ["FCALL", "f", "0"],
+      ["FUNCTION", "LIST"],
+      ["SCRIPT", "FLUSH"],
+      ["KEYS", `${"*?".repeat(500)}`],
+      ["SCAN", "0", "MATCH", "*".repeat(1_000)],
+      ["CONFIG", "GET", "*"],
+      ["FLUSHALL"],
+      ["MODULE", "LIST"],
+      ["ACL", "LIST"],
+      ["CLIENT", "LIST"],
+      ["SAVE"],
+      ["SHUTDOWN"],
+      ["REPLICAOF", "127.0.0.1", "1"],
+      ["PUBLISH", "a", "b"],
+      ["GET", "somebody:elses"],
+    ]) {
+      await expect(redisCommand(url, command, ...args), command).rejects.toThrow(/NOPERM/);
+    }
+  },
+);

@@ -22,6 +22,9 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** The reason of an INTERNAL error: the request ends the processes that run it, wherever it is tried. */
+export const POISON_REQUEST = "poison_request";
+
 export interface ServingErrorOptions {
   readonly cause?: unknown;
   /** What a program may branch on, such as `model_not_found`; stable, unlike the message. */

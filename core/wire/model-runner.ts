@@ -67,7 +67,7 @@ export interface ModelRunnerHandle {
    * One batch at a time: it settles when the runner is free again. An abort terminates a run that is under way, between two
    * operators.
    * @throws ServingError with the runtime's message; INVALID_ARGUMENT when the batch does not fit the signature; UNAVAILABLE with
-   * reason `runner_died` when the runner dies; CANCELLED after an abort; FAILED_PRECONDITION before it is open or while it executes.
+   * reason `runner_died` when the runner is ended, `runner_crashed` when it ends of itself; CANCELLED after an abort; FAILED_PRECONDITION before it is open or while it executes.
    */
   execute(batch: Batch, signal: AbortSignal): Promise<BatchResult>;
   readonly exited: Promise<RunnerExit>;

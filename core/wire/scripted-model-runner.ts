@@ -9,6 +9,7 @@ import { assert, ServingError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Batch, BatchResult, ModelRunnerFactory, ModelRunnerHandle, ModelSignature, OpenModel } from "./model-runner.ts";
 import { type AnnouncedTensor, BatchCodec, decodeBatch, encodeResult } from "./model-wire-batch.ts";
+import { deathReason } from "./runner-death.ts";
 import type { RunnerExit } from "./runner-handle.ts";
 
 export interface ScriptedModelOptions {
@@ -147,6 +148,11 @@ export class ScriptedModelRunner implements ModelRunnerHandle {
     this.#end({ code: undefined, signal: "SIGKILL", lastWords: "" });
   }
 
+  /** As a native abort ends it. */
+  crash(): void {
+    this.#end({ code: undefined, signal: "SIGABRT", lastWords: "" });
+  }
+
   /** Does `act` after a while, unless the runner dies or the signal aborts first. */
   #ask<Answer>(
     signal: AbortSignal,
@@ -188,7 +194,7 @@ export class ScriptedModelRunner implements ModelRunnerHandle {
   #end(exit: RunnerExit): void {
     if (this.#gone !== undefined) return;
     const how = exit.signal === undefined ? `ended with code ${exit.code}` : `was ended by ${exit.signal}`;
-    this.#gone = new ServingError("UNAVAILABLE", `the runner ${how}`, { reason: "runner_died" });
+    this.#gone = new ServingError("UNAVAILABLE", `the runner ${how}`, { reason: deathReason(exit) });
     this.#asked?.cancel(this.#gone);
     this.#options.clock.after(0, () => this.#exit(exit));
   }

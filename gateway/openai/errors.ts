@@ -1,5 +1,5 @@
 /** Errors as OpenAI's API writes them. The only place where codes become its statuses and types. Pure. */
-import type { ErrorCode, ServingError } from "../../core/errors.ts";
+import { type ErrorCode, POISON_REQUEST, type ServingError } from "../../core/errors.ts";
 import { jsonAnswer, retryAfter } from "../http/answer.ts";
 import type { ErrorShape, HttpFault, WholeAnswer } from "../http/route.ts";
 
@@ -31,9 +31,6 @@ const KINDS = {
 const RETRY_SOON = { "retry-after": "1" };
 const NEVER_RETRY = { "x-should-retry": "false" };
 
-/** The same request would fail the same way: its tokens have ended a runner before. */
-const POISON = "poison_request";
-
 /** `param` and `code` are null where there is none: OpenAI's clients expect the keys. */
 export interface ErrorBody {
   readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string | null };
@@ -49,7 +46,7 @@ export function errorFrame(error: ServingError): string {
 }
 
 function retryHeaders(error: ServingError): Readonly<Record<string, string>> {
-  if (error.code === "UNIMPLEMENTED" || error.code === "DATA_LOSS" || error.reason === POISON) return NEVER_RETRY;
+  if (error.code === "UNIMPLEMENTED" || error.code === "DATA_LOSS" || error.reason === POISON_REQUEST) return NEVER_RETRY;
   if (error.retryAfterMs !== undefined) return { ...retryAfter(error.retryAfterMs), "retry-after-ms": String(error.retryAfterMs) };
   return error.code === "RESOURCE_EXHAUSTED" || error.code === "UNAVAILABLE" ? RETRY_SOON : {};
 }

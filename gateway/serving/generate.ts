@@ -1,4 +1,5 @@
 /** The use case behind every door that makes text: place the generation, fold its tokens to text, end it where it is to end. */
+import { createHash } from "node:crypto";
 import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
@@ -10,6 +11,7 @@ import { GenerationRecord } from "./generation-record.ts";
 import { GenerationSpan } from "./generation-span.ts";
 import { type MovingDeps, MovingGeneration, type MovingOptions } from "./moving-generation.ts";
 import { type PlacedGeneration, placeGeneration } from "./placed-generation.ts";
+import { PoisonRequests } from "./poison-requests.ts";
 import { type ResumeDeps, resumedGeneration } from "./resumed-generation.ts";
 import type { Patience } from "./returning-models.ts";
 import type { ResumeRequest, TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
@@ -17,6 +19,7 @@ import type { ResumeRequest, TextEvent, TextGeneration, TextRequest } from "./te
 export interface GenerationDeps extends MovingDeps, ResumeDeps {
   readonly fleet: ResumeDeps["fleet"];
   readonly patience: Patience;
+  readonly poison: PoisonRequests<TextRequest>;
   readonly metrics: Pick<
     Metrics,
     | "generationsRerouted"
@@ -31,11 +34,20 @@ export interface GenerationDeps extends MovingDeps, ResumeDeps {
   >;
 }
 
-export function createTextGeneration(deps: GenerationDeps): TextGeneration {
+export function createTextGeneration(given: Omit<GenerationDeps, "poison">): TextGeneration {
+  const deps = { ...given, poison: new PoisonRequests(textKey) };
   return {
     generate: (request, signal) => generate(request, deps, signal),
     resume: (request, signal) => resume(request, deps, signal),
   };
+}
+
+/** What gives the same tokens: a stage that died of some of them dies of them again. */
+function textKey({ model, prompt, choices, sampling }: TextRequest): string {
+  const seed = sampling.temperature === 0 ? "any" : `${sampling.seed}`;
+  return createHash("sha256")
+    .update(JSON.stringify([model, prompt, choices, { ...sampling, seed }]))
+    .digest("base64");
 }
 
 async function* generate(asked: TextRequest, deps: GenerationDeps, signal: AbortSignal): AsyncGenerator<TextEvent, void, undefined> {
@@ -44,6 +56,7 @@ async function* generate(asked: TextRequest, deps: GenerationDeps, signal: Abort
   const { request } = trace;
   using scope = request.deadlineMs === undefined ? linkedSignal(signal) : deadlineSignal(deps.clock, request.deadlineMs, signal);
   try {
+    deps.poison.refuse(request, arrivedMs);
     const placed = await placedInTime(request, arrivedMs, deps, scope.signal);
     const { submit, replica, model } = placed;
     const record = request.resumable === undefined ? undefined : await GenerationRecord.begin(deps, submit.generation, request, replica);
@@ -53,6 +66,7 @@ async function* generate(asked: TextRequest, deps: GenerationDeps, signal: Abort
     );
     yield* running({ request, arrivedMs, placed, record, fold, trace, signal: scope.signal }, deps);
   } catch (thrown) {
+    deps.poison.note(request, thrown, deps.clock.now());
     throw trace.failed(thrown);
   }
 }

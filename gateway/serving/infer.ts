@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { InferResult, InferSubmit, InferTimes } from "../../core/messages/infer.ts";
 import { decodeInferResult } from "../../core/messages/infer-codec.ts";
+import { inferKey } from "../../core/messages/infer-key.ts";
 import type { SequencePassage } from "../../core/messages/sequence-step.ts";
 import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
@@ -14,6 +15,7 @@ import type { Caller } from "./call-desk.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
+import { PoisonRequests } from "./poison-requests.ts";
 import type { Patience } from "./returning-models.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submission, Submitter } from "./submit.ts";
@@ -30,15 +32,18 @@ export interface InferenceDeps {
   readonly steps: SequenceSteps;
   readonly tracer: Tracer;
   readonly patience: Patience;
+  readonly poison: PoisonRequests<InferRequest>;
 }
 
 /** Nodes that are tried when one refuses: it has not executed anything. */
 const ATTEMPTS_MAX = 4;
 
-export function createInference(given: Omit<InferenceDeps, "steps">): Inference {
-  const deps = { ...given, steps: new SequenceSteps(given) };
+export function createInference(given: Omit<InferenceDeps, "steps" | "poison">): Inference {
+  const deps = { ...given, steps: new SequenceSteps(given), poison: new PoisonRequests(keyOf) };
   return { infer: (request, signal) => infer(request, deps, signal) };
 }
+
+const keyOf = (request: InferRequest): string => inferKey(`${request.model} ${request.version ?? "newest"}`, request);
 
 /** With what the node says of its time. */
 interface TimedResponse extends InferResponse {
@@ -53,9 +58,15 @@ async function infer(request: InferRequest, deps: InferenceDeps, signal: AbortSi
     });
   }
   checkInferRequest(request, view);
-  if (request.deadlineMs === undefined) return await tracedPlace(request, view, deps, signal);
-  using scope = deadlineSignal(deps.clock, request.deadlineMs, signal);
-  return await tracedPlace(request, view, deps, scope.signal);
+  deps.poison.refuse(request, deps.clock.now());
+  try {
+    if (request.deadlineMs === undefined) return await tracedPlace(request, view, deps, signal);
+    using scope = deadlineSignal(deps.clock, request.deadlineMs, signal);
+    return await tracedPlace(request, view, deps, scope.signal);
+  } catch (thrown) {
+    deps.poison.note(request, thrown, deps.clock.now());
+    throw thrown;
+  }
 }
 
 /** As a part of the trace that the request belongs to, if there is one. */

@@ -3,7 +3,7 @@
  * stages are lost its generations wait for new ones, which build the caches again from the ids that the scheduler keeps.
  */
 import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
+import { POISON_REQUEST, ServingError } from "../../core/errors.ts";
 import { type GenerationSubmit, openChoices } from "../../core/messages/generation.ts";
 import type { StepResult } from "../../core/wire/step.ts";
 import type { Pipeline } from "../../core/wire/wire.ts";
@@ -294,6 +294,6 @@ export class GenerationEngine {
 
   #poisonous(): ServingError {
     const message = `model ${this.#options.model} died again and again at the same token of this request: it is not tried again`;
-    return new ServingError("INTERNAL", message, { reason: "poison_request" });
+    return new ServingError("INTERNAL", message, { reason: POISON_REQUEST });
   }
 }

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { type Random, systemRandom } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import { deathReason } from "../../core/wire/runner-death.ts";
 import type { RunnerExit } from "../../core/wire/runner-handle.ts";
 import { CONTROL_FD } from "./control-protocol.ts";
 import { LineReader } from "./line-reader.ts";
@@ -107,5 +108,5 @@ export function runnerDeath(exit: RunnerExit, { during, remedy }: { readonly dur
   const how = exit.signal === undefined ? `ended with code ${exit.code ?? "unknown"}` : `was ended by ${exit.signal}`;
   const memory = exit.signal === "SIGKILL" ? `: most likely the host ran out of memory; ${remedy}` : "";
   const words = exit.lastWords === "" || memory !== "" ? "" : `: ${exit.lastWords.split("\n").at(-1)}`;
-  return new ServingError("UNAVAILABLE", `the runner ${how}${during}${memory}${words}`, { reason: "runner_died" });
+  return new ServingError("UNAVAILABLE", `the runner ${how}${during}${memory}${words}`, { reason: deathReason(exit) });
 }

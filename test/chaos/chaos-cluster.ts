@@ -7,7 +7,7 @@ import type { Started } from "../engine/cli/command.ts";
 import { type GatewayProcess, ProcessCluster } from "../support/process-cluster.ts";
 import { type RealServer, startRedis } from "../support/real-servers.ts";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
-import { chaosModels, LANGUAGE, type ModelsOptions, SEQUENCES, STATELESS } from "./chaos-models.ts";
+import { chaosModels, FRAGILE, LANGUAGE, type ModelsOptions, SEQUENCES, STATELESS } from "./chaos-models.ts";
 import { NodeProxy } from "./node-proxy.ts";
 import { passing } from "./passing.ts";
 import type { RowRun } from "./row.ts";
@@ -125,9 +125,9 @@ export class ChaosCluster implements AsyncDisposable {
 
   /** Every model has all its copies, as every gateway sees it. */
   async ready(): Promise<void> {
-    const { replicas = 1, stages = 1, copies = 0 } = this.#options;
-    const wanted = [...(replicas > 0 ? [LANGUAGE] : []), ...(copies > 0 ? [STATELESS, SEQUENCES] : [])];
-    const nodes = Math.max(Math.min(replicas * stages, this.#options.nodes), copies);
+    const { replicas = 1, stages = 1, copies = 0, fragile = 0 } = this.#options;
+    const wanted = [...(replicas > 0 ? [LANGUAGE] : []), ...(copies > 0 ? [STATELESS, SEQUENCES] : []), ...(fragile > 0 ? [FRAGILE] : [])];
+    const nodes = Math.max(Math.min(replicas * stages, this.#options.nodes), copies, fragile);
     for (const url of await this.urls()) {
       await untilHolds(async () => {
         const answers = await Promise.all(wanted.map((model) => fetch(`${url}/v2/models/${model}/ready`)));

@@ -3,12 +3,14 @@ import { constants, copyFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { ModelRepository } from "../cluster/whole-models/model-repository.ts";
 import { CONTROLS } from "../cluster/whole-models/two-nodes.ts";
-import { accumulate, addSub } from "../models/small-models.ts";
+import { accumulate, addSub, remainder } from "../models/small-models.ts";
 import { realModelFolder } from "../support/real-model.ts";
 
 export const LANGUAGE = "language";
 export const STATELESS = "stateless";
 export const SEQUENCES = "sequences";
+/** Remainders: that of -2^31 by -1 ends the process. */
+export const FRAGILE = "fragile";
 
 export interface ModelsOptions {
   /** Of the language model; 0: it is not there. */
@@ -16,10 +18,12 @@ export interface ModelsOptions {
   readonly stages?: number;
   /** The small models, one copy on each of so many nodes; 0: they are not there. */
   readonly copies?: number;
+  /** So many copies of the fragile one, whose requests wait for one another; 0 unless said. */
+  readonly fragile?: number;
 }
 
 /** Disposing removes them. */
-export function chaosModels({ replicas = 1, stages = 1, copies = 0 }: ModelsOptions): ModelRepository {
+export function chaosModels({ replicas = 1, stages = 1, copies = 0, fragile = 0 }: ModelsOptions): ModelRepository {
   const repository = new ModelRepository();
   if (replicas > 0) {
     repository.put(LANGUAGE, {
@@ -36,8 +40,13 @@ export function chaosModels({ replicas = 1, stages = 1, copies = 0 }: ModelsOpti
     const file = path.join("1", "model.gguf");
     copyFileSync(path.join(realModelFolder(), file), path.join(repository.folder, LANGUAGE, file), constants.COPYFILE_FICLONE);
   }
+  const small = (count: number) => `max_batch_size: 8 instance_group { count: 1 kind: KIND_CPU } ${parameter("replicas", count)}`;
+  if (fragile > 0) {
+    const together = "dynamic_batching { preferred_batch_size: [ 4 ] max_queue_delay_microseconds: 20000 }";
+    repository.put(FRAGILE, { "1/model.onnx": remainder(), "config.pbtxt": `${small(fragile)} ${together}` });
+  }
   if (copies > 0) {
-    const shared = `max_batch_size: 8 instance_group { count: 1 kind: KIND_CPU } ${parameter("replicas", copies)}`;
+    const shared = small(copies);
     repository.put(STATELESS, { "1/model.onnx": addSub(["batch", 4]), "config.pbtxt": shared });
     repository.put(SEQUENCES, {
       "1/model.onnx": accumulate(),

@@ -1,6 +1,6 @@
 /** What load asks: of the stateless model, and of the language model, each with the answer that is right. */
 import { type CompletionFields, complete, post, WITHOUT_END } from "../cluster/completion-client.ts";
-import { LANGUAGE, STATELESS } from "./chaos-models.ts";
+import { FRAGILE, LANGUAGE, STATELESS } from "./chaos-models.ts";
 import type { Ask } from "./load.ts";
 
 /** Where to ask, for each question anew. */
@@ -18,6 +18,27 @@ export function askStateless(where: Where): Ask {
     const text = await response.text();
     const answer: { readonly outputs?: readonly { readonly data: readonly number[] }[] } = response.ok ? JSON.parse(text) : {};
     if (JSON.stringify(answer.outputs?.[0]?.data) !== SUM) throw new Error(`${response.status} ${text}`);
+  };
+}
+
+/** Of the fragile model. */
+export function remainderOnce(url: string, values: readonly number[], divisor: number): Promise<Response> {
+  const input = (name: string, data: readonly number[]) => ({ name, datatype: "INT32", shape: [data.length, 1], data });
+  const inputs = [
+    input("INPUT0", values),
+    input(
+      "INPUT1",
+      values.map(() => divisor),
+    ),
+  ];
+  return post(url, `/v2/models/${FRAGILE}/infer`, { inputs });
+}
+
+export function askFragile(where: Where): Ask {
+  return async (client) => {
+    const response = await remainderOnce(where(client), [142], 100);
+    const text = await response.text();
+    if (!response.ok || !text.includes("[42]")) throw new Error(`${response.status} ${text}`);
   };
 }
 

@@ -13,6 +13,7 @@ import { killedRunners } from "./rows/killed-runners.ts";
 import { natsAway, natsRestarted } from "./rows/nats-away.ts";
 import { partedStages } from "./rows/parted-stages.ts";
 import { pauses } from "./rows/pauses.ts";
+import { poisonRequest } from "./rows/poison-request.ts";
 import { redisRestarted, redisRewound } from "./rows/redis-restarted.ts";
 import { rollingRestart } from "./rows/rolling-restart.ts";
 import { oneWayLink, silentLink } from "./rows/silent-links.ts";
@@ -39,6 +40,7 @@ export const ROWS: readonly Row[] = [
   resetStorms,
   fullDisk,
   crashLoop,
+  poisonRequest,
   stoppedAgent,
   rollingRestart,
   hangUps,

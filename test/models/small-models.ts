@@ -51,6 +51,16 @@ export function slow(nodes: number): Uint8Array {
   return model.finish();
 }
 
+/** OUTPUT0 = INPUT0 mod INPUT1 of INT32, row by row: the runtime divides -2^31 by -1 without looking, which ends its process (SIGFPE on x86). */
+export function remainder(): Uint8Array {
+  return new OnnxModel()
+    .input("INPUT0", "i32", ["batch", 1])
+    .input("INPUT1", "i32", ["batch", 1])
+    .output("OUTPUT0", "i32", ["batch", 1])
+    .node({ op: "Mod", inputs: ["INPUT0", "INPUT1"], outputs: ["OUTPUT0"] })
+    .finish();
+}
+
 /**
  * Opens well, and fails in every run whose INDEX lies outside 0 to 3: OUTPUT0 = [10, 20, 30, 40][INDEX]. The runtime cannot know the
  * index before.

@@ -2,8 +2,8 @@
 import type { Clock } from "../../../core/clock.ts";
 import type { ServingError } from "../../../core/errors.ts";
 import type { InferTimes } from "../../../core/messages/infer.ts";
+import { inferKey } from "../../../core/messages/infer-key.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
-import { cacheKey } from "../../scheduling/cache-key.ts";
 import { ReleaseOrder } from "../../scheduling/release-order.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import { type FailureReason, StatisticsCounter } from "../statistics.ts";
@@ -34,7 +34,7 @@ export class AnswerDesk {
     const { cache, scope } = this.#options;
     if (cache === undefined) return false;
     const beganMs = this.#clock.now();
-    const key = cacheKey(scope, request.submit);
+    const key = inferKey(scope, request.submit);
     const outputs = cache.find(key);
     request.lookupUs = (this.#clock.now() - beganMs) * 1000;
     if (outputs === undefined) {

@@ -3,10 +3,11 @@
  * and counts. One for each version that a node hosts.
  */
 import type { Clock } from "../../../core/clock.ts";
-import { ServingError } from "../../../core/errors.ts";
+import { POISON_REQUEST, ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory, ModelSignature, OpenModel } from "../../../core/wire/model-runner.ts";
+import { isCrash } from "../../../core/wire/runner-death.ts";
 import { BatchQueue } from "../../scheduling/batch-queue.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
@@ -48,7 +49,7 @@ export interface BatchEngineLoad extends EngineLoad {
   readonly instancesReady: number;
 }
 
-/** Runners that may die of a batch before its requests fail. */
+/** Runners that may die of a request, the first of them perhaps of another one of its batch. */
 const DEATHS_MAX = 2;
 
 export class BatchEngine implements InferenceEngine {
@@ -228,13 +229,13 @@ export class BatchEngine implements InferenceEngine {
   }
 
   #afterDeath(batch: FormedBatch, died: ServingError): void {
-    batch.deaths += 1;
+    const deaths = batch.deaths + 1;
     if (this.#taking === "nothing: unloaded") this.#fail(batch, this.#unloaded());
-    else if (batch.deaths < DEATHS_MAX) this.#formed.unshift(batch);
+    else if (deaths < DEATHS_MAX) this.#formed.unshift(...oneByOne(batch, deaths));
     else {
       const { model, version } = this.#options;
-      const message = `model ${model} version ${version}: ${batch.deaths} processes died while they ran this request or others of its batch: ${died.message}`;
-      this.#fail(batch, new ServingError("INTERNAL", message, { reason: "runner_died", cause: died }));
+      const message = `model ${model} version ${version}: ${deaths} processes died while they ran this request: ${died.message}`;
+      this.#fail(batch, new ServingError("INTERNAL", message, { reason: isCrash(died) ? POISON_REQUEST : "runner_died", cause: died }));
     }
   }
 
@@ -251,4 +252,14 @@ export class BatchEngine implements InferenceEngine {
     for (const request of this.#queue.clear()) this.#desk.failed(request, error, "REJECTED");
     for (const batch of this.#formed.splice(0)) this.#fail(batch, error);
   }
+}
+
+/** What a runner died of is one of them: alone, it takes no other with it. */
+function oneByOne({ requests }: FormedBatch, deaths: number): readonly FormedBatch[] {
+  return requests
+    .filter(({ over }) => !over)
+    .map((request) => {
+      request.batch = { requests: [request], deaths, abort: undefined };
+      return request.batch;
+    });
 }

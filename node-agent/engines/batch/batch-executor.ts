@@ -3,6 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import type { InferTimes } from "../../../core/messages/infer.ts";
 import type { BatchResult, ModelRunnerHandle } from "../../../core/wire/model-runner.ts";
+import { isDeath } from "../../../core/wire/runner-death.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
 import { BatchAssembler } from "./assemble.ts";
 import type { BatchPlan } from "./batch-plan.ts";
@@ -39,7 +40,7 @@ export class BatchExecutor {
       this.#answer(requests, result, startedMs);
     } catch (thrown) {
       const error = ServingError.from(thrown);
-      if (error.reason === "runner_died") return { died: error };
+      if (isDeath(error)) return { died: error };
       for (const request of requests) this.#desk.failed(request, error, "BACKEND");
     } finally {
       batch.abort = undefined;

@@ -46,8 +46,8 @@ export class HostedRequest implements BatchItem, BatchMember {
 /** Requests that run together. */
 export interface FormedBatch {
   readonly requests: readonly HostedRequest[];
-  /** Runners that died of it, or beside it. */
-  deaths: number;
+  /** Runners that died of it, or of what was in a batch with it. */
+  readonly deaths: number;
   /** Ends its run; undefined while it does not run. */
   abort: (() => void) | undefined;
 }

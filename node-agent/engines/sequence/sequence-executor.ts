@@ -3,6 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { assert, ServingError } from "../../../core/errors.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 import type { ModelRunnerHandle } from "../../../core/wire/model-runner.ts";
+import { isDeath } from "../../../core/wire/runner-death.ts";
 import { BatchAssembler } from "../batch/assemble.ts";
 import { type ComputeTimes, computeTimes } from "../batch/compute-times.ts";
 import { type BatchMember, ResultSplitter } from "../batch/split.ts";
@@ -55,7 +56,7 @@ export class SequenceExecutor {
       return { kind: "done", startedMs, compute, rows: results };
     } catch (thrown) {
       const error = ServingError.from(thrown);
-      return { kind: error.reason === "runner_died" ? "died" : "failed", error };
+      return { kind: isDeath(error) ? "died" : "failed", error };
     }
   }
 

@@ -1,5 +1,6 @@
 /** An inference finds a node that runs it, is run once, and is told clearly when nobody runs it. */
 import { describe, expect, test } from "vitest";
+import { POISON_REQUEST } from "../../../../core/errors.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import { inferOf, type ModelRig, modelRig, NEVER, pair, published, spec } from "./model-rig.ts";
 
@@ -56,6 +57,28 @@ describe("an inference", () => {
     await rig.beat();
     await expect(rig.inference.infer(inferOf("m"), NEVER)).rejects.toMatchObject({ code: "INTERNAL", message: "out of bounds" });
     expect(executed(rig, 2).reduce((sum, count) => sum + count)).toBe(1);
+  });
+});
+
+describe("a request that ends the processes that run it", () => {
+  test("is tried on one node, then refused here for ten minutes; others are not", async () => {
+    await using rig = await modelRig(2);
+    for (const node of [0, 1]) rig.host(node, published("m"));
+    for (const node of [0, 1]) rig.agent(node).policy = { failed: "2 processes died", reason: POISON_REQUEST };
+    await rig.beat();
+    const [poison, other] = [inferOf("m", { inputs: [pair([6, 6])] }), inferOf("m")];
+    await expect(rig.inference.infer(poison, NEVER)).rejects.toMatchObject({ message: "2 processes died" });
+    for (const node of [0, 1]) rig.agent(node).policy = "echo";
+    await expect(rig.inference.infer({ ...poison, id: "again" }, NEVER)).rejects.toMatchObject({
+      code: "INTERNAL",
+      reason: POISON_REQUEST,
+      message: "this request has ended processes of model 'm' that ran it: it is refused for 10 minutes",
+    });
+    expect(executed(rig, 2).reduce((sum, count) => sum + count)).toBe(1);
+    expect((await rig.inference.infer(other, NEVER)).outputs).toHaveLength(1);
+    await rig.clock.pass(600_000);
+    await rig.beat();
+    expect((await rig.inference.infer(poison, NEVER)).outputs).toHaveLength(1);
   });
 });
 

@@ -1,5 +1,6 @@
 /** A generation that loses its lead goes on at its next token, there or elsewhere; its reader sees a pause at most. */
 import { describe, expect, test } from "vitest";
+import { POISON_REQUEST } from "../../../../core/errors.ts";
 import { LINK_SILENCE_MS, LINK_SUSPECT_MS } from "../../../../core/link/link.ts";
 import { UNREAD } from "../../../../core/messages/generation.ts";
 import { turns } from "../../../support/fake-clock.ts";
@@ -225,6 +226,18 @@ describe("it ends with its lead", () => {
     await turns(60);
     expect(run.error).toMatchObject({ code });
     expect(rig.agents.flatMap(({ generations }) => generations)).toHaveLength(1);
+  });
+
+  test("when it was poison a moment ago: the same request is refused before any lead gets it, another one is not", async () => {
+    await using rig = await servingRig();
+    const first = await started(rig);
+    rig.agent.last.write({ kind: "failed", code: "INTERNAL", message: "died again and again", reason: POISON_REQUEST });
+    await turns(60);
+    const again = await started(rig);
+    expect([first.error, again.error]).toMatchObject([{ message: "died again and again" }, { code: "INTERNAL", reason: POISON_REQUEST }]);
+    expect(rig.agent.generations).toHaveLength(1);
+    await started(rig, { prompt: { kind: "text", text: "another one" } });
+    expect(rig.agent.generations).toHaveLength(2);
   });
 
   test("when the cluster is about to stop", async () => {

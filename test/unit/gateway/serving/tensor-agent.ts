@@ -3,9 +3,11 @@
  * as the test says.
  */
 import type { Bus } from "../../../../core/bus/bus.ts";
+import { ServingError } from "../../../../core/errors.ts";
 import { nodeId } from "../../../../core/ids.ts";
 import type { Link, LinkNetwork, LinkStream, StreamEnd } from "../../../../core/link/link.ts";
 import { SubmitWindow } from "../../../../core/link/submit-window.ts";
+import { failedAnswer } from "../../../../core/messages/failed-answer.ts";
 import type { AnswerFrame, Submit } from "../../../../core/messages/generation.ts";
 import { answerFrames } from "../../../../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../../../../core/messages/infer.ts";
@@ -17,7 +19,7 @@ import { decodeSubmit, SubmitAssembler } from "../../../../core/messages/submit-
 import { textBundleDigest } from "../../../../core/model/text-bundle-codec.ts";
 
 /** `held`: accepted, and answered when the test says so. */
-export type InferPolicy = "echo" | "held" | "refuse" | { readonly failed: string };
+export type InferPolicy = "echo" | "held" | "refuse" | { readonly failed: string; readonly reason?: string };
 
 export interface HeldInference {
   readonly submit: InferSubmit;
@@ -129,11 +131,7 @@ export class TensorAgent {
       this.#accept(stream);
     } else if (this.policy === "refuse")
       this.#send(stream, [{ kind: "refused", reason: "not-here", message: `not ready on ${this.node}` }]);
-    else
-      this.#send(stream, [
-        { kind: "accepted", queued: 0 },
-        { kind: "failed", code: "INTERNAL", message: this.policy.failed },
-      ]);
+    else this.#send(stream, [{ kind: "accepted", queued: 0 }, failedAnswer(new ServingError("INTERNAL", this.policy.failed, this.policy))]);
   }
 
   #accept(stream: LinkStream): void {

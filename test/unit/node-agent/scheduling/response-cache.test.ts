@@ -1,9 +1,9 @@
 /** The response cache keeps what fits, and its keys tell requests apart. */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
+import { inferKey } from "../../../../core/messages/infer-key.ts";
 import type { ParameterValue } from "../../../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
-import { cacheKey } from "../../../../node-agent/scheduling/cache-key.ts";
 import { ResponseCache } from "../../../../node-agent/scheduling/response-cache.ts";
 
 const bytes = (count: number, fill = 1): Tensor => ({ name: "y", dtype: "UINT8", shape: [count], data: new Uint8Array(count).fill(fill) });
@@ -59,10 +59,10 @@ describe("the response cache", () => {
 describe("a cache key", () => {
   const x: Tensor = { name: "x", dtype: "FP32", shape: [1, 2], data: new Uint8Array(8) };
   const request = { inputs: [x], outputs: ["y"], parameters: new Map<string, ParameterValue>([["a", 1]]) };
-  const key = cacheKey("m 1", request);
+  const key = inferKey("m 1", request);
 
   test("is the same for the same request, whatever the order of its parameters", () => {
-    const both = (pairs: [string, ParameterValue][]) => cacheKey("m 1", { ...request, parameters: new Map(pairs) });
+    const both = (pairs: [string, ParameterValue][]) => inferKey("m 1", { ...request, parameters: new Map(pairs) });
     expect(
       both([
         ["a", 1],
@@ -74,20 +74,20 @@ describe("a cache key", () => {
         ["a", 1],
       ]),
     );
-    expect(cacheKey("m 1", { ...request })).toBe(key);
+    expect(inferKey("m 1", { ...request })).toBe(key);
   });
 
   const others = {
-    "another version": cacheKey("m 2", request),
-    "other bytes": cacheKey("m 1", { ...request, inputs: [{ ...x, data: new Uint8Array(8).fill(1) }] }),
-    "another shape with the same bytes": cacheKey("m 1", { ...request, inputs: [{ ...x, shape: [2, 1] }] }),
-    "another datatype with the same bytes": cacheKey("m 1", { ...request, inputs: [{ ...x, dtype: "INT32" }] }),
-    "another input's name": cacheKey("m 1", { ...request, inputs: [{ ...x, name: "z" }] }),
-    "one input more": cacheKey("m 1", { ...request, inputs: [x, x] }),
-    "other outputs": cacheKey("m 1", { ...request, outputs: [] }),
-    "another parameter": cacheKey("m 1", { ...request, parameters: new Map([["a", 2]]) }),
-    "a parameter of another type": cacheKey("m 1", { ...request, parameters: new Map([["a", "1"]]) }),
-    "an integer of all digits": cacheKey("m 1", { ...request, parameters: new Map([["a", 1n]]) }),
+    "another version": inferKey("m 2", request),
+    "other bytes": inferKey("m 1", { ...request, inputs: [{ ...x, data: new Uint8Array(8).fill(1) }] }),
+    "another shape with the same bytes": inferKey("m 1", { ...request, inputs: [{ ...x, shape: [2, 1] }] }),
+    "another datatype with the same bytes": inferKey("m 1", { ...request, inputs: [{ ...x, dtype: "INT32" }] }),
+    "another input's name": inferKey("m 1", { ...request, inputs: [{ ...x, name: "z" }] }),
+    "one input more": inferKey("m 1", { ...request, inputs: [x, x] }),
+    "other outputs": inferKey("m 1", { ...request, outputs: [] }),
+    "another parameter": inferKey("m 1", { ...request, parameters: new Map([["a", 2]]) }),
+    "a parameter of another type": inferKey("m 1", { ...request, parameters: new Map([["a", "1"]]) }),
+    "an integer of all digits": inferKey("m 1", { ...request, parameters: new Map([["a", 1n]]) }),
   };
 
   test.each(Object.entries(others))("differs for %s", (_, other) => {

@@ -20,6 +20,7 @@ const actionOf = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.constantFrom(0, 1, 5, 20) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("cancel" as const), which: fc.nat(30) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("kill" as const), which: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const), which: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("fail" as const), which: fc.nat(3) }) },
 );
 
@@ -47,6 +48,7 @@ test("every request that was taken in has one answer or was canceled, and the st
       for (const [turn, action] of actions.entries()) {
         if (action.do === "pass") await world.pass(action.ms);
         if (action.do === "kill") world.runners.alive[action.which]?.kill();
+        if (action.do === "crash") world.runners.alive[action.which]?.crash();
         if (action.do === "fail") world.runners.alive[action.which]?.failNext(new ServingError("INTERNAL", "scripted"));
         if (action.do === "cancel") {
           const one = sent[action.which];

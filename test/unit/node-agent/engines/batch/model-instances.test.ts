@@ -50,6 +50,24 @@ describe("failures of the model and its runners", () => {
     expect(world.engine.statistics()).toMatchObject({ failures: { BACKEND: 1 }, success: { count: 1 } });
   });
 
+  test("a request that crashes its runner takes nothing else of its batch with it: alone it is tried once more, then it is poison", async () => {
+    const world = await BatchWorld.open({
+      maxBatchSize: 4,
+      script: {
+        runMs: ([x], runner) => {
+          const values = new Int32Array(Uint8Array.from(x?.data ?? []).buffer);
+          if (values.includes(66)) queueMicrotask(() => runner.crash());
+          return 10;
+        },
+      },
+    });
+    const sent = [1, 66, 2, 3].map((value) => world.send(request([value])));
+    await world.pass(1_000);
+    expect(sent.map(({ values, error }) => values?.[0] ?? error?.reason)).toEqual([1, "poison_request", 2, 3]);
+    expect(world.runners.runners.filter(({ alive }) => !alive)).toHaveLength(2);
+    expect(world.engine.statistics()).toMatchObject({ failures: { BACKEND: 1 }, success: { count: 3 } });
+  });
+
   test("a runner that died is started again after pauses that grow", async () => {
     const starts: number[] = [];
     const world = await BatchWorld.open({ deps: { onRestart: () => starts.push(world.clock.now()) } });

@@ -1,14 +1,14 @@
 /**
- * What makes two requests the same for the response cache: all that may change the answer. Triton leaves out shapes, datatypes,
+ * What makes two requests the same, for the response cache and for those that are refused: all that may change the answer. Triton leaves out shapes, datatypes,
  * parameters and outputs, and serves 64-bit collisions; this key is exact up to a collision of SHA-256. Pure.
  */
 import { createHash, type Hash } from "node:crypto";
-import type { InferSubmit } from "../../core/messages/infer.ts";
-import type { ParameterValue } from "../../core/messages/parameter-value.ts";
-import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { InferSubmit } from "./infer.ts";
+import type { ParameterValue } from "./parameter-value.ts";
 
-/** @param scope the hosted version, one for each load of it */
-export function cacheKey(scope: string, { inputs, outputs, parameters }: Pick<InferSubmit, "inputs" | "outputs" | "parameters">): string {
+/** @param scope what runs it: for the cache the hosted version, one for each load of it */
+export function inferKey(scope: string, { inputs, outputs, parameters }: Pick<InferSubmit, "inputs" | "outputs" | "parameters">): string {
   const hash = createHash("sha256");
   hash.update(`${inputs.length} `);
   for (const input of inputs) addInput(hash, input);

@@ -24,14 +24,17 @@ export interface ComposedConfig extends ReadConfig {
 
 /**
  * @param options.members the models of an ensemble, and theirs; of others none
+ * @param options.only the version of the model itself that is looked at; all unless said
  * @throws ServingError as `readModelConfig`, and INVALID_ARGUMENT when ensembles lead in a circle
  */
 export async function readComposedConfig(
   sources: ModelSources,
   load: LoadedFrom,
-  { members, autoComplete = true }: { readonly members: readonly LoadedFrom[]; readonly autoComplete?: boolean },
+  options: { readonly members: readonly LoadedFrom[]; readonly autoComplete?: boolean; readonly only?: number },
 ): Promise<ComposedConfig> {
-  return await readWith(sources, load, { loads: new Map(members.map((member) => [member.model, member])), path: [], autoComplete });
+  const { members, autoComplete = true, only } = options;
+  const reading = { loads: new Map(members.map((member) => [member.model, member])), path: [], autoComplete };
+  return await readWith(sources, load, { ...reading, ...(only !== undefined && { only }) });
 }
 
 interface Reading {
@@ -39,9 +42,10 @@ interface Reading {
   /** Ensembles that are being read, the outermost first. */
   readonly path: readonly string[];
   readonly autoComplete: boolean;
+  readonly only?: number;
 }
 
-async function readWith(sources: ModelSources, load: LoadedFrom, { loads, path, autoComplete }: Reading): Promise<ComposedConfig> {
+async function readWith(sources: ModelSources, load: LoadedFrom, { loads, path, autoComplete, only }: Reading): Promise<ComposedConfig> {
   const name = modelName(load.model);
   const files = await sources.files(name, load.source);
   const options = { ...sources.reading, model: name, autoComplete, ...(load.config !== "" && { override: load.config }) };
@@ -57,5 +61,5 @@ async function readWith(sources: ModelSources, load: LoadedFrom, { loads, path, 
     if (highest !== undefined && configuration !== undefined) composing.set(model, { configuration, highest });
   }
   const models = new Map([...composing].map(([model, { configuration }]) => [model, configuration]));
-  return { ...(await readModelConfig(files, { ...options, composing: models })), composing };
+  return { ...(await readModelConfig(files, { ...options, ...(only !== undefined && { only }), composing: models })), composing };
 }

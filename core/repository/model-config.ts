@@ -30,6 +30,8 @@ export interface ReadConfigOptions {
   readonly defaultMaxBatchSize?: number;
   /** For ensembles: the models that are there, by name. */
   readonly composing?: ReadonlyMap<string, ModelConfiguration>;
+  /** Look at this version's file alone: what is wrong with another one is not this one's fault. */
+  readonly only?: number;
 }
 
 export interface ReadConfig {
@@ -48,6 +50,7 @@ export async function readModelConfig(files: ModelFiles, options: ReadConfigOpti
   const { draft, file, list } = await readModelDraft(files, options);
   const versions = new Map<number, FinishedConfig>();
   for (const version of draft.versions.served) {
+    if (options.only !== undefined && version !== options.only) continue;
     const signature = needsOnnxSignature(draft) ? await readSignature(files, modelFile(draft, version, list)) : undefined;
     versions.set(version, finishConfig(draft, { ...options, signature }));
   }

@@ -4,6 +4,8 @@ import { ServingError } from "../../core/errors.ts";
 import type { ModelName } from "../../core/ids.ts";
 import { copiesRange, LANGUAGE_BACKEND, languageSettings } from "../../core/model/config/language-settings.ts";
 import { problemError } from "../../core/model/config/problem.ts";
+import { expectedChecksums } from "../../core/model/config/repository-agents.ts";
+import { Checksums } from "../../core/repository/checksums.ts";
 import { readModelDraft } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { FileInfo, ModelFiles } from "../../core/repository/repository.ts";
@@ -13,6 +15,7 @@ import type { FolderPlan, ModelFolders } from "./model-folders.ts";
 
 export class RepositoryFolders implements ModelFolders {
   readonly #sources: ModelSources;
+  readonly #checksums = new Checksums();
 
   constructor(sources: ModelSources) {
     this.#sources = sources;
@@ -39,6 +42,7 @@ export class RepositoryFolders implements ModelFolders {
     const { draft, list } = await readModelDraft(files, { ...this.#sources.reading, model, ...(override !== undefined && { override }) });
     const [problem] = draft.problems;
     if (problem !== undefined) throw problemError(problem);
+    await this.#checksums.check(model, files, expectedChecksums(draft.config));
     const isLanguage = draft.config.backend === LANGUAGE_BACKEND;
     if (isLanguage && uploaded) {
       throw new ServingError("UNIMPLEMENTED", `language model '${model}' cannot be uploaded: put it into the repository`, {

@@ -36,11 +36,9 @@ export function enginePlan(
       return { name: output.name, dims: output.dims, reshape: output.reshape, shapedLike: scatter?.source };
     }),
     batchInputs: configuration.batchInputs,
-    rate: {
-      needs: active[0]?.resources ?? [],
-      priority: active[0]?.priority ?? 1,
-      device: 0,
-    },
+    rates: active.flatMap(({ count, resources, priority }) =>
+      Array.from({ length: count }, () => ({ needs: resources, priority, device: 0 })),
+    ),
   };
 }
 

@@ -6,13 +6,9 @@ import { modelName } from "../../core/ids.ts";
 import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
-import { configJson } from "../../core/model/config/config-json.ts";
-import { needsOnnxSignature } from "../../core/model/config/prepare.ts";
-import { problemError } from "../../core/model/config/problem.ts";
+import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import { encodePublishedModel, type PublishedModel } from "../../core/model/published-model.ts";
 import { readComposedConfig } from "../../core/repository/composed-config.ts";
-import { checkExternalData } from "../../core/repository/external-data.ts";
-import { modelFile } from "../../core/repository/model-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
@@ -20,7 +16,7 @@ import { tracedEngine } from "../tracing/traced-engine.ts";
 import { nodeStatistics } from "./node-statistics.ts";
 import { type EngineDeps, openEngine } from "./open-engine.ts";
 import type { OpenTurns } from "./open-turns.ts";
-import { publishedView } from "./published-view.ts";
+import { prepareVersion } from "./prepare-version.ts";
 import { sequenceDurability } from "./sequence-keeping.ts";
 
 export interface WholeModelDeps extends Omit<EngineDeps, "onRestart"> {
@@ -144,20 +140,9 @@ export class WholeModel implements AsyncDisposable {
     const { replica, version, source, members = [] } = this.load;
     const model = modelName(this.load.model);
     const files = await sources.files(model, source);
-    const read = await readComposedConfig(sources, this.load, { members, autoComplete });
-    const finished = read.versions.get(Number(version));
-    const [problem] = [...read.draft.problems, ...(finished?.problems ?? [])];
-    if (problem !== undefined) throw problemError(problem);
-    const configuration = finished?.configuration;
-    if (finished === undefined || configuration === undefined) {
-      throw new ServingError("NOT_FOUND", `version ${version} of model '${model}' is not in the repository`);
-    }
-    // First what can fail without a process.
-    const kept = sequenceDurability(configuration, deps.sequences).kind !== "none";
-    const published = await publishedView(configuration, { version, configJson: configJson(finished.config), files, kept });
-    const isEnsemble = configuration.scheduler.kind === "ensemble"; // without a file of its own
-    const found = isEnsemble ? undefined : modelFile(read.draft, Number(version), await files.list());
-    if (found !== undefined && needsOnnxSignature(read.draft)) await checkExternalData(files, found);
+    const read = await readComposedConfig(sources, this.load, { members, autoComplete, only: Number(version) });
+    const kept = (configuration: ModelConfiguration) => sequenceDurability(configuration, deps.sequences).kind !== "none";
+    const { configuration, published, file: found } = await prepareVersion(files, read, { version, kept });
     const file = found === undefined ? "" : path.join(await sources.folder(model, source), found.name);
     this.#cached = configuration.responseCache && cache !== undefined;
     const engine = await openEngine(

@@ -1,6 +1,7 @@
 /** ONNX Runtime in this process: its environment, and the funnel that every call passes, where errors become exceptions. */
 import { ServingError } from "../../core/errors.ts";
 import { type CApi, loadCApi, type NativeCall, type Pointer } from "./c-api.ts";
+import { readableError } from "./error-text.ts";
 
 const LOG_SEVERITY_ERROR = 3;
 const ARENA_ALLOCATOR = 1;
@@ -55,12 +56,12 @@ export class OrtRuntime {
     return this.#live.get(kind) ?? 0;
   }
 
-  /** @throws ServingError INTERNAL with the runtime's own text when the status is not success; it is freed either way. */
+  /** @throws ServingError INTERNAL with the runtime's own words when the status is not success; it is freed either way. */
   check(status: Pointer | undefined): void {
     if (status === null || status === undefined) return;
     const message = this.api.errorMessage(status);
     this.api.releases.ReleaseStatus(status);
-    throw new ServingError("INTERNAL", message, { reason: "onnx_runtime" });
+    throw new ServingError("INTERNAL", readableError(message), { reason: "onnx_runtime" });
   }
 
   /** Makes a call whose last argument is `T** out` and gives what it wrote there. */

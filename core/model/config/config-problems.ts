@@ -4,6 +4,7 @@ import { ENSEMBLE_PLATFORM } from "./backend-fields.ts";
 import { dynamicBatchingProblems } from "./batching-problems.ts";
 import { ensembleProblems } from "./ensemble-problems.ts";
 import type { ConfigProblem } from "./problem.ts";
+import { agentProblems } from "./repository-agents.ts";
 import { sequenceBatchingProblems } from "./sequence-problems.ts";
 
 /** Backends that have platforms of their own, and these; every other backend may be called with any platform. */
@@ -36,6 +37,7 @@ export function* configProblems(config: ModelConfig): Generator<ConfigProblem> {
     yield { message, path: ["response_cache"], fix: "remove response_cache" };
   }
   yield* metricProblems(config);
+  yield* agentProblems(config);
 }
 
 function* backendProblems({ name, backend, platform }: ModelConfig): Generator<ConfigProblem> {

@@ -26,12 +26,10 @@ export interface ModelConfiguration {
   /** Any number of answers to a request. */
   readonly decoupled: boolean;
   readonly parameters: ReadonlyMap<string, string>;
-  readonly metricTags: ReadonlyMap<string, string>;
   readonly warmups: readonly WarmupSample[];
   readonly optimization: OptimizationConfiguration;
   /** In the version's folder: `model.onnx`. Empty for ensembles. */
   readonly modelFile: string;
-  readonly repositoryAgents: readonly { readonly name: string; readonly parameters: ReadonlyMap<string, string> }[];
   /** Buckets of histograms by metric family. */
   readonly histogramBuckets: ReadonlyMap<string, readonly number[]>;
 }
@@ -52,7 +50,6 @@ export interface InputConfiguration extends TensorConfiguration {
   readonly optional: boolean;
   /** Requests of different shapes share a batch; the model gets their elements flat, one after the other. */
   readonly ragged: boolean;
-  readonly format: "none" | "nhwc" | "nchw";
 }
 
 export interface OutputConfiguration extends TensorConfiguration {
@@ -159,7 +156,6 @@ export interface SequenceState {
     | { readonly kind: "none" }
     | { readonly kind: "zero"; readonly dims: Shape }
     | { readonly kind: "file"; readonly file: string; readonly dims: Shape };
-  readonly sameBuffer: boolean;
 }
 
 export interface EnsembleScheduling {
@@ -186,7 +182,6 @@ export interface InstanceGroup {
   readonly count: number;
   /** Made ready, but given no work. */
   readonly passive: boolean;
-  readonly hostPolicy: string;
   /** What an execution holds while it runs. */
   readonly resources: readonly { readonly name: string; readonly global: boolean; readonly count: number }[];
   /** An instance of priority 2 gets half the turns of one of priority 1; at least 1. */
@@ -196,10 +191,6 @@ export interface InstanceGroup {
 export interface OptimizationConfiguration {
   /** ONNX Runtime's graph optimization level. */
   readonly graphLevel: 0 | 1 | 2 | 99;
-  /** Form the next batch before an instance is free. */
-  readonly eagerBatching: boolean;
-  /** Names of execution providers on the CPU, most wanted first. */
-  readonly cpuAccelerators: readonly string[];
 }
 
 export interface WarmupSample {

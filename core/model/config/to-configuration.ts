@@ -2,7 +2,6 @@
 import {
   BatchInput_KindSchema,
   DataType,
-  ModelInput_Format as Format,
   ModelInstanceGroup_Kind as InstanceKind,
   type ModelConfig,
   type ModelInput,
@@ -46,14 +45,9 @@ export function toConfiguration(config: ModelConfig): ModelConfiguration {
     responseCache: config.responseCache?.enable ?? false,
     decoupled: config.modelTransactionPolicy?.decoupled ?? false,
     parameters: new Map(Object.entries(config.parameters).map(([name, { stringValue }]) => [name, stringValue])),
-    metricTags: new Map(Object.entries(config.metricTags)),
     warmups: config.modelWarmup.map(toWarmup),
     optimization: toOptimization(config.optimization),
     modelFile: config.defaultModelFilename,
-    repositoryAgents: (config.modelRepositoryAgents?.agents ?? []).map(({ name, parameters }) => ({
-      name,
-      parameters: new Map(Object.entries(parameters)),
-    })),
     histogramBuckets: toHistogramBuckets(config),
   };
 }
@@ -89,7 +83,6 @@ function toInput(input: ModelInput, maxBatchSize: number): InputConfiguration {
     ...toTensor(input, maxBatchSize),
     optional: input.optional,
     ragged: input.allowRaggedBatch,
-    format: input.format === Format.NHWC ? "nhwc" : input.format === Format.NCHW ? "nchw" : "none",
   };
 }
 
@@ -115,16 +108,13 @@ const BATCH_INPUT_KINDS = {
 
 const isBatchInputKind = (name: string): name is BatchInputKind => Object.hasOwn(BATCH_INPUT_KINDS, name);
 
-const HOST_POLICIES = { cpu: "cpu", model: "model", gpu: "gpu_0" } as const satisfies Record<InstanceGroup["kind"], string>;
-
-function toInstanceGroup({ name, kind, count, passive, hostPolicy, rateLimiter }: ModelInstanceGroup): InstanceGroup {
+function toInstanceGroup({ name, kind, count, passive, rateLimiter }: ModelInstanceGroup): InstanceGroup {
   const place = kind === InstanceKind.MODEL ? "model" : kind === InstanceKind.GPU ? "gpu" : "cpu";
   return {
     name,
     kind: place,
     count,
     passive,
-    hostPolicy: hostPolicy === "" ? HOST_POLICIES[place] : hostPolicy,
     resources: (rateLimiter?.resources ?? []).map((resource) => ({ name: resource.name, global: resource.global, count: resource.count })),
     priority: Math.max(rateLimiter?.priority ?? 1, 1),
   };
@@ -134,11 +124,7 @@ function toInstanceGroup({ name, kind, count, passive, hostPolicy, rateLimiter }
 const GRAPH_LEVELS: Readonly<Record<string, 0 | 1 | 2>> = { "-1": 1, "1": 2, "2": 0 };
 
 function toOptimization(optimization: ModelOptimizationPolicy | undefined): OptimizationConfiguration {
-  return {
-    graphLevel: GRAPH_LEVELS[String(optimization?.graph?.level)] ?? 99,
-    eagerBatching: optimization?.eagerBatching ?? false,
-    cpuAccelerators: (optimization?.executionAccelerators?.cpuExecutionAccelerator ?? []).map(({ name }) => name),
-  };
+  return { graphLevel: GRAPH_LEVELS[String(optimization?.graph?.level)] ?? 99 };
 }
 
 function toWarmup({ name, batchSize, count, inputs }: ModelWarmup): WarmupSample {

@@ -117,7 +117,7 @@ function toControl(name: string, control: Control): SequenceControl {
   return { kind: part, name, dtype, falseValue, trueValue };
 }
 
-function toState({ inputName, outputName, dataType, dims, initialState, useSameBufferForInputOutput }: State): SequenceState {
+function toState({ inputName, outputName, dataType, dims, initialState }: State): SequenceState {
   const dtype = dtypeOf(dataType);
   assert(dtype !== undefined, `the datatype of state ${inputName} was checked`);
   const [initial] = initialState;
@@ -133,7 +133,6 @@ function toState({ inputName, outputName, dataType, dims, initialState, useSameB
         : initial.stateData.case === "dataFile"
           ? { kind: "file", file: initial.stateData.value, dims: initialDims }
           : { kind: "zero", dims: initialDims },
-    sameBuffer: useSameBufferForInputOutput,
   };
 }
 

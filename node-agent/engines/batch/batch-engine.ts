@@ -92,9 +92,9 @@ export class BatchEngine implements InferenceEngine {
     const pump = () => {
       if (opened !== undefined) opened.#pump.soon();
     };
-    const { rate, instances: count, warmUps } = plan;
+    const { rates, instances: count, warmUps } = plan;
     const made = await openGatedInstances(
-      { model, open, rate, count, warmUps, check: (signature) => checkPlan(model, plan, signature) },
+      { model, open, rates, count, warmUps, check: (signature) => checkPlan(model, plan, signature) },
       { ...deps, onChange: pump, onRestart: deps.onRestart ?? (() => {}) },
       signal,
     );

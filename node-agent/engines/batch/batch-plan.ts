@@ -40,8 +40,8 @@ export interface BatchPlan extends BatchOptions {
   readonly outputs: readonly PlannedOutput[];
   readonly batchInputs: readonly BatchInputConfiguration[];
   readonly warmUps: readonly WarmUp[];
-  /** What an instance needs of the node's counted resources. */
-  readonly rate: RatedInstance;
+  /** What each instance needs of the node's counted resources; those behind the last need nothing. */
+  readonly rates: readonly RatedInstance[];
 }
 
 /** @throws ServingError INVALID_ARGUMENT when the plan names what the model has not, or leaves out what it needs. */

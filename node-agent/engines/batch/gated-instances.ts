@@ -19,11 +19,11 @@ export interface GatedInstances {
 
 /** @throws ServingError INVALID_ARGUMENT when an instance could never execute; as `ModelInstances.open`. Nothing is left behind. */
 export async function openGatedInstances(
-  options: Parameters<Open>[0] & { readonly rate: RatedInstance },
+  options: Parameters<Open>[0] & { readonly rates: readonly RatedInstance[] },
   deps: GatedInstancesDeps,
   signal: AbortSignal,
 ): Promise<GatedInstances> {
-  const passes = new InstancePasses(deps.gate, { rate: options.rate, instances: options.count, onGranted: deps.onChange });
+  const passes = new InstancePasses(deps.gate, { rates: options.rates, instances: options.count, onGranted: deps.onChange });
   try {
     return { passes, instances: await ModelInstances.open(options, deps, signal) };
   } catch (thrown) {

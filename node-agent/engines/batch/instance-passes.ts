@@ -2,6 +2,8 @@
 import type { RatedInstance } from "../../scheduling/rate-limiter.ts";
 import type { ExecutionGate, GatePass } from "./execution-gate.ts";
 
+const NEEDS_NOTHING: RatedInstance = { needs: [], priority: 1, device: 0 };
+
 interface Pass {
   readonly gate: GatePass;
   state: "none" | "waiting" | "granted" | "executing";
@@ -16,9 +18,9 @@ export class InstancePasses {
    */
   constructor(
     gate: ExecutionGate | undefined,
-    options: { readonly rate: RatedInstance; readonly instances: number; readonly onGranted: () => void },
+    options: { readonly rates: readonly RatedInstance[]; readonly instances: number; readonly onGranted: () => void },
   ) {
-    const { rate, instances, onGranted } = options;
+    const { rates, instances, onGranted } = options;
     const passes: Pass[] = [];
     for (let number = 0; gate !== undefined && number < instances; number++) {
       const granted = () => {
@@ -26,7 +28,7 @@ export class InstancePasses {
         if (pass !== undefined) pass.state = "granted";
         onGranted();
       };
-      passes.push({ gate: gate.enter(rate, granted), state: "none" });
+      passes.push({ gate: gate.enter(rates[number] ?? NEEDS_NOTHING, granted), state: "none" });
     }
     this.#passes = passes;
   }

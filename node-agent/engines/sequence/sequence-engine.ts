@@ -88,12 +88,12 @@ export class SequenceEngine implements InferenceEngine {
    */
   static async open(options: SequenceEngineOptions, deps: SequenceEngineDeps, signal: AbortSignal): Promise<SequenceEngine> {
     const { model, open, plan } = options;
-    const { instances: count, warmUps, rate } = plan.batch;
+    const { instances: count, warmUps, rates } = plan.batch;
     let opened: SequenceEngine | undefined;
     const onChange = () => {
       if (opened !== undefined) opened.#pump.soon();
     };
-    const gated = { model, open, rate, count, warmUps, check: (signature: ModelSignature) => checkPlan(model, plan.batch, signature) };
+    const gated = { model, open, rates, count, warmUps, check: (signature: ModelSignature) => checkPlan(model, plan.batch, signature) };
     opened = new SequenceEngine(options, deps, await openGatedInstances(gated, { ...deps, onChange }, signal));
     return opened;
   }

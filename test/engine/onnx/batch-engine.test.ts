@@ -48,7 +48,7 @@ async function serve(
     outputs: outputs.map((name) => ({ ...port(name), shapedLike: undefined })),
     batchInputs: [],
     warmUps: [],
-    rate: { needs: [], priority: 1, device: 0 },
+    rates: [],
     ...fields,
   };
   const options = { model: "m", version: "1", open: files.write(bytes), plan };

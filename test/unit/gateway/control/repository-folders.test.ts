@@ -1,4 +1,5 @@
 /** What a load would load, read from the repository's folders or from what came with the call. */
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -107,6 +108,18 @@ describe("a plan", () => {
     expect((await folders.plan(model, { ...NONE, config: other }, overridden)).config).toBe(other);
     put("m/config.pbtxt", "max_batch_size: 1");
     expect((await folders.plan(model, NONE, overridden)).config).toBe("");
+  });
+
+  test("needs the MD5 that the repository agent `checksum` is told for a file, and no other agent", async () => {
+    put("m/1/model.onnx", "one");
+    const agents = (name: string, md5: string) =>
+      `model_repository_agents { agents { name: "${name}" parameters { key: "MD5:1/model.onnx" value: "${md5}" } } }`;
+    put("m/config.pbtxt", agents("checksum", createHash("md5").update("one").digest("hex")));
+    expect((await plan("m")).versions).toEqual(["1"]);
+    put("m/1/model.onnx", "two");
+    await expect(plan("m")).rejects.toThrow("'m': Mismatched MD5 hash for file 1/model.onnx");
+    put("m/config.pbtxt", agents("decrypt", ""));
+    await expect(plan("m")).rejects.toThrow("unable to find repository agent 'decrypt'");
   });
 
   test("of a language model has how it is to be run, by its configuration or by itself", async () => {

@@ -7,6 +7,8 @@ import { configured, OPTIONAL_BIAS, WITH_BIAS } from "./configured.ts";
 
 const planOf = async (model: Uint8Array, text = "") => enginePlan((await configured(model, text)).configuration, { startAfter: 0 });
 
+const FREE = { needs: [], priority: 1, device: 0 };
+
 describe("the plan of an engine", () => {
   test("for a model that takes no batches runs every request alone, on two instances", async () => {
     expect(await planOf(addSub())).toEqual({
@@ -16,7 +18,7 @@ describe("the plan of an engine", () => {
       inputs: ["INPUT0", "INPUT1"].map((name) => ({ name, dims: [4], reshape: undefined, optional: false, ragged: false })),
       outputs: ["OUTPUT0", "OUTPUT1"].map((name) => ({ name, dims: [4], reshape: undefined, shapedLike: undefined })),
       batchInputs: [],
-      rate: { needs: [], priority: 1, device: 0 },
+      rates: [FREE, FREE],
     });
   });
 
@@ -57,13 +59,14 @@ describe("the plan of an engine", () => {
     expect(enginePlan(configuration, { startAfter: 3 }).dynamic?.startAfter).toBe(3);
   });
 
-  test("adds the instances of all groups but the passive ones, with the resources of the first", async () => {
+  test("adds the instances of all groups but the passive ones, each with the resources and the priority of its group", async () => {
     const plan = await planOf(
       identity(),
       `instance_group [ { count: 2 kind: KIND_CPU rate_limiter { resources { name: "R" count: 4 } priority: 3 } },
         { count: 5 kind: KIND_CPU passive: true }, { count: 1 kind: KIND_CPU } ]`,
     );
-    expect(plan).toMatchObject({ instances: 3, rate: { needs: [{ name: "R", count: 4 }], priority: 3 } });
+    const first = { needs: [{ name: "R", count: 4, global: false }], priority: 3, device: 0 };
+    expect(plan).toMatchObject({ instances: 3, rates: [first, first, FREE] });
   });
 
   test("knows optional and ragged inputs, and shapes that the model sees otherwise", async () => {

@@ -24,10 +24,9 @@ describe("a configuration as plain values", () => {
         reshape: undefined,
         optional: false,
         ragged: false,
-        format: "nchw",
       },
-      { name: "B", dtype: "BYTES", dims: [1], shape: [-1, 1], reshape: [], optional: true, ragged: false, format: "none" },
-      { name: "R", dtype: "BF16", dims: [-1], shape: [-1, -1], reshape: undefined, optional: false, ragged: true, format: "none" },
+      { name: "B", dtype: "BYTES", dims: [1], shape: [-1, 1], reshape: [], optional: true, ragged: false },
+      { name: "R", dtype: "BF16", dims: [-1], shape: [-1, -1], reshape: undefined, optional: false, ragged: true },
     ]);
     expect(all.outputs).toEqual([{ name: "Y", dtype: "FP64", dims: [2, 5], shape: [-1, 2, 5], reshape: [10], labelFile: "labels.txt" }]);
     expect(all.batchInputs).toEqual([
@@ -55,13 +54,11 @@ describe("a configuration as plain values", () => {
       responseCache: false,
       decoupled: true,
       modelFile: "other.onnx",
-      optimization: { graphLevel: 1, eagerBatching: true, cpuAccelerators: ["openvino"] },
+      optimization: { graphLevel: 1 },
       parameters: new Map([
         ["intra_op_thread_count", "4"],
         ["session.dynamic_block_base", "4"],
       ]),
-      metricTags: new Map([["team", "a"]]),
-      repositoryAgents: [{ name: "checksum", parameters: new Map([["MD5:1/model.onnx", "00"]]) }],
       histogramBuckets: new Map([["nv_inference_first_response_histogram_ms", [0.5, 1, 2.5]]]),
       instanceGroups: [
         {
@@ -69,11 +66,10 @@ describe("a configuration as plain values", () => {
           kind: "cpu",
           count: 3,
           passive: false,
-          hostPolicy: "numa0",
           resources: [{ name: "R1", global: true, count: 4 }],
           priority: 2,
         },
-        { name: "all_1", kind: "model", count: 1, passive: true, hostPolicy: "model", resources: [], priority: 1 },
+        { name: "all_1", kind: "model", count: 1, passive: true, resources: [], priority: 1 },
       ],
       warmups: [
         {
@@ -111,8 +107,8 @@ describe("a configuration as plain values", () => {
         { kind: "corrid", name: "C", dtype: "BYTES" },
       ],
       states: [
-        { inputName: "a", outputName: "b", dtype: "INT32", dims: [-1], initial: { kind: "none" }, sameBuffer: false },
-        { inputName: "c", outputName: "d", dtype: "FP32", dims: [2], initial: { kind: "file", file: "f", dims: [2] }, sameBuffer: true },
+        { inputName: "a", outputName: "b", dtype: "INT32", dims: [-1], initial: { kind: "none" } },
+        { inputName: "c", outputName: "d", dtype: "FP32", dims: [2], initial: { kind: "file", file: "f", dims: [2] } },
       ],
     });
   });
@@ -139,9 +135,7 @@ describe("a configuration as plain values", () => {
 
 describe("defaults", () => {
   test("are those of the backend for instances: two of ONNX Runtime on a CPU, one of others", () => {
-    expect(configurationOf('name: "a" backend: "onnxruntime"').instanceGroups).toMatchObject([
-      { name: "a", count: 2, kind: "cpu", hostPolicy: "cpu" },
-    ]);
+    expect(configurationOf('name: "a" backend: "onnxruntime"').instanceGroups).toMatchObject([{ name: "a", count: 2, kind: "cpu" }]);
     expect(configurationOf('name: "a" backend: "onnxruntime" instance_group { }').instanceGroups).toMatchObject([
       { name: "a_0", count: 2 },
     ]);

@@ -54,7 +54,7 @@ export function modelOf(name: string, { inputs, outputs, maxBatchSize = 0, decou
   return {
     ...configuration,
     name,
-    inputs: tensors(inputs).map((input) => ({ ...input, ragged: false, format: "none" })),
+    inputs: tensors(inputs).map((input) => ({ ...input, ragged: false })),
     outputs: tensors(outputs).map((output) => ({ ...output, labelFile: undefined })),
   };
 }

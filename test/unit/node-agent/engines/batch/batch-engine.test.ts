@@ -275,7 +275,7 @@ describe("the response cache", () => {
 test("instances that share a resource execute one at a time", async () => {
   const gate = new ExecutionGate([{ name: "R", count: 1, device: undefined }]);
   const rate = { needs: [{ name: "R", count: 1, global: true }], priority: 1, device: 0 };
-  const world = await BatchWorld.open({ instances: 2, maxBatchSize: 1, rate, deps: { gate } });
+  const world = await BatchWorld.open({ instances: 2, maxBatchSize: 1, rates: [rate, rate], deps: { gate } });
   const sent = [1, 2, 3].map((value) => world.send(request([value])));
   await world.pass(10);
   expect(sent.map(({ over }) => over)).toEqual([true, false, false]);

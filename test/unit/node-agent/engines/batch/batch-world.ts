@@ -46,7 +46,7 @@ export function planOf(fields: Partial<BatchPlan> = {}): BatchPlan {
     outputs: [{ ...port("y"), shapedLike: undefined }],
     batchInputs: [],
     warmUps: [],
-    rate: { needs: [], priority: 1, device: 0 },
+    rates: [],
     ...fields,
   };
 }

@@ -10,7 +10,7 @@ export const METRICS = {
     name: "nereid_requests_total",
     type: "counter",
     labels: ["door", "outcome"],
-    help: "Requests answered, by protocol and by outcome: ok, or the error's code.",
+    help: "Requests answered, by protocol and by outcome: ok, or the status (HTTP) or code (gRPC) of the error.",
   },
   timeToFirstToken: {
     name: "nereid_time_to_first_token_seconds",

@@ -1,7 +1,9 @@
-/** The dashboard asks for series that are there. UPDATE_DOCUMENTS=1 prints it anew. */
+/** The dashboard and the alerts ask for series that are there. UPDATE_DOCUMENTS=1 prints the dashboard anew. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { isErrorCode } from "../../core/errors.ts";
 import { FLEET_METRICS, TRITON_METRICS } from "../../core/telemetry/gathered-metrics-table.ts";
 import { METRICS } from "../../core/telemetry/metrics-table.ts";
 import { dashboardJson } from "../../deploy/grafana/dashboard.ts";
@@ -14,15 +16,19 @@ test("the dashboard's file is as the code makes it", () => {
   expect(readFileSync(FILE, "utf8"), "run UPDATE_DOCUMENTS=1 npx vitest run test/house").toBe(dashboardJson());
 });
 
-test("every series and every label that the dashboard names is a metric's", () => {
+const asked = {
+  dashboard: [...dashboardJson().matchAll(/"expr": "(.*)"/g)].map(([, expr = ""]) => expr.replaceAll('\\"', '"')),
+  alerts: rulesOf(parse(readFileSync(join(ROOT, "deploy/prometheus/alerts.yml"), "utf8"))).filter((expr) => !expr.startsWith("up{")),
+};
+
+test.each(Object.entries(asked))("every series and every label that the %s names is a metric's", (_, expressions) => {
   const metrics = [...Object.values(TRITON_METRICS), ...Object.values(FLEET_METRICS), ...Object.values(METRICS)];
   const labelsOf = new Map<string, readonly string[]>();
   for (const { name, type, labels } of metrics) {
     const suffixes = type === "histogram" ? ["_bucket", "_sum", "_count"] : [""];
     for (const suffix of suffixes) labelsOf.set(`${name}${suffix}`, suffix === "_bucket" ? [...labels, "le"] : labels);
   }
-  const expressions = [...dashboardJson().matchAll(/"expr": "(.*)"/g)].map(([, expr = ""]) => expr.replaceAll('\\"', '"'));
-  expect(expressions.length).toBeGreaterThan(12);
+  expect(expressions.length).toBeGreaterThan(5);
   for (const expression of expressions) {
     const names = [...expression.matchAll(/\b(?:nv|nereid)_\w+/g)].map(([name]) => name);
     expect(names.length, expression).toBeGreaterThan(0);
@@ -33,3 +39,19 @@ test("every series and every label that the dashboard names is a metric's", () =
     for (const label of [...named, ...filtered]) expect(labels.flat(), `${label} in ${expression}`).toContain(label);
   }
 });
+
+test("the outcomes that an alert counts are statuses of HTTP and codes of errors", () => {
+  const [, outcomes = ""] = /outcome=~"([^"]*)"/.exec(asked.alerts.join()) ?? [];
+  const [status, ...codes] = outcomes.split("|");
+  expect(status).toBe("status 5..");
+  expect(codes.length).toBeGreaterThan(2);
+  expect(codes.filter((code) => !isErrorCode(code))).toEqual([]);
+});
+
+interface Alerts {
+  readonly groups: readonly { readonly rules: readonly { readonly expr: string }[] }[];
+}
+
+function rulesOf({ groups }: Alerts): readonly string[] {
+  return groups.flatMap(({ rules }) => rules.map(({ expr }) => expr));
+}

@@ -42,6 +42,16 @@ test("gateways and agents may say and hear exactly the subjects that the code ha
   ).toEqual([]);
 });
 
+test("the users of compose.yaml's Redis have the rights of their roles, and who has no login may only ask whether it is there", () => {
+  const { services }: { readonly services: { readonly redis: { readonly command: readonly string[] } } } = parse(read("compose.yaml"));
+  const users = services.redis.command.join(" ").split(" --");
+  expect(users.filter((option) => option.startsWith("user "))).toEqual([
+    "user default on nopass -@all +ping",
+    `user gateway on >\${GATEWAY_PASSWORD:?} ${REDIS_RIGHTS.gateway}`,
+    `user agent on >\${AGENT_1_PASSWORD:?} >\${AGENT_2_PASSWORD:?} >\${AGENT_3_PASSWORD:?} ${REDIS_RIGHTS.agent}`,
+  ]);
+});
+
 test("the users of compose.yaml's NATS are its gateways and its agents, as the code makes them", () => {
   const { services }: { readonly services: Readonly<Record<string, unknown>> } = parse(read("compose.yaml"), { merge: true });
   const agents = Object.keys(services).filter((name) => name.startsWith("agent-"));

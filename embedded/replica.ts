@@ -60,7 +60,10 @@ export async function startReplica(options: ReplicaOptions, logger: Logger, sign
   const { model, version, stages, quantization, slots, contextLength, threads } = options;
   const prefixCache = options.prefixCacheTokens === undefined ? {} : { prefixCacheTokens: options.prefixCacheTokens };
   const replica = replicaId(modelName(model), version, 0);
-  const cutter = partitionerCutter({ ...options, modelFolder: async (name) => path.join(options.repositoryFolder, name) });
+  const cutter = partitionerCutter({
+    ...options,
+    find: async (name) => ({ kind: "folder", folder: path.join(options.repositoryFolder, name) }),
+  });
   const wire = stack.use(await socketWire({}));
   const factory = processRunners({ logger });
   const shards: ShardDescription[] = [];

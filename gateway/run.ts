@@ -29,6 +29,7 @@ import type { PresetModel } from "./placement/preset-model.ts";
 import { generationOnDemand } from "./serving/generation-on-demand.ts";
 import type { ModelDemand } from "./serving/model-catalog.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
+import { NodeFiles } from "./serving/node-files.ts";
 import { ReturningModels } from "./serving/returning-models.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { createTextServing, type TextServing } from "./serving/text-serving.ts";
@@ -212,7 +213,9 @@ function startCore(
   const { bus, clock, logger } = deps;
   const watch = stack.use(new FleetWatch(bus, clock, logger));
   const { fleet } = watch;
-  const folders = new RepositoryFolders(deps.sources);
+  const nodeFiles: NodeFiles = stack.use(new NodeFiles({ fleet, submitter: () => text.submitter, clock }));
+  const folders = new RepositoryFolders(deps.sources.withPeers(nodeFiles.ask));
+  const files = (request: Uint8Array) => nodeFiles.answer(request, deps.sources);
   const plane = stack.use(
     createControlPlane(
       {
@@ -244,8 +247,8 @@ function startCore(
     }),
   );
   const { generations = new MemoryGenerationStore(clock) } = deps;
-  const text = stack.use(
-    createTextServing({ ...deps, ...options, generations, fleet, desired: () => control.desired().replicas, patience: returning }),
+  const text: TextServing = stack.use(
+    createTextServing({ ...deps, ...options, generations, fleet, files, desired: () => control.desired().replicas, patience: returning }),
   );
   const { models: directory, submitter, inFlight } = text;
   const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
@@ -262,25 +265,13 @@ function startCore(
     createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving, strictReadiness }),
   );
   whole.onChange(() => control.fleetChanged());
-  const demand = options.modelControl === "on-demand" ? stack.use(loadsOnDemand({ deps, watch, plane, isServed })) : returning;
+  const loads = { control, folders, fleet, entries: () => plane.wanted(), isServed, clock, logger };
+  const demand = options.modelControl === "on-demand" ? stack.use(new LoadsOnDemand(loads)) : returning;
   const retire = () => {
     text.retire();
     returning[Symbol.dispose]();
   };
   return { watch, text, whole, control, demand, folders, loadedFirst, leave: plane.leave, retire };
-}
-
-interface DemandParts {
-  readonly deps: GatewayDeps;
-  readonly watch: FleetWatch;
-  readonly plane: ControlPlane;
-  readonly isServed: (model: string) => boolean;
-}
-
-function loadsOnDemand({ deps, watch, plane, isServed }: DemandParts): LoadsOnDemand {
-  const { clock, logger, sources } = deps;
-  const folders = new RepositoryFolders(sources);
-  return new LoadsOnDemand({ control: plane.control, folders, fleet: watch.fleet, entries: () => plane.wanted(), isServed, clock, logger });
 }
 
 /** @returns what /metrics says @throws ServingError INVALID_ARGUMENT when `metricsConfig` is not what it may be */

@@ -23,6 +23,7 @@ import type { ModelRunnerFactory } from "../core/wire/model-runner.ts";
 import type { RunnerFactory } from "../core/wire/runner-handle.ts";
 import type { Wire } from "../core/wire/wire.ts";
 import { ExecutionGate } from "./engines/batch/execution-gate.ts";
+import type { GatewayFiles } from "./files/gateway-files.ts";
 import { HeartbeatSender } from "./heartbeat.ts";
 import type { KeepLimits } from "./kept-generations.ts";
 import type { Cutter } from "./models/cutter.ts";
@@ -46,6 +47,8 @@ export interface AgentDeps {
   /** Of whole models. */
   readonly modelRunners: ModelRunnerFactory;
   readonly sources: ModelSources;
+  /** Where `sources` asks for what this machine has not; undefined: nowhere. */
+  readonly gatewayFiles?: GatewayFiles;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly cacheBytes: number;
   /** Where sequences are kept for other nodes; undefined: nowhere. */

@@ -19,12 +19,15 @@ import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeJson } from "../core/messages/json-message.ts";
 import type { NodeStatistics } from "../core/messages/model-statistics.ts";
 import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
+import { answerFiles } from "../core/repository/answer-files.ts";
+import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { NO_TRACER, type Tracer } from "../core/telemetry/tracing.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { CallLine } from "./calls/link-upcalls.ts";
 import type { Upcalls } from "./calls/model-calls.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
+import type { GatewayFiles } from "./files/gateway-files.ts";
 import { createTiming } from "./generation/generation-timing.ts";
 import { answerInference } from "./infer-answer.ts";
 import { KEEP_LIMITS, type KeepLimits, KeptGenerations } from "./kept-generations.ts";
@@ -54,6 +57,10 @@ export interface SubmitDeskDeps {
   readonly obey: (control: Uint8Array) => void;
   /** For resumable generations; the defaults unless said. */
   readonly keep?: KeepLimits | undefined;
+  /** What the node has of the models that others ask for. */
+  readonly sources: Pick<ModelSources, "own">;
+  /** Where the node asks for those that it has not; undefined: nowhere. */
+  readonly gatewayFiles?: GatewayFiles | undefined;
 }
 
 export class SubmitDesk implements Disposable {
@@ -63,7 +70,7 @@ export class SubmitDesk implements Disposable {
   readonly #logger: Logger;
   readonly #tracer: Tracer;
   readonly #statistics: SubmitDeskDeps["statistics"];
-  readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey">;
+  readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey" | "sources" | "gatewayFiles">;
   readonly #sessions = new Map<string, Session>();
   readonly #kept: KeptGenerations;
   #refuses = false;
@@ -83,6 +90,7 @@ export class SubmitDesk implements Disposable {
   welcome(link: Link): void {
     const session = { link, window: new SubmitWindow(), calls: new CallLine(link) };
     this.#sessions.set(link.session, session);
+    this.#node.gatewayFiles?.join(session.calls, link.closed);
     link.onStream((number) => this.#submittedOverLink(session, number));
     link.closed.then(() => this.#sessions.delete(link.session)).catch(() => {});
   }
@@ -163,6 +171,12 @@ export class SubmitDesk implements Disposable {
         this.#node.obey(submit.body.control);
         stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
         stream.end();
+        return;
+      case "files":
+        stream.write(encodeAnswer({ kind: "accepted", queued: 0 }));
+        answerFiles(submit.body.request, this.#node.sources.own)
+          .then((answer) => sendWhole(stream, answer))
+          .catch((thrown: unknown) => this.#fail(stream, ServingError.from(thrown)));
         return;
     }
   }

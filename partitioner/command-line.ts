@@ -4,7 +4,9 @@ import { ServingError } from "../core/errors.ts";
 import { isQuantization, QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
 
 export interface PartitionerArguments {
-  readonly modelFolder: string;
+  /** Where the model's files are; undefined: they are asked of the parent process, under the model's name. */
+  readonly modelFolder: string | undefined;
+  readonly model: string;
   /** The version's folder in the model's, such as `1`. */
   readonly version: string;
   readonly stage: number;
@@ -18,7 +20,7 @@ export function parseCommandLine(argv: readonly string[]): PartitionerArguments 
   const flag = { type: "string" } as const;
   let values: Readonly<Record<string, string | undefined>>;
   try {
-    const options = { "model-folder": flag, version: flag, stage: flag, stages: flag, quantization: flag, out: flag };
+    const options = { "model-folder": flag, model: flag, version: flag, stage: flag, stages: flag, quantization: flag, out: flag };
     values = parseArgs({ args: [...argv], options }).values;
   } catch (cause) {
     throw new ServingError("INVALID_ARGUMENT", cause instanceof Error ? cause.message : "invalid arguments", { cause });
@@ -37,8 +39,10 @@ export function parseCommandLine(argv: readonly string[]): PartitionerArguments 
   if (quantization !== "auto" && !isQuantization(quantization)) {
     throw new ServingError("INVALID_ARGUMENT", `--quantization must be auto, ${QUANTIZATIONS.join(", ")}, not '${quantization}'`);
   }
+  const { model = "" } = values;
   return {
-    modelFolder: text("model-folder"),
+    modelFolder: model === "" ? text("model-folder") : undefined,
+    model,
     version: text("version", "1"),
     stage: count("stage", "0"),
     stages: count("stages", "1"),

@@ -3,6 +3,8 @@
  *
  *     node partitioner/main.ts --model-folder F --version 1 --stage 0 --stages 2 --quantization auto --out CACHE
  *
+ * With `--model NAME` instead of a folder the files are asked of the parent process, over the channel that it has opened.
+ *
  * One JSON object a line on standard output: `{"progress":0.42}` …, at last `{"folder":…,"text":…}` (the shard's folder, the text
  * bundle's file) or `{"error":{"code":…,"message":…}}` with exit code 1. SIGTERM and SIGINT stop it without leaving anything behind.
  */
@@ -10,17 +12,20 @@ import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
 import { folderModelFiles } from "../core/repository/folder.ts";
+import { peerModelFiles } from "../core/repository/peer.ts";
 import { parseCommandLine } from "./command-line.ts";
 import { cachedOrCutShard, sourceFolder } from "./cutting/cut-shard.ts";
 import { removeLeftovers } from "./cutting/shard-folder.ts";
 import { writeTextFile } from "./cutting/text-file.ts";
+import { parentFiles } from "./sources/parent-files.ts";
 
 const PROGRESS_STEP = 0.01;
 const LEFTOVER_AGE_MS = 24 * 60 * 60 * 1000;
 
 async function main(argv: readonly string[], signal: AbortSignal): Promise<void> {
-  const { modelFolder, version, cacheFolder, ...stage } = parseCommandLine(argv);
-  const files = folderModelFiles(modelFolder);
+  const { modelFolder, model, version, cacheFolder, ...stage } = parseCommandLine(argv);
+  using parent = parentFiles();
+  const files = modelFolder === undefined ? peerModelFiles(parent.ask, model, "") : folderModelFiles(modelFolder);
   let reported = 0;
   const onProgress = (share: number) => {
     if (share < reported + PROGRESS_STEP) return;

@@ -6,6 +6,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { GenerationId } from "../ids.ts";
 import type { SampledToken, SamplingParameters } from "../model/sampling-parameters.ts";
 import type { InferSubmit, StatisticsRequest } from "./infer.ts";
+import type { AskFilesRequest } from "./model-files.ts";
 import type { ControlRequest, WatchRequest } from "./node-watch.ts";
 
 export interface GenerationSubmit {
@@ -75,7 +76,8 @@ export type SubmitBody =
   | InferSubmit
   | StatisticsRequest
   | WatchRequest
-  | ControlRequest;
+  | ControlRequest
+  | AskFilesRequest;
 
 /** A submit on the bus says to which stream of which link session its answer goes. */
 export interface Submit {

@@ -56,7 +56,10 @@ export const ModelReport = Type.Object({
   model: Type.String(),
   version: Type.String(),
   state: Type.Union([
-    Type.Object({ kind: Type.Literal("loading") }),
+    Type.Object({
+      kind: Type.Literal("loading"),
+      /** Of its files, where another node has them: 0 to 1. */ fetched: Type.Optional(Type.Number()),
+    }),
     /** Ready: every instance is open and warm. `view` is the digest of what clients may know of it, to be fetched over the link. */
     Type.Object({ kind: Type.Literal("ready"), view: Type.String() }),
     Type.Object({ kind: Type.Literal("failed"), reason: Type.String() }),

@@ -17,7 +17,7 @@ import type { AttachRequest, CancelChoice, GenerationSubmit, Submit, SubmitBody 
 import { inferBytes, readInfer, writeInfer } from "./infer-codec.ts";
 
 const FORM = 3;
-const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4, watch: 5, control: 6, attach: 7 } as const;
+const BODY = { generate: 1, textBundle: 2, infer: 3, statistics: 4, watch: 5, control: 6, attach: 7, files: 8 } as const;
 const FRAME = { more: 1, last: 2, cancelChoice: 3 } as const;
 /** On the wire: no deadline, no log probabilities. */
 const NONE = -1;
@@ -58,6 +58,10 @@ export function encodeSubmit({ session, number, body }: Submit): Uint8Array {
     case "control":
       writer.u8(BODY.control);
       writer.bytes(body.control);
+      break;
+    case "files":
+      writer.u8(BODY.files);
+      writer.bytes(body.request);
       break;
   }
   const bytes = writer.finish();
@@ -207,6 +211,7 @@ function expectedBytes(body: SubmitBody): number {
     case "text-bundle":
     case "statistics":
     case "watch":
+    case "files":
       return 192;
     case "control":
       return 192 + body.control.byteLength;
@@ -222,6 +227,7 @@ function readBody(reader: ByteReader): SubmitBody {
   if (kind === BODY.statistics) return { kind: "statistics", model: reader.text() };
   if (kind === BODY.watch) return { kind: "watch" };
   if (kind === BODY.control) return { kind: "control", control: reader.rest() };
+  if (kind === BODY.files) return { kind: "files", request: reader.rest() };
   return reader.fail(`is of the unknown kind ${kind}`);
 }
 

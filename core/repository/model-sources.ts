@@ -1,6 +1,6 @@
 /**
- * Where a model's files are: in one of the repositories, or in what a load call brought along (`file:` overrides), which is kept under
- * the digest of its content so that every node of a machine finds it.
+ * Where a model's files are: in one of the repositories, in what a load call brought along (`file:` overrides), which is kept under
+ * the digest of its content so that every node of a machine finds it, or on another node.
  */
 import { createHash } from "node:crypto";
 import { access, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -8,20 +8,33 @@ import path from "node:path";
 import { ServingError } from "../errors.ts";
 import type { ModelName } from "../ids.ts";
 import type { Random } from "../random.ts";
+import { type FetchOptions, fetchVersion } from "./fetch-version.ts";
 import { folderModelFiles, folderRepository } from "./folder.ts";
 import type { ReadConfigOptions } from "./model-config.ts";
+import { type AskFiles, peerModelFiles, peerRepository } from "./peer.ts";
 import { IN_SEVERAL } from "./range.ts";
 import type { ModelFiles } from "./repository.ts";
 
 export interface ModelSourcesOptions {
   /** Each holds one folder per model; a model that is in two of them is in none. At least one. */
   readonly repositoryFolders: readonly [string, ...string[]];
-  /** Where uploaded models are kept. */
+  /** Where models are kept that came over the network: those that were uploaded, and in `fetched` those of other nodes. */
   readonly uploadsFolder: string;
   readonly random: Random;
   /** How configurations of the repositories are read; as they stand unless said. */
   readonly reading?: ConfigReading;
 }
+
+/** Asked for models that are not on this machine, and what is on it. */
+interface Peers {
+  readonly own: ModelSources;
+  readonly ask: AskFiles;
+}
+
+/** Where a model was found. */
+export type FoundModel =
+  | { readonly kind: "folder"; readonly folder: string; readonly files: ModelFiles }
+  | { readonly kind: "peer"; readonly ask: AskFiles; readonly files: ModelFiles };
 
 export type ConfigReading = Pick<ReadConfigOptions, "configName" | "defaultMaxBatchSize">;
 
@@ -32,9 +45,21 @@ export class ModelSources {
   readonly #options: ModelSourcesOptions;
   /** By folder: digests are remembered, so that looking again reads no file that has not changed. */
   readonly #files = new Map<string, ModelFiles>();
+  readonly #peers: Peers | undefined;
 
-  constructor(options: ModelSourcesOptions) {
+  constructor(options: ModelSourcesOptions, peers?: Peers) {
     this.#options = options;
+    this.#peers = peers;
+  }
+
+  /** The same, and what is asked for. */
+  withPeers(ask: AskFiles): ModelSources {
+    return new ModelSources(this.#options, { own: this, ask });
+  }
+
+  /** Without what other nodes have. */
+  get own(): ModelSources {
+    return this.#peers?.own ?? this;
   }
 
   get reading(): ConfigReading {
@@ -43,7 +68,9 @@ export class ModelSources {
 
   /** Names of the repositories' models, sorted. */
   async names(): Promise<readonly string[]> {
-    return [...new Set((await this.#lists()).flat())].sort();
+    const peers = this.#peers;
+    const [own, others] = await Promise.all([this.#lists(), peers === undefined ? [] : peerRepository(peers.ask).models()]);
+    return [...new Set([...own.flat(), ...others])].sort();
   }
 
   /** Names that several repositories have: none of these models can be loaded. */
@@ -53,8 +80,60 @@ export class ModelSources {
     return [...new Set(all.filter((name, index) => all.indexOf(name) !== index))];
   }
 
-  /** The model's folder on this machine; it may not be there. @throws ServingError FAILED_PRECONDITION when several repositories have it. */
-  async folder(model: ModelName, source: string): Promise<string> {
+  /** @throws ServingError as `find` */
+  async files(model: ModelName, source: string): Promise<ModelFiles> {
+    return (await this.find(model, source)).files;
+  }
+
+  /** @throws ServingError NOT_FOUND when there is no such model, FAILED_PRECONDITION when several repositories have it, UNAVAILABLE */
+  async find(model: ModelName, source: string): Promise<FoundModel> {
+    const found = (await this.#onThisMachine(model, source)) ?? (await this.#onAnother(model, source));
+    if (found !== undefined) return found;
+    const elsewhere = this.#peers === undefined ? "" : ", and no other node has it";
+    throw new ServingError("NOT_FOUND", `there is no model '${model}' in the repository${elsewhere}`, { reason: "model_not_found" });
+  }
+
+  async #onThisMachine(model: ModelName, source: string): Promise<FoundModel | undefined> {
+    const known = this.own.#files;
+    const folder = await this.#folder(model, source);
+    if (!(await isFolder(folder))) {
+      known.delete(folder);
+      return undefined;
+    }
+    const files = known.get(folder) ?? folderModelFiles(folder);
+    known.set(folder, files);
+    return { kind: "folder", folder, files };
+  }
+
+  async #onAnother(model: ModelName, source: string): Promise<FoundModel | undefined> {
+    if (this.#peers === undefined) return undefined;
+    const { ask } = this.#peers;
+    const files = peerModelFiles(ask, model, source);
+    try {
+      await files.list();
+      return { kind: "peer", ask, files };
+    } catch (thrown) {
+      if (ServingError.from(thrown).reason === "model_not_found") return undefined;
+      throw thrown;
+    }
+  }
+
+  /**
+   * A folder on this machine with the files of a version, fetched unless they are here. @throws ServingError as `find` and
+   * `fetchVersion`
+   */
+  async onDisk(
+    { model, source, version }: { readonly model: ModelName; readonly source: string; readonly version: string },
+    options: Omit<FetchOptions, "into" | "random">,
+  ): Promise<string> {
+    const found = await this.find(model, source);
+    if (found.kind === "folder") return found.folder;
+    const { uploadsFolder, random } = this.#options;
+    return await fetchVersion(found.files, version, { ...options, random, into: path.join(uploadsFolder, "fetched") });
+  }
+
+  /** It may not be there. @throws ServingError FAILED_PRECONDITION when several repositories have it. */
+  async #folder(model: ModelName, source: string): Promise<string> {
     const { repositoryFolders, uploadsFolder } = this.#options;
     if (source !== "") return path.join(uploadsFolder, source, model);
     const folders = repositoryFolders.map((folder) => path.join(folder, model));
@@ -62,18 +141,6 @@ export class ModelSources {
     const there = folders.filter((_, index) => isThere[index]);
     if (there.length > 1) throw new ServingError("FAILED_PRECONDITION", `${IN_SEVERAL}: ${there.join(", ")}`, { reason: "in_several" });
     return there[0] ?? path.join(repositoryFolders[0], model);
-  }
-
-  /** @throws ServingError NOT_FOUND when there is no such model, FAILED_PRECONDITION when several repositories have it. */
-  async files(model: ModelName, source: string): Promise<ModelFiles> {
-    const folder = await this.folder(model, source);
-    await access(folder).catch((cause: unknown) => {
-      this.#files.delete(folder);
-      throw new ServingError("NOT_FOUND", `there is no model '${model}' in the repository`, { cause, reason: "model_not_found" });
-    });
-    const files = this.#files.get(folder) ?? folderModelFiles(folder);
-    this.#files.set(folder, files);
-    return files;
   }
 
   #lists(): Promise<readonly (readonly string[])[]> {

@@ -1,6 +1,6 @@
 /**
  * Where model files come from: bytes by name and range, never a path, so that a folder, a peer node or an object store can be
- * behind it. Adapters: `folder.ts`, `memory.ts`; both pass `test/contract/repository.ts`.
+ * behind it. Adapters: `folder.ts`, `memory.ts`, `peer.ts`; all pass `test/contract/repository.ts`.
  */
 
 export interface FileInfo {

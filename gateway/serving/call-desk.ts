@@ -1,6 +1,6 @@
 /**
- * Answers the calls that running requests make, from the node that runs them, of models on other nodes: an ensemble's steps. One desk
- * for each link.
+ * Answers the calls that running requests make, from the node that runs them, of models on other nodes: an ensemble's steps; and what
+ * the node itself asks for, files of models. One desk for each link.
  */
 
 import { ServingError } from "../../core/errors.ts";
@@ -10,10 +10,18 @@ import { failedAnswer } from "../../core/messages/failed-answer.ts";
 import { encodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeCalledInfer, encodeInferResult } from "../../core/messages/infer-codec.ts";
+import { decodeFilesCall } from "../../core/messages/model-files.ts";
 import { FrameAssembler } from "../../core/messages/submit-codec.ts";
 
 /** Calls that one request may have under way. */
 export const CALLS_MAX = 256;
+
+/** @param request a FilesRequest as JSON @throws ServingError why there is no answer */
+export type AnswerFiles = (request: Uint8Array) => Promise<Uint8Array>;
+
+const noFiles: AnswerFiles = async () => {
+  throw new ServingError("NOT_FOUND", "this gateway has no model files", { reason: "model_not_found" });
+};
 
 /** A request that may call: knows on whose behalf, and until when. */
 export interface Caller {
@@ -28,11 +36,13 @@ interface RunningCaller {
 
 export class CallDesk {
   readonly #link: Link;
+  readonly #files: AnswerFiles;
   /** By the number of the request's stream. */
   readonly #callers = new Map<number, RunningCaller>();
 
-  constructor(link: Link) {
+  constructor(link: Link, files: AnswerFiles = noFiles) {
     this.#link = link;
+    this.#files = files;
     link.onStream((number) => this.#called(number));
   }
 
@@ -57,7 +67,7 @@ export class CallDesk {
         stream.consumed(1);
         try {
           const bytes = assembler.push(payload);
-          if (bytes !== undefined) this.#start(stream, decodeCalledInfer(bytes), gone);
+          if (bytes !== undefined) this.#take(stream, bytes, gone);
         } catch (thrown) {
           fail(stream, ServingError.from(thrown));
         }
@@ -66,6 +76,15 @@ export class CallDesk {
         if (end.kind !== "end") gone.abort(new ServingError("CANCELLED", "the call was given up"));
       },
     });
+  }
+
+  #take(stream: LinkStream, bytes: Uint8Array, gone: AbortController): void {
+    const request = decodeFilesCall(bytes);
+    if (request === undefined) this.#start(stream, decodeCalledInfer(bytes), gone);
+    else
+      this.#files(request)
+        .then((answer) => sendWhole(stream, answer))
+        .catch((thrown: unknown) => fail(stream, ServingError.from(thrown)));
   }
 
   #start(stream: LinkStream, call: CalledInfer, gone: AbortController): void {

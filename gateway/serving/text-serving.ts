@@ -14,6 +14,7 @@ import { InFlight } from "../routing/in-flight.ts";
 import { PrefixAffinity } from "../routing/prefix-affinity.ts";
 import { EncodePool } from "../text/encode-pool.ts";
 import { openTextModel, type TextModel } from "../text/text-model.ts";
+import type { AnswerFiles } from "./call-desk.ts";
 import { createTextGeneration } from "./generate.ts";
 import { LinkPool } from "./link-pool.ts";
 import { FleetModelDirectory } from "./model-directory.ts";
@@ -28,6 +29,8 @@ const BUNDLE_CACHE_BYTES = 256 * 1024 * 1024;
 export interface TextServingDeps {
   readonly bus: Bus;
   readonly links: LinkNetwork;
+  /** Answers what nodes ask of model files; none unless it is given. */
+  readonly files?: AnswerFiles;
   readonly fleet: Fleet;
   readonly desired: () => readonly DesiredReplica[];
   /** How often in a row, without a token in between, a generation that has lost its lead is placed again; 0: never; 3 unless said. */
@@ -61,8 +64,8 @@ export interface TextServing extends AsyncDisposable {
 }
 
 export function createTextServing(deps: TextServingDeps): TextServing {
-  const { bus, links, fleet, desired, generations, clock, random, metrics, logger, tracer = NO_TRACER, patience = NO_PATIENCE } = deps;
-  const pool = new LinkPool({ links, clock });
+  const { bus, fleet, desired, generations, clock, random, metrics, logger, tracer = NO_TRACER, patience = NO_PATIENCE } = deps;
+  const pool = new LinkPool(deps);
   const submitter = new Submitter({ bus, pool, clock, metrics });
   const encodePool = new EncodePool();
   const bundles = new TextBundles<TextModel>({ submitter, clock, bytesMax: BUNDLE_CACHE_BYTES, open: openTextModel });

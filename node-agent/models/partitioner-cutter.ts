@@ -1,23 +1,28 @@
 /** The cutter of a real node: runs the partitioner as a process of its own, so that its memory goes back when it is done. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { isErrorCode, ServingError } from "../../core/errors.ts";
+import { assert, isErrorCode, ServingError } from "../../core/errors.ts";
 import { type ModelName, modelName } from "../../core/ids.ts";
 import { parseShardDescription } from "../../core/model/shard-description.ts";
+import type { AskFiles } from "../../core/repository/peer.ts";
+import { answerChild } from "../files/answer-child.ts";
 import type { CutRequest, CutShard, Cutter } from "./cutter.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../partitioner/main.ts", import.meta.url));
 
 export interface PartitionerCutterOptions {
-  /** A model's folder in the repository. */
-  readonly modelFolder: (model: ModelName) => Promise<string>;
+  /** Where the model's files are. @throws ServingError NOT_FOUND */
+  readonly find: (model: ModelName) => Promise<CutSource>;
   /** Where shards are kept between starts. */
   readonly cacheFolder: string;
 }
+
+/** A folder of this machine, or whoever answers what is asked of the model's files. */
+export type CutSource = { readonly kind: "folder"; readonly folder: string } | { readonly kind: "peer"; readonly ask: AskFiles };
 
 class Turns {
   #free: number;
@@ -64,8 +69,9 @@ async function runPartitioner(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { model, version, stage, stages, quantization } = request;
+  const source = await options.find(modelName(model));
   const flags = {
-    "--model-folder": await options.modelFolder(modelName(model)),
+    ...(source.kind === "folder" ? { "--model-folder": source.folder } : { "--model": model }),
     "--version": version,
     "--stage": String(stage),
     "--stages": String(stages),
@@ -73,17 +79,19 @@ async function runPartitioner(
     "--out": options.cacheFolder,
   };
   return await new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [PROGRAM, ...Object.entries(flags).flat()], { stdio: ["ignore", "pipe", "pipe"], signal });
+    const child = startPartitioner(Object.entries(flags).flat(), source, signal);
+    const { stdout, stderr } = child;
+    assert(stdout !== null && stderr !== null, "a partitioner has pipes");
     let outcome: Outcome | undefined;
     let failure: ServingError | undefined;
     let lastWords = "";
-    createInterface({ input: child.stdout }).on("line", (line) => {
+    createInterface({ input: stdout }).on("line", (line) => {
       const message = parseLine(line);
       if (message.kind === "progress") onProgress(message.progress);
       else if (message.kind === "done") outcome = message;
       else if (message.kind === "error") failure = message.error;
     });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr.setEncoding("utf8").on("data", (text: string) => {
       lastWords = (lastWords + text).slice(-2_000);
     });
     child.once("error", reject);
@@ -96,6 +104,15 @@ async function runPartitioner(
         );
     });
   });
+}
+
+/** One that has no folder to read asks for files over its channel. */
+function startPartitioner(flags: readonly string[], source: CutSource, signal: AbortSignal): ChildProcess {
+  const isAsked = source.kind === "peer";
+  const stdio: StdioOptions = ["ignore", "pipe", "pipe", ...(isAsked ? ["ipc" as const] : [])];
+  const child = spawn(process.execPath, [PROGRAM, ...flags], { stdio, serialization: "advanced", signal });
+  if (isAsked) answerChild(child, source.ask);
+  return child;
 }
 
 type Line =

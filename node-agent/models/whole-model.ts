@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { ServingError } from "../../core/errors.ts";
-import { modelName } from "../../core/ids.ts";
+import { type ModelName, modelName } from "../../core/ids.ts";
 import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
@@ -134,6 +134,16 @@ export class WholeModel implements AsyncDisposable {
     }
   }
 
+  /** The folder that has the version's files. */
+  #onDisk(model: ModelName): Promise<string> {
+    const { source, version } = this.load;
+    const onProgress = (share: number) => {
+      const fetched = Math.floor(share * 100) / 100;
+      if (this.#state.kind === "loading" && this.#state.fetched !== fetched) this.#become({ kind: "loading", fetched });
+    };
+    return this.#deps.sources.onDisk({ model, source, version }, { onProgress, signal: this.#stop.signal });
+  }
+
   /** @returns what clients may know of the model */
   async #openEngine(): Promise<PublishedModel> {
     const { sources, cache, tracer, autoComplete = true, ...deps } = this.#deps;
@@ -143,7 +153,7 @@ export class WholeModel implements AsyncDisposable {
     const read = await readComposedConfig(sources, this.load, { members, autoComplete, only: Number(version) });
     const kept = (configuration: ModelConfiguration) => sequenceDurability(configuration, deps.sequences).kind !== "none";
     const { configuration, published, file: found } = await prepareVersion(files, read, { version, kept });
-    const file = found === undefined ? "" : path.join(await sources.folder(model, source), found.name);
+    const file = found === undefined ? "" : path.join(await this.#onDisk(model), found.name);
     this.#cached = configuration.responseCache && cache !== undefined;
     const engine = await openEngine(
       { replica, model, version, configuration, composing: read.composing, files, file },

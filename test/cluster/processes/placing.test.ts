@@ -1,4 +1,7 @@
-/** Three nodes, a pipeline of three stages and five small models: a node that comes takes work, one that is drained loses it, and clients notice nothing. */
+/**
+ * Three nodes, a pipeline of three stages and five small models: a node that comes without any files takes work, one that is drained loses
+ * it, and clients notice nothing.
+ */
 import path from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { HttpClient } from "../../../client/http/http-client.ts";
@@ -17,6 +20,7 @@ const SMALL = ["one", "two", "three", "four", "five"];
 const STORY: CompletionFields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: 64 };
 
 const repository = new ModelRepository();
+const nothing = new ModelRepository();
 const repositories = ["--models", path.dirname(realModelFolder()), "--models", repository.folder];
 let cache: ShardCache;
 let cluster: ProcessCluster;
@@ -37,6 +41,7 @@ afterAll(async () => {
   await cluster?.[Symbol.asyncDispose]();
   await cache?.[Symbol.asyncDispose]();
   repository[Symbol.dispose]();
+  nothing[Symbol.dispose]();
 });
 
 /** By node: its state, and what is there. */
@@ -77,7 +82,7 @@ test("with requests on their way to every model, none fails and every text is wh
   const { text } = await complete(url, STORY);
   const end = load(text);
 
-  cluster.agent("node-4", ...repositories);
+  cluster.agent("node-4", "--models", nothing.folder);
   await vi.waitFor(async () => expect((await placement()).get("node-4")?.there.length).toBe(2), SOON);
 
   const drained = await run([MAIN, "drain", "node-1", "--url", url]);

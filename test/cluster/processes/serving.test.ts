@@ -11,6 +11,7 @@ import { ended, isReady, ProcessCluster } from "../../support/process-cluster.ts
 import { type ShardCache, shardCache } from "../../support/replica.ts";
 import { selfSigned } from "../../support/self-signed.ts";
 import { type CompletionFields, complete, streamCompletion, WITHOUT_END } from "../completion-client.ts";
+import { ModelRepository } from "../whole-models/model-repository.ts";
 import { listeningOf } from "./listening.ts";
 
 const SOON = { interval: 50, timeout: 60_000 };
@@ -34,12 +35,13 @@ function goldenPrompts(): readonly GoldenPrompt[] {
   return golden.prompts;
 }
 
-test("a model cut over two agents answers with the golden tokens, all of whose ports ask for certificates where they have some", async () => {
+test("a model cut over two agents, one of which alone has it, answers with the golden tokens; all ports ask for certificates where they have some", async () => {
   await using cluster = await ProcessCluster.start({ cache, quantization: "fp32" });
+  using nothing = new ModelRepository();
   using certificates = certificateFiles();
   const reachable = ["--host", "0.0.0.0", "--advertise-host", "127.0.0.1", ...certificates.flags];
-  const gateway = cluster.gateway(...certificates.flags);
-  const agents = ["node-1", "node-2"].map((node) => cluster.agent(node, ...reachable));
+  const gateway = cluster.gateway(...certificates.flags, "--models", nothing.folder);
+  const agents = [cluster.agent("node-1", ...reachable), cluster.agent("node-2", ...reachable, "--models", nothing.folder)];
   const url = await gateway.url;
   await vi.waitFor(async () => expect(await isReady(url)).toBe(true), SOON);
   const answered = goldenPrompts().map(async ({ name, prompt_ids, greedy_text }) => {

@@ -1,13 +1,19 @@
 /** The partitioner as a process: what it prints, and what it leaves behind. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { encodeJson } from "../../../core/messages/json-message.ts";
 import { parseTextBundle } from "../../../core/model/text-bundle-codec.ts";
+import { systemRandom } from "../../../core/random.ts";
+import { answerFiles } from "../../../core/repository/answer-files.ts";
+import { ModelSources } from "../../../core/repository/model-sources.ts";
+import type { AskFiles } from "../../../core/repository/peer.ts";
+import { partitionerCutter } from "../../../node-agent/models/partitioner-cutter.ts";
 import { readShardFolder } from "../../../partitioner/cutting/shard-folder.ts";
 import { realModelFolder } from "../../support/real-model.ts";
 
@@ -61,6 +67,24 @@ describe("the partitioner's program", () => {
     const { folder = "", text = "" } = lines.at(-1) ?? {};
     expect(await readShardFolder(folder)).toMatchObject({ architecture: "llama", quantization: "native", stage: 1, stages: 3, layers: 30 });
     expect(parseTextBundle(await readFile(text)).vocabSize).toBe(49_152);
+  });
+
+  test("of a model that another node has asks its agent for what the stage needs alone, and cuts the same bytes", async () => {
+    const sources = new ModelSources({ repositoryFolders: [path.dirname(realModelFolder())], uploadsFolder: root, random: systemRandom });
+    let bytes = 0;
+    const ask: AskFiles = async (request) => {
+      const answer = await answerFiles(encodeJson(request), sources);
+      bytes += answer.byteLength;
+      return answer;
+    };
+    const cutter = partitionerCutter({ cacheFolder: path.join(root, "peer"), find: async () => ({ kind: "peer", ask }) });
+    const request = { model: path.basename(realModelFolder()), version: "1", stage: 1, stages: 3, quantization: "native" };
+    const cut = await cutter.cut(request, () => {}, new AbortController().signal);
+    const beside = path.join(root, "one", path.relative(path.join(root, "peer"), cut.folder));
+    for (const file of ["model.onnx", "weights.bin", "shard.json"]) {
+      expect((await readFile(path.join(cut.folder, file))).equals(await readFile(path.join(beside, file))), file).toBe(true);
+    }
+    expect(bytes).toBeLessThan(0.6 * (await stat(path.join(realModelFolder(), "1/model.gguf"))).size);
   });
 
   test("finds at once what is already cut, also when several ask at the same time", async () => {

@@ -7,6 +7,7 @@ const GIVEN = ["--model-folder", "/m", "--out", "/c"];
 test("only the model and the cache have no default", () => {
   expect(parseCommandLine(GIVEN)).toEqual({
     modelFolder: "/m",
+    model: "",
     version: "1",
     stage: 0,
     stages: 1,

@@ -28,7 +28,7 @@ describe("the repository's files", () => {
   test("are those of the model's folder", async () => {
     const files = await sources.files(M, "");
     expect(await files.list()).toEqual([{ name: "1/model.onnx", bytes: 12 }]);
-    expect(await sources.folder(M, "")).toBe(path.join(folder, "repository", "m"));
+    expect(await sources.find(M, "")).toMatchObject({ kind: "folder", folder: path.join(folder, "repository", "m") });
     expect(await sources.names()).toEqual(["m"]);
   });
 
@@ -51,7 +51,7 @@ describe("several repositories", () => {
     const both = new ModelSources({ repositoryFolders, uploadsFolder: path.join(folder, "uploads"), random: seededRandom(6n) });
     expect(await both.names()).toEqual(["m", "n"]);
     expect(await both.ambiguous()).toEqual(["m"]);
-    expect(await both.folder(modelName("n"), "")).toBe(path.join(folder, "second", "n"));
+    expect(await both.find(modelName("n"), "")).toMatchObject({ folder: path.join(folder, "second", "n") });
     await expect(both.files(M, "")).rejects.toThrow("model appears in two or more repositories");
     rmSync(path.join(folder, "second", "m"), { recursive: true });
     expect(await (await both.files(M, "")).list()).toEqual([{ name: "1/model.onnx", bytes: 12 }]);
@@ -67,7 +67,7 @@ describe("uploaded files", () => {
         ["1/weights/part", bytes("b")],
       ]),
     );
-    expect(readFileSync(path.join(await sources.folder(M, source), "1", "weights", "part"), "utf8")).toBe("b");
+    expect(readFileSync(path.join(folder, "uploads", source, "m", "1", "weights", "part"), "utf8")).toBe("b");
     expect((await (await sources.files(M, source)).list()).map(({ name }) => name)).toEqual(["1/model.onnx", "1/weights/part"]);
     expect(uploads()).toEqual([source]);
   });

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { environmentOf, flagOf, type SettingsSource, type SettingsTable } from "../core/settings.ts";
 import { BENCH_SETTINGS } from "./bench/settings-table.ts";
 import { endProcess } from "./exit.ts";
+import type { ValidateOptions } from "./models.ts";
 import {
   AGENT_SETTINGS,
   CHAT_SETTINGS,
@@ -73,9 +74,13 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .command("models")
     .description("look at model folders")
     .command("validate")
-    .argument("<folders...>", "folders of models, as they lie in a repository")
-    .description("check configurations, also against ONNX files; shows what is filled in and what is wrong")
-    .action(async (folders: readonly string[]) => (await import("./models.ts")).validateModels(folders, process.stdout));
+    .argument("<folders...>", "folders of models, or repositories of them")
+    .option("--open", "open ONNX models and warm them up, as a load does")
+    .option("--json", "for programs: an array with a report for each model")
+    .description("check configurations and the files of models; shows what is filled in, what has no effect and what is wrong")
+    .action(async (folders: readonly string[], options: ValidateOptions) =>
+      (await import("./models.ts")).validateModels(folders, process.stdout, options),
+    );
 
   try {
     await program.parseAsync(withPlainSwitches(withoutTritonFlags(argv)));

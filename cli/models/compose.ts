@@ -21,7 +21,7 @@ export function composeModels(
   };
   const composeOne = (model: ReadFolder, finished: FinishedConfig): FinishedConfig => {
     const { configuration } = finished;
-    if (model.read === undefined || configuration?.scheduler.kind !== "ensemble") return finished;
+    if (model.draft === undefined || configuration?.scheduler.kind !== "ensemble") return finished;
     const circular = circularEnsemble(configuration.name, ensemblesOf(read));
     if (circular !== undefined) return { ...finished, configuration: undefined, problems: [circular] };
     const composing = new Map<string, ModelConfiguration>();
@@ -29,7 +29,7 @@ export function composeModels(
       const [own] = compose(composingFolder(model.folder, name, read.keys()))?.versions.values() ?? [];
       if (own?.configuration !== undefined) composing.set(name, own.configuration);
     }
-    return finishConfig(model.read.draft, { signature: undefined, composing });
+    return finishConfig(model.draft, { signature: undefined, composing });
   };
   for (const folder of read.keys()) compose(folder);
   return composed;

@@ -4,6 +4,7 @@
  */
 import { ServingError } from "../errors.ts";
 import type { ModelConfiguration } from "../model/config/configuration.ts";
+import { modelFileFix } from "../model/config/layout-fixes.ts";
 import { CONFIG_CHARACTERS_MAX } from "../model/config/parse-text.ts";
 import {
   type ConfigSource,
@@ -15,6 +16,7 @@ import {
 } from "../model/config/prepare.ts";
 import { readOnnxSignature } from "../model/onnx-signature.ts";
 import type { ModelSignature } from "../wire/model-runner.ts";
+import { damagedFile } from "./damaged-file.ts";
 import { readRanges } from "./read-ranges.ts";
 import type { FileInfo, ModelFiles } from "./repository.ts";
 
@@ -95,10 +97,18 @@ export function modelFile({ config }: DraftConfig, version: number, list: readon
   const wanted = `${version}/${config.defaultModelFilename}`;
   const file = list.find(({ name }) => name === wanted) ?? list.find(({ name }) => name === `${wanted}/model.onnx`);
   if (file !== undefined) return file;
-  throw new ServingError("NOT_FOUND", `unable to find '${wanted}' for model '${config.name}'`, { reason: "model_file_not_found" });
+  const fix = modelFileFix(
+    wanted,
+    list.map(({ name }) => name),
+  );
+  throw new ServingError("NOT_FOUND", `unable to find '${wanted}' for model '${config.name}': ${fix}`, { reason: "model_file_not_found" });
 }
 
 /** Reads only what it needs. @throws ServingError DATA_LOSS, UNIMPLEMENTED */
-function readSignature(files: ModelFiles, file: FileInfo): Promise<ModelSignature> {
-  return readRanges(files, file, readOnnxSignature(file.bytes));
+async function readSignature(files: ModelFiles, file: FileInfo): Promise<ModelSignature> {
+  try {
+    return await readRanges(files, file, readOnnxSignature(file.bytes));
+  } catch (thrown) {
+    throw await damagedFile(files, file, ServingError.from(thrown));
+  }
 }

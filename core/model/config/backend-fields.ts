@@ -2,6 +2,7 @@
 import { clone } from "@bufbuild/protobuf";
 import { type ModelConfig, ModelConfigSchema } from "../../../protos/gen/model_config_pb.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
+import { backendFix } from "./layout-fixes.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { versionsOf } from "./version-policy.ts";
 
@@ -49,7 +50,7 @@ export function completeBackend(
     return { config, problems: [] };
   }
   if (config.backend !== "" || config.platform !== "" || config.defaultModelFilename !== "") return { config, problems: [] };
-  return namedBackend(config, folder.name);
+  return namedBackend(config, folder);
 }
 
 function fits({ name, platform, file }: Backend, config: ModelConfig, files: ReadonlySet<string>): boolean {
@@ -63,13 +64,13 @@ const hasCheckpoint = (files: ReadonlySet<string>): boolean =>
   files.has("config.json") || [...files].some((file) => file.endsWith(".gguf"));
 
 /** `model.identity` names the backend `identity`: all that is left when nothing else does. */
-function namedBackend(config: ModelConfig, name: string): ReturnType<typeof completeBackend> {
+function namedBackend(config: ModelConfig, { name, files }: ModelFolder): ReturnType<typeof completeBackend> {
   const dot = name.indexOf(".");
   if (dot === -1) {
     const message = `Invalid model name: Could not determine backend for model '${name}' with no backend in model configuration. Expected model name of the form 'model.<backend_name>'.`;
     return {
       config,
-      problems: [{ message, path: [], fix: `set backend in config.pbtxt, or put the model into ${name}/1/ as model.onnx or model.gguf` }],
+      problems: [{ message, path: [], fix: backendFix(name, files) }],
     };
   }
   config.backend = name.slice(dot + 1);

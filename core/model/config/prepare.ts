@@ -57,7 +57,7 @@ export function draftConfig(folder: ModelFolder, source: ConfigSource): DraftCon
     problems.push({ message, path: ["name"], fix: `write name: "${folder.name}", or remove name` });
   }
   if (hasBackend(config)) problems.push(...configProblems(config));
-  if (versions.served.length === 0) problems.push(noVersionProblem(folder.name));
+  if (versions.served.length === 0) problems.push(noVersionProblem(folder.name, folder.files));
   return { given, config, versions, members: ensembleMembers(config), positions, problems };
 }
 

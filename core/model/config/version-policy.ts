@@ -1,4 +1,5 @@
 /** Which versions of a model are there, and which of them are served. Pure. */
+import { versionsFix } from "./layout-fixes.ts";
 import type { ConfigProblem } from "./problem.ts";
 
 export type VersionPolicy =
@@ -37,10 +38,10 @@ export function chooseVersions(policy: VersionPolicy, available: readonly number
   return { served: descending.slice(0, policy.kind === "latest" ? policy.count : undefined), missing: [] };
 }
 
-export function noVersionProblem(model: string): ConfigProblem {
+export function noVersionProblem(model: string, files: readonly string[]): ConfigProblem {
   return {
     message: `at least one version must be available under the version policy of model '${model}'`,
     path: ["version_policy"],
-    fix: "put the model into a folder named by its version, such as 1/, that the policy allows",
+    fix: versionsFix(model, files),
   };
 }

@@ -34,6 +34,31 @@ beforeAll(() => {
   put("chain/config.pbtxt", ensemble("echo"));
   put("broken_chain/config.pbtxt", ensemble("echo", "TYPE_INT8"));
   put("lost/config.pbtxt", ensemble("nowhere"));
+  put("named/v1/model.onnx", identity());
+  put("zero/01/model.onnx", identity());
+  put("flat/model.onnx", identity());
+  put("other_policy/1/model.onnx", identity());
+  put("other_policy/config.pbtxt", "version_policy { specific { versions: 4 } }");
+  put("called/1/net.onnx", identity());
+  put("two/1/a.onnx", identity());
+  put("two/1/b.onnx", identity());
+  put("two/config.pbtxt", 'backend: "onnxruntime"');
+  put("scripted/1/model.py", "");
+  put("both/1/model.plan", "");
+  put("both/1/model.onnx", identity());
+  put("half/1/model.onnx", identity());
+  put("half/2/model.onnx", "<html>");
+  put("half/config.pbtxt", "version_policy { all { } }");
+  put("incomplete/1/model.onnx", identity());
+  put(
+    "incomplete/config.pbtxt",
+    'max_batch_size: 4\nparameters { key: "intra_op_thread_count" value { string_value: "many" } }\noutput { name: "OUTPUT0" label_filename: "labels.txt" }\n',
+  );
+  put("effectless/1/model.onnx", identity());
+  put(
+    "effectless/config.pbtxt",
+    'optimization {\n  cuda { graphs: true }\n}\nparameters { key: "gpu_mem_limit" value { string_value: "1" } }\n',
+  );
   put("round/config.pbtxt", ensemble("about"));
   put("about/config.pbtxt", ensemble("round"));
 });
@@ -85,5 +110,67 @@ describe("nereid models validate", () => {
       "lost/config.pbtxt:5:1: ensemble lost contains models that are not available or ambiguous: nowhere",
     );
     expect((await validate("round")).text).toContain("circular dependency between ensembles: round -> ... -> about -> round");
+  });
+
+  test.each([
+    ["named", "rename v1/ to 1/: a version's folder has a whole number without leading zeros as its name"],
+    ["zero", "rename 01/ to 1/: a version's folder has a whole number without leading zeros as its name"],
+    ["flat", "move model.onnx into flat/1/"],
+    ["other_policy", "there are 1: let version_policy have one of them"],
+    ["called", 'rename 1/net.onnx to model.onnx, or write default_model_filename: "net.onnx"'],
+    ["two", "say which of a.onnx, b.onnx it is with default_model_filename; others belong into versions of their own"],
+    ["scripted", "fix: export what it computes to ONNX, or run it beside the server"],
+    ["both", 'fix: 1/model.onnx is there: set backend: "onnxruntime"'],
+  ])("says what to do about a folder that is laid out otherwise: %s", async (name, fix) => {
+    const { text, failure } = await validate(name);
+    expect(failure).toBe("1 of 1 model folders have problems");
+    expect(text).toContain(fix);
+  });
+
+  test("names the backends that are here for a model of another", async () => {
+    expect((await validate("scripted")).text).toContain(
+      "unable to find backend library for backend 'python': models here are ONNX files (onnxruntime), language models (llm) and ensembles",
+    );
+  });
+
+  test("tells of each version what is wrong with it alone", async () => {
+    const { text } = await validate("half");
+    expect(text).toBe("half: has problems, versions 2, 1\n  2/model.onnx is a web page or XML: download the file itself\n");
+  });
+
+  test("finds what only a load would: files that are not there, parameters that are none", async () => {
+    expect((await validate("incomplete")).text).toContain("label file 'labels.txt' is not in the model's folder");
+    put("incomplete/labels.txt", "cat");
+    expect((await validate("incomplete")).text).toContain("failed to convert intra_op_thread_count 'many' to integral number");
+  });
+
+  test("tells what has no effect here, and why, which is no problem", async () => {
+    const { text, failure } = await validate("effectless");
+    expect(failure).toBeUndefined();
+    expect(text).toContain("  effectless/config.pbtxt:2:3: optimization.cuda has no effect here: it is for GPUs\n");
+    expect(text).toMatch(/ {2}effectless\/config\.pbtxt:4:\d+: parameters\.gpu_mem_limit has no effect here/);
+  });
+
+  test("takes a whole repository, and reports for programs in JSON", async () => {
+    let text = "";
+    const whole = validateModels([repository], { write: (part: string) => (text += part) }, { json: true });
+    await expect(whole).rejects.toThrow(/^\d+ of \d+ model folders have problems$/);
+    const reports: readonly { readonly folder: string; readonly fine: boolean }[] = JSON.parse(text);
+    const byName = new Map(reports.map((report) => [path.basename(report.folder), report]));
+    expect([...byName.keys()]).toContain("chain");
+    expect(byName.get("echo")).toMatchObject({ fine: true, versions: [1], problems: [], config: { max_batch_size: 4 } });
+    expect(byName.get("faulty")).toMatchObject({
+      fine: false,
+      problems: expect.arrayContaining([
+        {
+          message: "instance group faulty_0 of model faulty has kind KIND_GPU but server does not support GPUs",
+          fix: "set kind: KIND_CPU, or remove kind",
+          field: "instance_group[0].kind",
+          file: "config.pbtxt",
+          line: 9,
+          column: 18,
+        },
+      ]),
+    });
   });
 });

@@ -100,12 +100,32 @@ describe("the configuration of a model", () => {
     const absent = filesOf({ "config.pbtxt": text('backend: "onnxruntime"'), "1/other.onnx": identity() });
     await expect(readModelConfig(absent, { model: "m" })).rejects.toMatchObject({
       code: "NOT_FOUND",
-      message: "unable to find '1/model.onnx' for model 'm'",
+      message: `unable to find '1/model.onnx' for model 'm': rename 1/other.onnx to model.onnx, or write default_model_filename: "other.onnx"`,
     });
     const damaged = filesOf({ "1/model.onnx": text("no model") });
     await expect(readModelConfig(damaged, { model: "m" })).rejects.toMatchObject({
       code: "DATA_LOSS",
       message: expect.stringMatching(/^1\/model\.onnx: no ONNX model/),
     });
+  });
+
+  test.each([
+    ["version https://git-lfs.github.com/spec/v1\noid sha256:1", "is a pointer of Git LFS: fetch the file with git lfs pull"],
+    ["<!DOCTYPE html><html>", "is a web page or XML: download the file itself"],
+    ["", "is empty: export or copy the file again"],
+  ])("says what a file is that is no model: %j", async (content, what) => {
+    const read = readModelConfig(filesOf({ "1/model.onnx": text(content) }), { model: "m" });
+    await expect(read).rejects.toMatchObject({ code: "DATA_LOSS", message: `1/model.onnx ${what}` });
+  });
+
+  test("of one version does not depend on the files of the others", async () => {
+    const files = filesOf({
+      "config.pbtxt": text("version_policy { all { } }"),
+      "1/model.onnx": identity(),
+      "2/model.onnx": text("no model"),
+    });
+    const { versions } = await readModelConfig(files, { model: "m", only: 1 });
+    expect([...versions.keys()]).toEqual([1]);
+    await expect(readModelConfig(files, { model: "m" })).rejects.toThrow("2/model.onnx");
   });
 });

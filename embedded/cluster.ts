@@ -12,6 +12,7 @@ import { ServingError } from "../core/errors.ts";
 import { nodeId } from "../core/ids.ts";
 import { MemoryLinks } from "../core/link/memory.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
+import { NearAgents } from "../core/near-agents.ts";
 import { systemRandom } from "../core/random.ts";
 import { type ConfigReading, ModelSources, type ModelSourcesOptions } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
@@ -117,6 +118,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const logger = hooks.logger ?? createLogger({ level: "warn", form: "json" });
   const broker = new MemoryBroker({ clock: systemClock });
   const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
+  const near = new NearAgents();
   const metrics = createMetrics();
   const presets = options.model === undefined ? [] : [presetOf(options.model, options)];
   const uploadsFolder = path.join(options.cacheFolder, "uploads");
@@ -124,7 +126,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const told = { clock: systemClock, logger, version: VERSION };
   const tracer = await openTracer({ ...TELEMETRY_DEFAULTS, ...options.telemetry }, told);
   if (tracer !== undefined) stack.use(tracer);
-  const shared = { clock: systemClock, random: systemRandom, metrics, logger, tracer };
+  const shared = { near, clock: systemClock, random: systemRandom, metrics, logger, tracer };
   const store = await openStore(options, stack);
   const gateway = stack.use(
     await startGateway(

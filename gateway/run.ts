@@ -28,7 +28,7 @@ import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import type { PresetModel } from "./placement/preset-model.ts";
 import { generationOnDemand } from "./serving/generation-on-demand.ts";
 import type { ModelDemand } from "./serving/model-catalog.ts";
-import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
+import { createModelServing, type ModelServing, type ModelServingDeps } from "./serving/model-serving.ts";
 import { NodeFiles } from "./serving/node-files.ts";
 import { ReturningModels } from "./serving/returning-models.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
@@ -67,7 +67,7 @@ export interface GatewayOptions extends DoorAddresses {
 
 const ABSENCE_WAIT_MS = 30_000;
 
-export interface GatewayDeps {
+export interface GatewayDeps extends Pick<ModelServingDeps, "near"> {
   readonly store: PlacementStore;
   /** Where gateways find resumable generations; this gateway alone has its own unless said. */
   readonly generations?: GenerationStore;

@@ -13,6 +13,7 @@ import { type ConnectReplica, type Control, ControlMessage, type LoadModel, type
 import type { Heartbeat } from "../core/messages/heartbeat.ts";
 import { decodeJson } from "../core/messages/json-message.ts";
 import { SUBJECTS } from "../core/messages/subjects.ts";
+import type { NearAgents } from "../core/near-agents.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import { SCHEDULING_DEFAULTS, type SchedulingOptions } from "../core/scheduling-options.ts";
@@ -41,6 +42,8 @@ export interface AgentDeps {
   readonly node: NodeId;
   readonly bus: Bus;
   readonly links: LinkNetwork;
+  /** For gateways in this process; undefined: there are none. */
+  readonly near?: NearAgents | undefined;
   readonly wire: Wire;
   readonly runners: RunnerFactory;
   readonly cutter: Cutter;
@@ -136,6 +139,7 @@ export class Agent implements AsyncDisposable {
     this.#heartbeat = new HeartbeatSender(deps.node, () => this.#report(incarnation), { ...deps, watchers });
     models.onChange(() => this.#heartbeat.changed());
     wholeModels.onChange(() => this.#heartbeat.changed());
+    deps.near?.add(deps.node, desk);
     this.#subscriptions = [
       deps.bus.subscribe(SUBJECTS.control(deps.node), (payload) => this.#control(payload)),
       deps.bus.subscribe(SUBJECTS.submit(deps.node), (payload) => desk.submitted(payload)),
@@ -224,6 +228,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#deps.near?.delete(this.#deps.node);
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#gone = true;
     this.#heartbeat[Symbol.dispose]();

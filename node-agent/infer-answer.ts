@@ -7,8 +7,9 @@ import { failedAnswer } from "../core/messages/failed-answer.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeInferResult } from "../core/messages/infer-codec.ts";
+import type { InferHandle, InferSink } from "../core/messages/infer-sink.ts";
 import type { Upcalls } from "./calls/model-calls.ts";
-import type { InferenceEngine, InferHandle, InferSink } from "./engines/inference-engine.ts";
+import type { InferenceEngine } from "./engines/inference-engine.ts";
 
 /** The stream's reset cancels the request down to the runner. What `infer` throws has not been executed. @throws ServingError */
 export function answerInference(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine, upcalls: Upcalls): void {

@@ -5,6 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { WatchedTls } from "../core/mutual-tls.ts";
+import type { NearAgents } from "../core/near-agents.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
@@ -51,6 +52,8 @@ export interface AgentOptions {
 export interface AgentNetwork {
   readonly bus: Bus;
   readonly links: LinkNetwork;
+  /** For gateways in this process; undefined: there are none. */
+  readonly near?: NearAgents | undefined;
   readonly sources: ModelSources;
   readonly clock: Clock;
   readonly random: Random;

@@ -16,9 +16,11 @@ import {
 } from "../core/messages/generation.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
+import type { InferHandle, InferSink } from "../core/messages/infer-sink.ts";
 import { encodeJson } from "../core/messages/json-message.ts";
 import type { NodeStatistics } from "../core/messages/model-statistics.ts";
 import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
+import type { NearAgent } from "../core/near-agents.ts";
 import { answerFiles } from "../core/repository/answer-files.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
@@ -63,7 +65,7 @@ export interface SubmitDeskDeps {
   readonly gatewayFiles?: GatewayFiles | undefined;
 }
 
-export class SubmitDesk implements Disposable {
+export class SubmitDesk implements Disposable, NearAgent {
   readonly #models: Models;
   readonly #wholeModels: WholeModels;
   readonly #clock: Clock;
@@ -102,6 +104,7 @@ export class SubmitDesk implements Disposable {
 
   /** Whether anything is being answered, heartbeats aside, or generated for a client that may come back. */
   get busy(): boolean {
+    if (this.#wholeModels.busy) return true; // also with what came from a gateway in this process
     let streams = this.#kept.detached;
     for (const { link } of this.#sessions.values()) streams += link.streams;
     return streams > this.#node.watchers.count;
@@ -110,6 +113,11 @@ export class SubmitDesk implements Disposable {
   /** Requests are refused from now on: other nodes may take them. */
   refuseNew(): void {
     this.#refuses = true;
+  }
+
+  /** From a gateway in this process. */
+  infer(submit: InferSubmit, sink: InferSink): InferHandle | undefined {
+    return this.#refuses ? undefined : this.#wholeModels.get(submit.replica)?.engine?.infer(submit, sink);
   }
 
   /** A submit came over the bus. One of a session that is gone, or not here yet, is dropped: its gateway sends it over the link. */

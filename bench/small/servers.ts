@@ -101,7 +101,7 @@ export async function loadOnce(
   try {
     const json = path.join(folder, "figures.json");
     const flags = ["-m", model, "-i", protocol, "-u", server[protocol], "--concurrency-range", String(concurrency), "--json", json];
-    const windows = ["--request-count", String(requestCount), "-r", "1"];
+    const windows = ["--request-count", String(requestCount), "--warmup-request-count", "1000", "-r", "1"];
     const args = [MAIN, "bench", ...flags, ...windows, ...(shape === undefined ? [] : ["--shape", shape])];
     const before = { requests: await answered(), cpu: cpuOfServer(server), ms: performance.now() };
     await runTool(process.execPath, args, { cores: LOAD_CORE, signal, limitMs: LOAD_LIMIT_MS });

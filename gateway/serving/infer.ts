@@ -8,6 +8,7 @@ import { inferKey } from "../../core/messages/infer-key.ts";
 import type { SequencePassage } from "../../core/messages/sequence-step.ts";
 import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
+import type { NearAgents } from "../../core/near-agents.ts";
 import type { Random } from "../../core/random.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { InFlight } from "../routing/in-flight.ts";
@@ -16,6 +17,7 @@ import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
 import { PoisonRequests } from "./poison-requests.ts";
+import { inferNear } from "./near-inference.ts";
 import type { Patience } from "./returning-models.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submission, Submitter } from "./submit.ts";
@@ -33,6 +35,8 @@ export interface InferenceDeps {
   readonly tracer: Tracer;
   readonly patience: Patience;
   readonly poison: PoisonRequests<InferRequest>;
+  /** Agents in this process, where there are some. */
+  readonly near?: NearAgents | undefined;
 }
 
 /** Nodes that are tried when one refuses: it has not executed anything. */
@@ -76,6 +80,8 @@ function tracedPlace(request: InferRequest, view: ModelView, deps: InferenceDeps
 }
 
 async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {
+  const near = placeNear(request, view, deps, signal);
+  if (near !== undefined) return responseOf(view, await near);
   const arrivedMs = deps.clock.now();
   const leftMs = () => request.deadlineMs && Math.max(0, request.deadlineMs - (deps.clock.now() - arrivedMs));
   const caller = view.members && callerFor(request, leftMs, deps);
@@ -89,8 +95,27 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
     view.sequences === undefined
       ? await placedInTime(request, view, send, deps, { arrivedMs, signal })
       : await deps.steps.infer(request, view, view.sequences, send, signal);
-  return { model: view.name, version: view.version, parameters: new Map(), ...result };
+  return responseOf(view, result);
 }
+
+const NO_PARAMETERS: InferResponse["parameters"] = new Map();
+
+function responseOf({ name, version }: ModelView, { outputs, times }: InferResult): TimedResponse {
+  return { model: name, version, parameters: NO_PARAMETERS, outputs, times };
+}
+
+/** Where the least busy copy is in this process, it gets the request as it is. Steps of sequences, and what calls models, are brought to nodes. */
+function placeNear(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<InferResult> | undefined {
+  const { near } = deps;
+  if (near === undefined || view.sequences !== undefined || view.members !== undefined) return undefined;
+  const chosen = chooseNode(view, NOBODY, deps);
+  const agent = chosen && near.find(chosen.hosted.node);
+  if (chosen === undefined || agent === undefined || chosen.model.configJson !== view.configJson) return undefined;
+  return inferNear(agent, toSubmit(request, chosen, request.deadlineMs), signal, deps.inFlight.begin(chosen.hosted.replica));
+}
+
+/** Nobody has refused the request yet. */
+const NOBODY: ReadonlySet<string> = new Set();
 
 type Send = (chosen: ServedVersion) => Promise<Submission>;
 

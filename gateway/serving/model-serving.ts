@@ -1,6 +1,7 @@
 /** Puts the serving core for whole models together from its parts: what a gateway's composition needs to know of it. */
 import type { Clock } from "../../core/clock.ts";
 import { parsePublishedModel } from "../../core/model/published-model.ts";
+import type { NearAgents } from "../../core/near-agents.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { NO_TRACER, type Tracer } from "../../core/telemetry/tracing.ts";
@@ -38,6 +39,8 @@ export interface ModelServingDeps {
   readonly patience?: Patience;
   /** Nothing is traced unless it is given. */
   readonly tracer?: Tracer;
+  /** Agents in this process; none unless it is given. */
+  readonly near?: NearAgents | undefined;
 }
 
 export interface ModelServing extends Disposable {

@@ -5,8 +5,8 @@ import { CALL_NUMBERS_FROM, type Link, type LinkStream, type StreamEnd } from ".
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer } from "../../core/messages/infer.ts";
 import { decodeInferResult, encodeCalledInfer } from "../../core/messages/infer-codec.ts";
+import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
 import { SUBMIT_BYTES_MAX, submitFrames } from "../../core/messages/submit-codec.ts";
-import type { InferHandle, InferSink } from "../engines/inference-engine.ts";
 import type { Upcalls } from "./model-calls.ts";
 
 /** Begins the streams of calls on one link. */

@@ -3,7 +3,7 @@
  * caller's matter. A call that waits holds nothing that others could need.
  */
 import type { CalledInfer, InferSubmit } from "../../core/messages/infer.ts";
-import type { InferHandle, InferSink } from "../engines/inference-engine.ts";
+import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
 
 export interface ModelCall extends Omit<CalledInfer, "caller" | "depth"> {
   /** The version that answers on this node if it is hosted here; undefined: who answers is the gateway's to say, as of sequences. */

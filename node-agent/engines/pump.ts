@@ -21,7 +21,7 @@ export class Pump {
   soon(): void {
     if (this.#soon || this.#stopped) return;
     this.#soon = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#soon = false;
       this.now();
     });

@@ -81,6 +81,15 @@ export class WholeModels implements AsyncDisposable {
     return [...this.#models.values()];
   }
 
+  /** Whether requests wait or run. */
+  get busy(): boolean {
+    for (const { engine } of this.#models.values()) {
+      const load = engine?.load();
+      if (load !== undefined && load.queued + load.running > 0) return true;
+    }
+    return false;
+  }
+
   /** The published view with this digest. */
   view(digest: string): Uint8Array | undefined {
     return this.all().find((model) => model.state.kind === "ready" && model.state.view === digest)?.view;

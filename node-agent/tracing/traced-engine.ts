@@ -1,8 +1,9 @@
 /** An engine whose requests are parts of traces: a span for the model, below it the queue and the batch that computed it. */
 import type { Clock } from "../../core/clock.ts";
 import type { InferTimes } from "../../core/messages/infer.ts";
+import type { InferSink } from "../../core/messages/infer-sink.ts";
 import type { Span, Tracer } from "../../core/telemetry/tracing.ts";
-import type { InferenceEngine, InferSink } from "../engines/inference-engine.ts";
+import type { InferenceEngine } from "../engines/inference-engine.ts";
 
 export interface TracedModel {
   readonly model: string;

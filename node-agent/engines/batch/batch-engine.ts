@@ -5,12 +5,13 @@
 import type { Clock } from "../../../core/clock.ts";
 import { POISON_REQUEST, ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
+import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory, ModelSignature, OpenModel } from "../../../core/wire/model-runner.ts";
 import { isCrash } from "../../../core/wire/runner-death.ts";
 import { BatchQueue } from "../../scheduling/batch-queue.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
-import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
+import type { EngineLoad, InferenceEngine } from "../inference-engine.ts";
 import { Pump } from "../pump.ts";
 import type { ModelStatistics } from "../statistics.ts";
 import { AnswerDesk } from "./answer-desk.ts";

@@ -1,8 +1,8 @@
 /** A request that an engine has taken in, until its one answer. Pure. */
 import type { InferSubmit } from "../../../core/messages/infer.ts";
+import type { InferSink } from "../../../core/messages/infer-sink.ts";
 import type { BatchItem } from "../../scheduling/batch-options.ts";
 import type { Turn } from "../../scheduling/release-order.ts";
-import type { InferSink } from "../inference-engine.ts";
 import type { BatchMember } from "./split.ts";
 
 export class HostedRequest implements BatchItem, BatchMember {

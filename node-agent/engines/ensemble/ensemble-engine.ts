@@ -5,12 +5,13 @@
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
+import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { CallingRequest, ModelCalls, Upcalls } from "../../calls/model-calls.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import { AnswerDesk } from "../batch/answer-desk.ts";
 import { HostedRequest } from "../batch/hosted-request.ts";
 import { RequestForms } from "../batch/request-form.ts";
-import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
+import type { EngineLoad, InferenceEngine } from "../inference-engine.ts";
 import type { ModelStatistics } from "../statistics.ts";
 import { DataFlow } from "./data-flow.ts";
 import type { EnsemblePlan } from "./ensemble-plan.ts";

@@ -1,9 +1,9 @@
 /** A request inside an ensemble: calls the steps that its data flow says may run, until its outputs are there or a step fails. */
 import { ServingError } from "../../../core/errors.ts";
 import type { InferTimes } from "../../../core/messages/infer.ts";
+import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 import type { CallingRequest, ModelCalls } from "../../calls/model-calls.ts";
-import type { InferHandle, InferSink } from "../inference-engine.ts";
 import type { DataFlow } from "./data-flow.ts";
 import type { EnsemblePlan } from "./ensemble-plan.ts";
 import type { FlowGraph } from "./flow-graph.ts";

@@ -5,6 +5,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import { assert, ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
+import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { ModelSignature, OpenModel } from "../../../core/wire/model-runner.ts";
 import { otherStep, sequenceCanceled } from "../../scheduling/sequence-refusals.ts";
 import { SequenceScheduler } from "../../scheduling/sequence-scheduler.ts";
@@ -12,7 +13,7 @@ import { AnswerDesk } from "../batch/answer-desk.ts";
 import { checkPlan } from "../batch/batch-plan.ts";
 import { type GatedInstances, type GatedInstancesDeps, openGatedInstances } from "../batch/gated-instances.ts";
 import type { ModelInstances } from "../batch/model-instances.ts";
-import type { EngineLoad, InferenceEngine, InferHandle, InferSink } from "../inference-engine.ts";
+import type { EngineLoad, InferenceEngine } from "../inference-engine.ts";
 import { Pump } from "../pump.ts";
 import type { ModelStatistics } from "../statistics.ts";
 import { EndedSteps } from "./ended-steps.ts";

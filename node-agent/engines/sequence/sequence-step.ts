@@ -1,10 +1,10 @@
 /** A request that the sequence engine has taken in: one step of a sequence, until its one answer. */
 import { ServingError } from "../../../core/errors.ts";
+import type { InferSink } from "../../../core/messages/infer-sink.ts";
 import type { SequenceFlags, SequencePassage } from "../../../core/messages/sequence-step.ts";
 import type { LiveSequence } from "../../scheduling/live-sequence.ts";
 import type { SequenceItem } from "../../scheduling/sequence-options.ts";
 import type { HostedRequest } from "../batch/hosted-request.ts";
-import type { InferSink } from "../inference-engine.ts";
 import type { SequenceMemory } from "./sequence-memory.ts";
 
 export type HostedSequence = LiveSequence<SequenceStep, SequenceMemory>;

@@ -1,11 +1,11 @@
 /** Makes steps of sequences out of requests, or says in Triton's words why they are none. */
 import { ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
+import type { InferSink } from "../../../core/messages/infer-sink.ts";
 import { type SequenceFlags, type SequencePassage, sequenceFlags, sequenceKey } from "../../../core/messages/sequence-step.ts";
 import { moreThanOneRow, noCorrelationId } from "../../scheduling/sequence-refusals.ts";
 import { HostedRequest } from "../batch/hosted-request.ts";
 import { RequestForms } from "../batch/request-form.ts";
-import type { InferSink } from "../inference-engine.ts";
 import type { SequencePlan } from "./sequence-plan.ts";
 import { AnswerRelay, SequenceStep } from "./sequence-step.ts";
 

@@ -4,6 +4,7 @@ import { MemoryBroker } from "../../../../core/bus/memory.ts";
 import { MemoryLinks } from "../../../../core/link/memory.ts";
 import type { Heartbeat, ModelReport } from "../../../../core/messages/heartbeat.ts";
 import { encodePublishedModel, type PublishedModel, type TensorSpec } from "../../../../core/model/published-model.ts";
+import type { NearAgents } from "../../../../core/near-agents.ts";
 import { seededRandom } from "../../../../core/random.ts";
 import { MemoryGenerationStore } from "../../../../core/store/generations/memory.ts";
 import { createLogger } from "../../../../core/telemetry/logger.ts";
@@ -69,7 +70,13 @@ export function inferOf(model: string, fields: Partial<InferRequest> = {}): Infe
 
 export type ModelRig = Awaited<ReturnType<typeof modelRig>>;
 
-export async function modelRig(nodes = 1, { absenceWaitMs = 0 }: { readonly absenceWaitMs?: number } = {}) {
+interface RigOptions {
+  readonly absenceWaitMs?: number;
+  /** Agents in the gateway's process. */
+  readonly near?: NearAgents;
+}
+
+export async function modelRig(nodes = 1, { absenceWaitMs = 0, near }: RigOptions = {}) {
   const clock = new FakeClock();
   const random = seededRandom(7n);
   const broker = new MemoryBroker({ clock });
@@ -108,6 +115,7 @@ export async function modelRig(nodes = 1, { absenceWaitMs = 0 }: { readonly abse
   });
   const whole: ModelServing = createModelServing({
     patience: returning,
+    near,
     fleet,
     directory: text.models,
     submitter: text.submitter,

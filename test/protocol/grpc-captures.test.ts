@@ -10,6 +10,7 @@ import { type GrpcDoor, startGrpcDoor } from "./grpc-door.ts";
 import { streamBytes } from "./grpc-stream-bytes.ts";
 
 const CAPTURES = join(import.meta.dirname, "../golden/captures-grpc");
+const COMPATIBILITY = join(import.meta.dirname, "../../COMPATIBILITY.md");
 
 interface Capture {
   readonly method: string;
@@ -19,7 +20,7 @@ interface Capture {
   readonly response: readonly JsonValue[];
 }
 
-/** What is answered otherwise, and why. */
+/** What is answered otherwise, and why; COMPATIBILITY.md lists it, too. */
 const DEVIATIONS: Readonly<Record<string, { readonly code: string; readonly details: string }>> = {
   // Newer releases refuse it, and so does the door over HTTP.
   err_dup_out: { code: "INVALID_ARGUMENT", details: "[request id: <id_unknown>] output 'OUTPUT0' already exists in request" },
@@ -35,7 +36,7 @@ const names = readdirSync(CAPTURES)
   .map((file) => file.slice(0, -".json".length))
   .sort();
 
-test.each(names)("%s is answered as Triton answered it, or as said here", async (name) => {
+test.each(names)("%s is answered as Triton answered it, or as COMPATIBILITY.md says", async (name) => {
   const capture: Capture = JSON.parse(readFileSync(join(CAPTURES, `${name}.json`), "utf8"));
   await using door = await startGrpcDoor();
   const ours = await answers(door, capture, name);
@@ -53,6 +54,21 @@ test.each(names)("%s is answered as Triton answered it, or as said here", async 
     if (COMPARED_AS_JSON.test(name)) expect(asJson(output, message)).toEqual(asJson(output, recorded));
     else expect(Buffer.from(message).toString("hex")).toBe(recorded.toString("hex"));
   });
+});
+
+test("every message that was recorded is compared", () => {
+  const messages = names.flatMap((name) => {
+    const { request, response }: Capture = JSON.parse(readFileSync(join(CAPTURES, `${name}.json`), "utf8"));
+    return request === "large" ? [] : response.map((_, index) => `${name}.${index}.bin`);
+  });
+  const files = readdirSync(CAPTURES).filter((file) => !file.endsWith(".json"));
+  expect(files.toSorted()).toEqual(messages.toSorted());
+});
+
+test("COMPATIBILITY.md lists the calls that are answered otherwise, and no others", () => {
+  const list = /<!-- calls -->\n([\s\S]*?)<!-- \/calls -->/.exec(readFileSync(COMPATIBILITY, "utf8"))?.[1] ?? "";
+  const listed = [...list.matchAll(/^- `([^`]+)`: /gm)].map(([, name]) => name);
+  expect(listed.toSorted()).toEqual(Object.keys(DEVIATIONS).toSorted());
 });
 
 interface Answers {

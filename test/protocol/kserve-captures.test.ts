@@ -135,6 +135,14 @@ describe.each(["http", "http_explicit"])("%s", (folder) => {
   });
 });
 
+test("every answer that was recorded has its request here, and every request its answer, but where Triton gave none", () => {
+  for (const folder of ["http", "http_explicit"]) {
+    const answered = readdirSync(join(CAPTURES, folder)).filter((file) => !file.endsWith(".req"));
+    const expected = names(folder).filter((name) => name !== "oversize_binary_68MB"); // it closed the connection
+    expect(answered.toSorted()).toEqual(expected.map((name) => `${name}.res`));
+  }
+});
+
 test("COMPATIBILITY.md lists the captures that are answered otherwise, and no others", () => {
   const table = /<!-- captures -->\n([\s\S]*?)<!-- \/captures -->/.exec(readFileSync(COMPATIBILITY, "utf8"))?.[1] ?? "";
   const listed = [...table.matchAll(/^\| `([^|]+)` \|/gm)].flatMap(([, cell = ""]) => cell.split("`, `"));

@@ -17,6 +17,12 @@ export interface TensorSpec {
   readonly ragged: boolean;
   /** Of outputs: class labels, one per class; empty where there are none. */
   readonly labels: readonly string[];
+  /** Of an ensemble's outputs: which of its models makes it, as which output. */
+  readonly source?: TensorSource;
+}
+
+export interface TensorSource extends ModelReference {
+  readonly output: string;
 }
 
 export interface PublishedModel {
@@ -84,7 +90,12 @@ function tensorSpec(value: unknown): TensorSpec {
     optional: fields.get("optional") === true,
     ragged: fields.get("ragged") === true,
     labels: list(fields, "labels").map((label) => (typeof label === "string" ? label : fail("labels"))),
+    ...(fields.has("source") && { source: tensorSource(fields.get("source")) }),
   };
+}
+
+function tensorSource(value: unknown): TensorSource {
+  return { ...modelReference(value), output: text(fieldsOf(value, "a source"), "output") };
 }
 
 function modelReference(value: unknown): ModelReference {

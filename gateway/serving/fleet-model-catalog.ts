@@ -1,7 +1,9 @@
 /** The model catalog of the KServe doors over the fleet: whole models by their published views. */
 import { ServingError } from "../../core/errors.ts";
+import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import type { ModelViews, ServedVersion } from "./model-views.ts";
+import { labeledOutputs } from "./output-labels.ts";
 import type { ModelDirectory } from "./text-generation.ts";
 
 export interface FleetModelCatalogDeps {
@@ -82,14 +84,22 @@ function viewsByName(served: readonly ServedVersion[]): ReadonlyMap<string, read
     served.map(({ model }) => model),
     ({ name }) => name,
   );
-  const views = new Map<string, readonly ModelView[]>();
+  const ascending = new Map<string, readonly PublishedModel[]>();
   for (const [name, all] of models) {
     const byVersion = new Map(all.map((model) => [model.version, model]));
-    const ascending = [...byVersion.values()].toSorted((a, b) => Number(a.version) - Number(b.version));
-    const versions = ascending.map(({ version }) => version);
+    ascending.set(
+      name,
+      [...byVersion.values()].toSorted((a, b) => Number(a.version) - Number(b.version)),
+    );
+  }
+  const find = (name: string, version: number | undefined) =>
+    version === undefined ? ascending.get(name)?.at(-1) : ascending.get(name)?.find((model) => model.version === String(version));
+  const views = new Map<string, readonly ModelView[]>();
+  for (const [name, all] of ascending) {
+    const versions = all.map(({ version }) => version);
     views.set(
       name,
-      ascending.map((model) => ({ ...model, versions })),
+      all.map((model) => ({ ...model, outputs: labeledOutputs(model.outputs, find), versions })),
     );
   }
   return views;

@@ -2,7 +2,7 @@
 
 import { ServingError } from "../../core/errors.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
-import type { PublishedModel, TensorSpec } from "../../core/model/published-model.ts";
+import type { PublishedModel, TensorSource, TensorSpec } from "../../core/model/published-model.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 
 const LABEL_BYTES_MAX = 4 * 1024 * 1024;
@@ -22,12 +22,13 @@ export async function publishedView(
   const inputs = configuration.inputs.map(
     (input): TensorSpec => ({ ...specOf(input), optional: input.optional, ragged: input.ragged, labels: [] }),
   );
+  const { scheduler } = configuration;
   const outputs: TensorSpec[] = [];
   for (const output of configuration.outputs) {
     const labels = output.labelFile === undefined ? [] : await readLabels(files, output.labelFile);
-    outputs.push({ ...specOf(output), optional: false, ragged: false, labels });
+    const source = sourceOf(output.name, scheduler);
+    outputs.push({ ...specOf(output), optional: false, ragged: false, labels, ...(source && { source }) });
   }
-  const { scheduler } = configuration;
   const members = scheduler.kind === "ensemble" && {
     members: scheduler.steps.map((step) => ({ model: step.model, version: step.version })),
   };
@@ -36,6 +37,15 @@ export async function publishedView(
 }
 
 const specOf = ({ name, dtype, shape }: Pick<TensorSpec, "name" | "dtype" | "shape">) => ({ name, dtype, shape });
+
+/** @returns undefined for outputs that a model makes itself */
+function sourceOf(output: string, scheduler: ModelConfiguration["scheduler"]): TensorSource | undefined {
+  if (scheduler.kind !== "ensemble") return undefined;
+  for (const { model, version, outputs } of scheduler.steps) {
+    for (const [name, tensor] of outputs) if (tensor === output) return { model, version, output: name };
+  }
+  return undefined;
+}
 
 /** A label a line. */
 async function readLabels(files: ModelFiles, name: string): Promise<readonly string[]> {

@@ -21,7 +21,11 @@ let cluster: ModelCluster;
 beforeAll(async () => {
   repository
     .put("preprocess", { "1/model.onnx": preprocessor(), "config.pbtxt": ONE_INSTANCE })
-    .put("classify", batched(classifier(48, 5)))
+    .put("classify", {
+      "1/model.onnx": classifier(48, 5),
+      "config.pbtxt": `max_batch_size: 8 dynamic_batching { } ${ONE_INSTANCE} output { name: "SCORES" label_filename: "labels.txt" }`,
+      "labels.txt": "ant\nbee\ncat\ndog\nelk\n",
+    })
     .put("double", batched(times(2)))
     .put("triple", batched(times(3)))
     .put("sum", batched(addSub(["batch", "length"])))
@@ -82,6 +86,16 @@ describe("an ensemble", () => {
         "in ensemble 'image', [request id: <id_unknown>] unexpected shape for input 'PIXELS' for model 'preprocess'",
       ),
     });
+  });
+
+  test("classifies with the labels of the model that makes the output", async () => {
+    const inputs = [tensor("IMAGE", "UINT8", [1, 4, 4, 3], new Uint8Array(48).fill(9))];
+    const result = await cluster.client.infer({ model: "image", inputs, outputs: [{ name: "SCORES", classes: 5 }] });
+    const labels = result
+      .output("SCORES")
+      .strings()
+      .map((text) => text.split(":").slice(1).join(":"));
+    expect(labels.toSorted()).toEqual(["0:ant", "1:bee", "2:cat", "3:dog", "4:elk"]);
   });
 
   test("goes on with a model of it that is loaded anew, under load", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { nodeId } from "../../../../core/ids.ts";
 import { FleetModelCatalog } from "../../../../gateway/serving/fleet-model-catalog.ts";
-import { modelRig, published } from "./model-rig.ts";
+import { modelRig, published, spec } from "./model-rig.ts";
 
 const HOSTED = {
   replica: "a/1/1",
@@ -37,6 +37,23 @@ describe("the catalog", () => {
     for (const node of [0, 1]) rig.host(node, published("m"));
     await rig.beat();
     expect(rig.catalog.view("m", undefined).versions).toEqual(["1"]);
+  });
+
+  test("gives an ensemble's outputs the labels of the models that make them, through ensembles in it, unless it has its own", async () => {
+    await using rig = await modelRig();
+    const from = (name: string, model: string, output: string, labels: readonly string[] = []) =>
+      spec(name, { labels, source: { model, version: undefined, output } });
+    rig.host(0, published("classifier", "1", { outputs: [spec("SCORES", { labels: ["old"] })] }));
+    rig.host(0, published("classifier", "2", { outputs: [spec("SCORES", { labels: ["cat", "dog"] })] }));
+    rig.host(0, published("inner", "1", { outputs: [from("Y", "classifier", "SCORES")] }));
+    rig.host(0, published("outer", "1", { outputs: [from("Z", "inner", "Y"), from("OWN", "inner", "Y", ["a", "b"])] }));
+    rig.host(0, published("round", "1", { outputs: [from("R", "round", "R")] }));
+    await rig.beat();
+    expect(rig.catalog.view("outer", undefined).outputs.map(({ labels }) => labels)).toEqual([
+      ["cat", "dog"],
+      ["a", "b"],
+    ]);
+    expect(rig.catalog.view("round", undefined).outputs).toMatchObject([{ labels: [] }]);
   });
 
   test.each([

@@ -80,7 +80,7 @@ export interface LoadResult {
 
 /** Requests that are measured; and those of a new server that are not, because code is still compiled in them. */
 const MEASURED = 4_000;
-const UNMEASURED = 12_000;
+const UNMEASURED = 40_000;
 
 /** Until the server's code is compiled. */
 export async function warmUp(server: SmallServer, load: LoadShape, signal: AbortSignal): Promise<void> {

@@ -6,7 +6,7 @@ import { assert, ServingError } from "../../core/errors.ts";
 import { type BatchItem, type BatchOptions, type DynamicBatching, NO_POLICY, type QueuePolicy } from "./batch-options.ts";
 import { DueTimes } from "./due-times.ts";
 import { type FormingOptions, formBatch } from "./form-batch.ts";
-import { Waiting, WaitingLine } from "./waiting.ts";
+import { Waiting, type WaitingItem, WaitingLine } from "./waiting.ts";
 
 export type BatchDecision<Item> =
   | { readonly kind: "run"; readonly batch: readonly Item[] }
@@ -19,7 +19,7 @@ export interface Expired<Item> {
   readonly error: ServingError;
 }
 
-interface Level<Item extends BatchItem> {
+interface Level<Item extends WaitingItem> {
   readonly policy: QueuePolicy;
   readonly inTime: WaitingLine<Item>;
   /** Those whose timeout is over: behind all that are in time. */
@@ -28,17 +28,17 @@ interface Level<Item extends BatchItem> {
 
 const IDLE = { kind: "idle" } as const;
 
-export class BatchQueue<Item extends BatchItem> {
+export class BatchQueue<Item extends WaitingItem> {
   readonly #dynamic: DynamicBatching | undefined;
   readonly #forming: FormingOptions;
   readonly #levels: readonly Level<Item>[];
   readonly #defaultLevel: number;
-  readonly #waiting = new Map<Item, Waiting<Item>>();
   readonly #due = new DueTimes<Item>();
   #expired: Expired<Item>[] = [];
   #startAfter: number;
   #stopped = false;
   #offers = 0;
+  #count = 0;
 
   constructor({ maxBatchSize, dynamic }: BatchOptions) {
     this.#dynamic = dynamic;
@@ -58,13 +58,14 @@ export class BatchQueue<Item extends BatchItem> {
 
   /** When the oldest that waits came; undefined: nothing waits. */
   get sinceMs(): number | undefined {
-    const [oldest] = this.#waiting.values();
-    return oldest?.arrivedMs;
+    if (this.#count === 0) return undefined;
+    const arrived = ({ first }: WaitingLine<Item>) => first?.arrivedMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(...this.#levels.flatMap(({ inTime, delayed }) => [arrived(inTime), arrived(delayed)]));
   }
 
   /** Requests that wait. */
   get count(): number {
-    return this.#waiting.size;
+    return this.#count;
   }
 
   /** What waits will still run; further offers are refused. */
@@ -82,11 +83,12 @@ export class BatchQueue<Item extends BatchItem> {
     const { queueMax } = level.policy;
     if (queueMax > 0 && level.inTime.count + level.delayed.count >= queueMax)
       return refusal(item, "Exceeds maximum queue size", "queue_full");
-    assert(!this.#waiting.has(item), "a request is offered once");
+    assert(item.waiting === undefined, "a request is offered once");
     const waiting = new Waiting(item, { level: levelNumber, arrivedMs: nowMs, number: ++this.#offers });
     const timeoutUs = timeoutOf(item, level.policy);
     waiting.timeoutMs = timeoutUs === 0 ? undefined : nowMs + timeoutUs / 1000;
-    this.#waiting.set(item, waiting);
+    item.waiting = waiting;
+    this.#count += 1;
     level.inTime.add(waiting);
     this.#due.update(waiting);
     return undefined;
@@ -94,17 +96,16 @@ export class BatchQueue<Item extends BatchItem> {
 
   /** Its sender does not want it any more. @returns false: it does not wait here */
   cancel(item: Item): boolean {
-    const waiting = this.#waiting.get(item);
-    if (waiting === undefined) return false;
-    this.#leave(waiting);
+    if (item.waiting === undefined) return false;
+    this.#leave(item.waiting);
     return true;
   }
 
   /** @param freeInstances how many could run a batch now */
   next(freeInstances: number, nowMs: number): BatchDecision<Item> {
     this.#expire(nowMs);
-    if (this.#waiting.size === 0) return IDLE;
-    if (this.#startAfter > this.#waiting.size) return this.#waitFor(undefined);
+    if (this.#count === 0) return IDLE;
+    if (this.#startAfter > this.#count) return this.#waitFor(undefined);
     this.#startAfter = 0;
     if (freeInstances === 0) return this.#waitFor(undefined);
     const formed = this.#form(nowMs);
@@ -169,8 +170,9 @@ export class BatchQueue<Item extends BatchItem> {
     this.#expired.push({ item: waiting.item, error });
   }
 
-  #leave(waiting: Waiting<Item>): void {
-    this.#waiting.delete(waiting.item);
+  #leave(waiting: Waiting<WaitingItem>): void {
+    waiting.item.waiting = undefined;
+    this.#count -= 1;
     waiting.line?.remove(waiting);
     this.#due.remove(waiting);
   }

@@ -1,8 +1,7 @@
 /** Waiting requests by the time at which something happens to them: a binary heap in which each knows its place. Pure. */
-import type { BatchItem } from "./batch-options.ts";
-import type { Waiting } from "./waiting.ts";
+import type { Waiting, WaitingItem } from "./waiting.ts";
 
-export class DueTimes<Item extends BatchItem> {
+export class DueTimes<Item extends WaitingItem> {
   readonly #heap: Waiting<Item>[] = [];
 
   /** The earliest; it stays. */
@@ -18,7 +17,7 @@ export class DueTimes<Item extends BatchItem> {
     this.#rise(waiting, this.#heap.length - 1);
   }
 
-  remove(waiting: Waiting<Item>): void {
+  remove(waiting: Pick<Waiting<WaitingItem>, "place">): void {
     const place = waiting.place;
     if (place < 0) return;
     waiting.place = -1;
@@ -59,7 +58,7 @@ export class DueTimes<Item extends BatchItem> {
 }
 
 /** Of those that are due at the same time, the one that came first. */
-function isEarlier<Item extends BatchItem>(one: Waiting<Item>, other: Waiting<Item>): boolean {
+function isEarlier<Item extends WaitingItem>(one: Waiting<Item>, other: Waiting<Item>): boolean {
   const [oneMs, otherMs] = [one.dueMs ?? Number.POSITIVE_INFINITY, other.dueMs ?? Number.POSITIVE_INFINITY];
   return oneMs < otherMs || (oneMs === otherMs && one.number < other.number);
 }

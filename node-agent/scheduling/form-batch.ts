@@ -2,8 +2,7 @@
  * Which of the waiting requests run together, and whether now. Source: `DynamicBatchScheduler::GetDynamicBatch` of Triton's
  * core: only the head of the queue is looked at, and no request is passed over to find a better fit. Pure.
  */
-import type { BatchItem } from "./batch-options.ts";
-import type { Waiting } from "./waiting.ts";
+import type { Waiting, WaitingItem } from "./waiting.ts";
 
 export interface FormingOptions {
   readonly maxBatchSize: number;
@@ -13,13 +12,13 @@ export interface FormingOptions {
   readonly delayMs: number;
 }
 
-export type Formed<Item extends BatchItem> =
+export type Formed<Item extends WaitingItem> =
   | { readonly kind: "run"; readonly batch: readonly Waiting<Item>[] }
   /** A preferred size may still come about; at `untilMs` the oldest has waited long enough. */
   | { readonly kind: "wait"; readonly untilMs: number };
 
 /** @param order waiting requests, at least one, those that come first in front */
-export function formBatch<Item extends BatchItem>(order: Iterable<Waiting<Item>>, options: FormingOptions, nowMs: number): Formed<Item> {
+export function formBatch<Item extends WaitingItem>(order: Iterable<Waiting<Item>>, options: FormingOptions, nowMs: number): Formed<Item> {
   const { maxBatchSize, preferred, preferredMax, delayMs } = options;
   const batch: Waiting<Item>[] = [];
   let size = 0;

@@ -2,8 +2,14 @@
 import { assert } from "../../core/errors.ts";
 import type { BatchItem } from "./batch-options.ts";
 
+/** What waits knows its place. A map of places, filled and emptied by every request, would keep requests alive that are long answered. */
+export interface WaitingItem extends BatchItem {
+  /** The queue's own: its one queue's. */
+  waiting?: Waiting<WaitingItem> | undefined;
+}
+
 /** One request in the queue. It stands in one line at a time, and in the heap of due times while it has one. */
-export class Waiting<Item extends BatchItem> {
+export class Waiting<Item extends WaitingItem> {
   readonly item: Item;
   readonly level: number;
   readonly arrivedMs: number;
@@ -32,7 +38,7 @@ export class Waiting<Item extends BatchItem> {
   }
 }
 
-export class WaitingLine<Item extends BatchItem> {
+export class WaitingLine<Item extends WaitingItem> {
   #first: Waiting<Item> | undefined;
   #last: Waiting<Item> | undefined;
   #count = 0;

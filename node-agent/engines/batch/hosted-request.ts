@@ -1,11 +1,11 @@
 /** A request that an engine has taken in, until its one answer. Pure. */
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferSink } from "../../../core/messages/infer-sink.ts";
-import type { BatchItem } from "../../scheduling/batch-options.ts";
 import type { Turn } from "../../scheduling/release-order.ts";
+import type { WaitingItem } from "../../scheduling/waiting.ts";
 import type { BatchMember } from "./split.ts";
 
-export class HostedRequest implements BatchItem, BatchMember {
+export class HostedRequest implements WaitingItem, BatchMember {
   readonly submit: InferSubmit;
   readonly sink: InferSink;
   readonly id: string;
@@ -26,6 +26,8 @@ export class HostedRequest implements BatchItem, BatchMember {
   over = false;
   /** Its sender wants no answer any more. */
   muted = false;
+  /** Its place in the queue. */
+  waiting: WaitingItem["waiting"];
   /** What it runs in, or will as soon as an instance may. */
   batch: FormedBatch | undefined;
 

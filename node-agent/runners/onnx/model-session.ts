@@ -21,6 +21,8 @@ export class ModelSession implements Disposable {
   readonly #outputMemory: readonly PortMemory[];
   /** The least recently used first. */
   readonly #bound = new Map<string, BoundRun>();
+  /** The most recently used, and its key. */
+  #latest: { readonly key: string; readonly bound: BoundRun } | undefined;
   #foretell = true;
 
   /** @throws ServingError INTERNAL with the runtime's text, UNIMPLEMENTED when it takes or gives something else than tensors. */
@@ -47,13 +49,13 @@ export class ModelSession implements Disposable {
   /** The binding for a batch's shapes. */
   bind(batch: AnnouncedBatch): BoundRun {
     const key = keyOf(batch);
-    const known = this.#bound.get(key);
-    if (known !== undefined) {
-      this.#bound.delete(key); // and back to the end: it is the most recently used now
-      this.#bound.set(key, known);
-      return known;
+    if (this.#latest?.key === key) return this.#latest.bound;
+    const bound = this.#bound.get(key) ?? this.#makeBound(batch);
+    this.#latest = { key, bound };
+    if (this.#bound.delete(key)) {
+      this.#bound.set(key, bound); // back to the end: it is the most recently used now
+      return bound;
     }
-    const bound = this.#makeBound(batch);
     if (this.#bound.size >= BINDINGS_MAX) {
       const [oldest] = this.#bound;
       oldest?.[1][Symbol.dispose]();
@@ -77,6 +79,7 @@ export class ModelSession implements Disposable {
   #unbindAll(): void {
     for (const bound of this.#bound.values()) bound[Symbol.dispose]();
     this.#bound.clear();
+    this.#latest = undefined;
   }
 
   #makeBound({ inputs, outputs }: AnnouncedBatch): BoundRun {

@@ -11,6 +11,7 @@ const GOAL = 1 / 1.2;
 const REQUESTS = 1_000;
 const LOAD = { protocol: "http", model: MODELS.identity, concurrency: 4, shape: "INPUT0:16" } as const;
 const P99 = "p99 ms";
+const OTHERS = [MODELS.classifier, MODELS.together];
 
 export const LOADING_PART: BenchPart = {
   name: "loading",
@@ -20,7 +21,9 @@ export const LOADING_PART: BenchPart = {
 
 async function loading(context: BenchContext): Promise<readonly Row[]> {
   const { signal, rounds, say } = context;
-  say("\nloading: a thousand requests to one model while two others load and unload without a pause, beside the same without");
+  say(
+    "\nloading: a thousand requests to one model while others load and unload one after another, without a pause, beside the same without",
+  );
   await using models = await writeModels();
   await using server = await startOurs(context, models.ours, ["--model-control-mode", "explicit"]);
   await using client = new HttpClient(server.http);
@@ -31,17 +34,19 @@ async function loading(context: BenchContext): Promise<readonly Row[]> {
     name: "while others load",
     async measure() {
       let done = false;
-      const others = [MODELS.classifier, MODELS.together].map(async (model) => {
-        while (!done) {
+      const others = async () => {
+        for (let turn = 0; !done; turn++) {
+          const model = OTHERS[turn % OTHERS.length] ?? MODELS.classifier;
           await client.loadModel(model);
           await client.unloadModel(model);
         }
-      });
+      };
+      const loading = others();
       try {
         return await measure();
       } finally {
         done = true;
-        await Promise.all(others);
+        await loading;
       }
     },
   };

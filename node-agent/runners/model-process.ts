@@ -11,6 +11,7 @@ import { decodeFailure, decodeSignature, encodeOpen } from "../../core/wire/mode
 import { ModelSocket, type ModelSocketListener } from "../../core/wire/model-wire-socket.ts";
 import type { RunnerExit } from "../../core/wire/runner-handle.ts";
 import { RunnerChild, runnerDeath } from "./runner-child.ts";
+import { startLowered } from "./shard/load-priority.ts";
 
 export interface ModelProcessesOptions {
   /** Gets what runners write to their standard output and error. */
@@ -57,6 +58,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
       environment: options.environment ?? process.env,
       ended: (exit) => this.#ended(exit),
     });
+    startLowered(this.#child.pid);
     this.#socket = ModelSocket.over(this.#child.channel, this);
   }
 

@@ -17,6 +17,16 @@ export function lowerPriority(): Disposable {
   };
 }
 
+/** The same for a process that has just been started: its first load begins with its program's. `lowerPriority` ends it. */
+export function startLowered(pid: number | undefined): void {
+  if (pid === undefined || !mayRise()) return;
+  try {
+    os.setPriority(pid, LOWERED);
+  } catch {
+    // It is gone already, which others notice.
+  }
+}
+
 /** An ordinary user may lower a priority and never raise it again. */
 function mayRise(): boolean {
   if (process.platform !== "linux") return false;

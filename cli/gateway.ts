@@ -20,6 +20,7 @@ import type { Gateway, GatewayDeps } from "../gateway/run.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork } from "./cluster-network.ts";
 import { News } from "./news.ts";
+import { replicaRange } from "./replica-settings.ts";
 import { configReading } from "./repository-settings.ts";
 import { GATEWAY_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
@@ -59,7 +60,7 @@ export async function gateway(source: SettingsSource): Promise<void> {
         doors: settings,
         closeGraceMs: settings.drainMs,
         telemetry,
-        presets: model === undefined ? [] : [presetModel(model, MODEL_VERSION, languageSettings(settings))],
+        presets: model === undefined ? [] : [presetModel(model, MODEL_VERSION, languageSettings(settings), replicaRange(settings))],
         modelControl: settings.modelControlMode,
         nodesMin: settings.nodes ?? (model === undefined ? 0 : settings.stages),
         version: VERSION,

@@ -5,6 +5,7 @@ import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
 import { CLUSTER_SETTINGS } from "./cluster-settings.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
 import { NODE_SETTINGS } from "./node-settings.ts";
+import { REPLICA_SETTINGS } from "./replica-settings.ts";
 import { exitOnError, REPOSITORY_SETTINGS, SOURCE_SETTINGS, strictReadiness } from "./repository-settings.ts";
 import { SCHEDULING_SETTINGS } from "./scheduling-settings.ts";
 import { EXPORT_SETTINGS, TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
@@ -77,6 +78,7 @@ export const UP_SETTINGS = {
     fallbackText: "one a node",
     help: "pipeline stages that the model's layers are cut into",
   }),
+  ...REPLICA_SETTINGS,
   quantization,
   slots,
   contextLength,
@@ -120,6 +122,7 @@ export const GATEWAY_SETTINGS = {
   }),
   model: setting({ kind: text("a model name"), fallback: "none", help: "a language model to serve in any case, or none" }),
   stages: setting({ kind: wholeNumber(1, 64), fallback: 1, help: "pipeline stages that its layers are cut into" }),
+  ...REPLICA_SETTINGS,
   nodes: setting({
     kind: optional(wholeNumber(1, 1024)),
     fallback: undefined,

@@ -13,6 +13,7 @@ import { INTERRUPTED } from "./exit.ts";
 import { startProgress } from "./progress.ts";
 import { catalogModel } from "./pull/catalog.ts";
 import { pullByName } from "./pull.ts";
+import { replicaRange } from "./replica-settings.ts";
 import { configReading } from "./repository-settings.ts";
 import { UP_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
@@ -65,6 +66,7 @@ function clusterOptions(settings: UpSettings, folders: CacheFolders, source: Set
     modelControlMode: settings.models === undefined && settings.modelControlMode === "none" ? ("off" as const) : settings.modelControlMode,
     ...(settings.rememberModels === undefined ? {} : { wantedFile: settings.rememberModels }),
     version: MODEL_VERSION,
+    replicas: replicaRange(settings),
     stages: settings.stages ?? settings.nodes,
     repositoryFolders: folders.repositories,
     reading: configReading(settings),

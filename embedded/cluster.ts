@@ -11,6 +11,7 @@ import type { DoorOptions } from "../core/door-options.ts";
 import { ServingError } from "../core/errors.ts";
 import { nodeId } from "../core/ids.ts";
 import { MemoryLinks } from "../core/link/memory.ts";
+import type { CopiesRange } from "../core/model/config/language-settings.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { NearAgents } from "../core/near-agents.ts";
 import { systemRandom } from "../core/random.ts";
@@ -47,6 +48,8 @@ export interface ClusterOptions {
   readonly version: string;
   readonly stages: number;
   readonly quantization: Quantization | "auto";
+  /** How many replicas of `model` there are; one unless said. */
+  readonly replicas?: CopiesRange;
   readonly slots: number;
   /** undefined: all that the model has. */
   readonly contextLength: number | undefined;
@@ -163,7 +166,7 @@ function presetOf(name: string, options: ClusterOptions): PresetModel {
   const { version, stages, quantization, slots, contextLength = 0, prefixCacheTokens } = options;
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / stages));
   const language = { stages, quantization, slots, contextLength, threads, ...(prefixCacheTokens !== undefined && { prefixCacheTokens }) };
-  return presetModel(name, version, language);
+  return presetModel(name, version, language, options.replicas);
 }
 
 /** In memory; with a file what was wanted before is wanted again, but for what another start was given by a flag. */

@@ -2,7 +2,7 @@
  * From what is wanted and what is there to the commands that bring the two together. Level-triggered: called again and again
  * with fresh heartbeats, it repeats what has not taken effect. Pure.
  */
-import type { NodeId, ReplicaId } from "../../core/ids.ts";
+import { type NodeId, type ReplicaId, replicaNumber } from "../../core/ids.ts";
 import type { Control } from "../../core/messages/control.ts";
 import type { Fleet, ShardView } from "../control/fleet.ts";
 import { assignStages, type PlacedReplica } from "./assign-stages.ts";
@@ -69,10 +69,16 @@ export function reconcile(
   }
   const wanted = new Set<string>(desired.map((replica) => replica.replica));
   for (const { node, replica, model } of fleet.shards()) {
-    if (!wanted.has(replica) && options.isKnown(model)) commands.push({ node, control: { kind: "unload", replica } });
+    if (wanted.has(replica) || !options.isKnown(model)) continue;
+    // A copy too many: what it generates goes on in another of the same load.
+    const handsOver = fleet.replicas().some((other) => other.ready && wanted.has(other.replica) && sameLoad(other.replica, replica));
+    commands.push({ node, control: { kind: "unload", replica, ...(handsOver && { handsOver }) } });
   }
   return { commands, plans: next };
 }
+
+const sameLoad = (one: string, other: string): boolean =>
+  replicaNumber(one) === replicaNumber(other) && one.slice(0, one.lastIndexOf("/")) === other.slice(0, other.lastIndexOf("/"));
 
 interface Round extends PlacementOptions {
   readonly fleet: Fleet;

@@ -21,7 +21,8 @@ export function scaledModels(entries: ReadonlyMap<string, WantedEntry>, hosted: 
     const whole = hosted
       .models()
       .filter(({ replica, state }) => state.kind === "ready" && ids.has(replica))
-      .map(({ queuedMs = 0, inFlight }) => ({ queuedMs, full: Math.min(1, inFlight) }));
+      // A copy whose sequences no store has is never one too many.
+      .map(({ queuedMs = 0, inFlight, pinned }) => ({ queuedMs, full: pinned === true ? 1 : Math.min(1, inFlight) }));
     return [{ model, copies, copiesMin, copiesMax, ready: [...language, ...whole] }];
   });
 }

@@ -56,6 +56,11 @@ export class SequenceScheduler<Item extends SequenceItem, Memory> {
     return this.#queued;
   }
 
+  /** Of every sequence that waits the request that waits longest. */
+  *waiting(): Generator<Item> {
+    for (const { waiting } of this.#live.values()) if (waiting[0] !== undefined) yield waiting[0];
+  }
+
   /** Sequences that have begun and not ended. */
   get live(): number {
     return this.#live.size;

@@ -81,6 +81,13 @@ test("a model that does not say how many copies there may be keeps those that it
   expect(rig.copies()).toBe(1);
 });
 
+test("copies whose sequences are nowhere else stay, however little they do", async () => {
+  using rig = await scaling({ copiesMin: 1, copiesMax: 2 });
+  await rig.pass(5, { ...LATE, pinned: true });
+  await rig.pass(300, { inFlight: 0, pinned: true });
+  expect(rig.copies()).toBe(2);
+});
+
 test("a gateway that does not place changes nothing", async () => {
   using rig = await scaling({ copiesMin: 1, copiesMax: 3 }, false);
   await rig.pass(60, LATE);

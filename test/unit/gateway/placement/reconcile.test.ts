@@ -26,6 +26,9 @@ function desire(stages: number, nodesMin = 1): DesiredReplica {
   };
 }
 
+/** Another copy of a load, or of another load. */
+const copy = (number: number, copyNumber: number): DesiredReplica => ({ ...desire(1), replica: replicaId(MODEL, "1", number, copyNumber) });
+
 /** Nodes that do what they are told, as far as the commands reach them. */
 class World {
   readonly fleet = new Fleet();
@@ -191,6 +194,17 @@ describe("reconcile", () => {
     settle(world, [], { plans: first.plans, fromMs: first.nowMs, rounds: 1 });
     world.beat(first.nowMs * 2);
     expect(world.fleet.shards()).toEqual([]);
+  });
+
+  test("a copy too many hands what it generates over to another of the same load, and to no other", () => {
+    const world = new World(3);
+    const [kept, surplus, reload] = [desire(1), copy(0, 1), copy(1, 0)];
+    const all = settle(world, [kept, surplus, reload], { fromMs: 0, rounds: 3 });
+    world.beat(all.nowMs);
+    const unloads = (desired: readonly DesiredReplica[]) =>
+      reconcile(desired, world.fleet, all.plans, all.nowMs).commands.map(({ control }) => control);
+    expect(unloads([kept, reload])).toEqual([{ kind: "unload", replica: surplus.replica, handsOver: true }]);
+    expect(unloads([kept, surplus])).toEqual([{ kind: "unload", replica: reload.replica }]);
   });
 
   test("whatever commands are lost on the way, the stages come together in the end", () => {

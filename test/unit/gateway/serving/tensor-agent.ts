@@ -115,6 +115,7 @@ export class TensorAgent {
       case "attach":
       case "watch":
       case "control":
+      case "files":
         throw new Error(`no ${body.kind} here`);
     }
   }

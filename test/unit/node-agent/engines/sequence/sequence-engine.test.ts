@@ -65,6 +65,20 @@ describe("a sequence's state", () => {
     expect(interrupted.values).toEqual([11]);
   });
 
+  test("says since when the request waits that waits longest, in the backlog or for its turn", async () => {
+    await using world = new SequenceWorld();
+    const node = await world.node("a", { runMs: 10 });
+    node.send(7n, 1, "S");
+    await world.clock.pass(5);
+    const sinceMs = world.clock.now();
+    node.send(7n, 2);
+    await world.clock.pass(2);
+    node.send(7n, 3);
+    expect(node.engine.load()).toEqual({ queued: 2, running: 1, queuedSinceMs: sinceMs });
+    await world.clock.pass(100);
+    expect(node.engine.load()).toEqual({ queued: 0, running: 0 });
+  });
+
   test("belongs to one id: texts, numbers and tenants have their own", async () => {
     await using world = new SequenceWorld();
     const node = await world.node("a");

@@ -21,13 +21,23 @@ export const REPOSITORY_SETTINGS = {
   }),
 };
 
-const DEFAULT_BATCH_SIZE = /^(?:onnxruntime)?,default-max-batch-size=(\d{1,6})$/;
+/** What is set for all models of ONNX Runtime; nothing: the entry is for a backend or a pool that is not here. */
+interface BackendEntry {
+  readonly defaultMaxBatchSize?: number;
+  /** A parameter of models whose configuration does not set it. */
+  readonly parameter?: readonly [name: string, value: string];
+}
 
-const defaultBatchSize: SettingKind<number> = {
-  allowed: "onnxruntime,default-max-batch-size=N; what else backends take stands in each model's parameters",
+const backendEntry: SettingKind<BackendEntry> = {
+  allowed: "BACKEND,KEY=VALUE; of onnxruntime default-max-batch-size, intra_op_thread_count and inter_op_thread_count",
   parse: (value) => {
-    const [, size] = DEFAULT_BATCH_SIZE.exec(value) ?? [];
-    return size === undefined ? undefined : Number(size);
+    const [, backend, key = "", text = ""] = /^([a-z0-9_]*),([a-zA-Z0-9_.-]+)=(.*)$/.exec(value) ?? [];
+    if (backend === undefined) return undefined;
+    const isNumber = /^\d{1,6}$/.test(text);
+    if (key === "default-max-batch-size" && ["", "onnxruntime"].includes(backend))
+      return isNumber ? { defaultMaxBatchSize: Number(text) } : undefined;
+    if (backend !== "onnxruntime" || key === "enable-global-threadpool") return {};
+    return ["intra_op_thread_count", "inter_op_thread_count"].includes(key) && isNumber ? { parameter: [key, text] } : undefined;
   },
 };
 
@@ -46,19 +56,21 @@ export const SOURCE_SETTINGS = {
     help: "take configs/NAME.pbtxt of the models that have it instead of config.pbtxt",
   }),
   backendConfig: setting({
-    kind: optional(defaultBatchSize),
-    fallback: undefined,
+    kind: manyOf(backendEntry),
+    fallback: [],
     fallbackText: "onnxruntime,default-max-batch-size=4",
-    help: "the batch size that ONNX models get whose configuration has none and whose tensors allow it",
+    help: "for ONNX models whose configuration does not say: the batch size where the tensors allow one, the threads; entries for other backends change nothing",
   }),
 };
 
 type SourceSettings = Pick<SettingsOf<typeof SOURCE_SETTINGS>, "modelConfigName" | "backendConfig">;
 
 export function configReading({ modelConfigName, backendConfig }: SourceSettings): ConfigReading {
+  const size = backendConfig.findLast(({ defaultMaxBatchSize }) => defaultMaxBatchSize !== undefined)?.defaultMaxBatchSize;
   return {
     ...(modelConfigName !== undefined && { configName: modelConfigName }),
-    ...(backendConfig !== undefined && { defaultMaxBatchSize: backendConfig }),
+    ...(size !== undefined && { defaultMaxBatchSize: size }),
+    parameters: new Map(backendConfig.flatMap(({ parameter }) => (parameter === undefined ? [] : [parameter]))),
   };
 }
 

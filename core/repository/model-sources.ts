@@ -36,7 +36,10 @@ export type FoundModel =
   | { readonly kind: "folder"; readonly folder: string; readonly files: ModelFiles }
   | { readonly kind: "peer"; readonly ask: AskFiles; readonly files: ModelFiles };
 
-export type ConfigReading = Pick<ReadConfigOptions, "configName" | "defaultMaxBatchSize">;
+export interface ConfigReading extends Pick<ReadConfigOptions, "configName" | "defaultMaxBatchSize"> {
+  /** Of ONNX models that do not set them. */
+  readonly parameters?: ReadonlyMap<string, string>;
+}
 
 const NAME_BYTES_MAX = 200;
 const FILES_MAX = 256;

@@ -155,8 +155,9 @@ export class WholeModel implements AsyncDisposable {
     const { configuration, published, file: found } = await prepareVersion(files, read, { version, kept });
     const file = found === undefined ? "" : path.join(await this.#onDisk(model), found.name);
     this.#cached = configuration.responseCache && cache !== undefined;
+    const parameters = new Map([...(sources.reading.parameters ?? []), ...configuration.parameters]);
     const engine = await openEngine(
-      { replica, model, version, configuration, composing: read.composing, files, file },
+      { replica, model, version, configuration: { ...configuration, parameters }, composing: read.composing, files, file },
       { ...deps, cache, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );

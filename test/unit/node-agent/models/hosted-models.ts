@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { InferSubmit } from "../../../../core/messages/infer.ts";
 import { seededRandom } from "../../../../core/random.ts";
-import { ModelSources } from "../../../../core/repository/model-sources.ts";
+import { type ConfigReading, ModelSources } from "../../../../core/repository/model-sources.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
 import { type ScriptedModelOptions, ScriptedModelRunners } from "../../../../core/wire/scripted-model-runner.ts";
 import { WholeModels } from "../../../../node-agent/models/whole-models.ts";
@@ -31,11 +31,11 @@ export class HostedModels implements AsyncDisposable {
   readonly restarts: string[] = [];
   readonly #folder = mkdtempSync(path.join(tmpdir(), "nereid-hosted-"));
 
-  constructor(script: Partial<ScriptedModelOptions> = {}) {
+  constructor(script: Partial<ScriptedModelOptions> = {}, reading: ConfigReading = {}) {
     this.runners = new ScriptedModelRunners({ clock: this.clock, signature: { inputs: [port("X")], outputs: [port("Y")] }, ...script });
     const [repositoryFolder, uploadsFolder] = [path.join(this.#folder, "repository"), path.join(this.#folder, "uploads")];
     this.models = new WholeModels({
-      sources: new ModelSources({ repositoryFolders: [repositoryFolder], uploadsFolder, random: seededRandom(1n) }),
+      sources: new ModelSources({ repositoryFolders: [repositoryFolder], uploadsFolder, random: seededRandom(1n), reading }),
       runners: this.runners,
       clock: this.clock,
       logger: QUIET,

@@ -46,6 +46,18 @@ describe("a load", () => {
       expect(model).toMatchObject({ file: expect.stringMatching(/m\/2\/model\.onnx$/), intraThreads: 3 });
   });
 
+  test("has the server's threads where its configuration does not set them", async () => {
+    await using node = new HostedModels({}, { parameters: new Map([["intra_op_thread_count", "2"]]) });
+    const own = 'parameters { key: "intra_op_thread_count" value { string_value: "3" } }';
+    node.put("said", { "1/model.onnx": MODEL, "config.pbtxt": `${ONE_INSTANCE} ${own}` });
+    node.put("unsaid", { "1/model.onnx": MODEL, "config.pbtxt": ONE_INSTANCE });
+    node.load("said");
+    await node.untilStates("said/1/1 ready");
+    node.load("unsaid");
+    await node.untilStates("said/1/1 ready", "unsaid/1/1 ready");
+    expect(node.runners.alive.map(({ model }) => model?.intraThreads)).toEqual([3, 2]);
+  });
+
   test("with a configuration of its own goes by that", async () => {
     await using node = new HostedModels();
     node.put("m", { "1/model.onnx": MODEL, "config.pbtxt": "instance_group { count: 5 kind: KIND_CPU }" });

@@ -1,11 +1,11 @@
 /** Settings of programs that share a cluster with others. Pure. */
-import { listOf, optional, setting, text, wholeNumber } from "../core/settings.ts";
+import { listOf, optional, secret, setting, text, wholeNumber } from "../core/settings.ts";
 
 const file = optional(text("a file"));
 
 export const CLUSTER_SETTINGS = {
   natsUrl: setting<readonly string[]>({
-    kind: listOf(text("nats://HOST:PORT or tls://HOST:PORT")),
+    kind: secret(listOf(text("nats://HOST:PORT or tls://HOST:PORT"))),
     fallback: ["nats://127.0.0.1:4222"],
     help: "the NATS servers; USER:PASSWORD@ or TOKEN@ may stand before the host",
   }),

@@ -36,5 +36,10 @@ export const TELEMETRY_SETTINGS = {
     fallback: TELEMETRY_DEFAULTS.metricsConfig,
     help: "Triton's optional latency metrics",
   }),
+  auditLog: setting({
+    kind: yesNo(),
+    fallback: true,
+    help: "log a line for each call that loads models or changes settings: which key, what, what became of it",
+  }),
   accessLog: setting({ kind: yesNo(), fallback: false, help: "log a line for each answer over HTTP and each call over gRPC" }),
 };

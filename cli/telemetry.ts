@@ -15,13 +15,22 @@ export interface Loggers {
   /** Changes what `logger` logs. */
   readonly logControl: LogControl;
   readonly accessLog?: Logger;
+  readonly auditLog?: Logger;
 }
 
-export function loggers({ logLevel, accessLog = false }: { readonly logLevel: LogLevel; readonly accessLog?: boolean }): Loggers {
+export interface LogWishes {
+  readonly logLevel: LogLevel;
+  readonly accessLog?: boolean;
+  readonly auditLog?: boolean;
+}
+
+export function loggers({ logLevel, accessLog = false, auditLog = false }: LogWishes): Loggers {
   const form = process.stderr.isTTY ? "readable" : "json";
   const logControl = new LogControl(logLevel);
   const logger = createLogger({ level: logControl, form });
-  return { logger, logControl, ...(accessLog && { accessLog: createLogger({ level: "info", form }) }) };
+  // Whatever the log's level is: what is asked for comes.
+  const own = () => createLogger({ level: "info", form });
+  return { logger, logControl, ...(accessLog && { accessLog: own() }), ...(auditLog && { auditLog: own() }) };
 }
 
 /** With OpenTelemetry's own variable, where no setting of ours names a collector. */

@@ -100,6 +100,8 @@ export interface ClusterHooks {
   readonly logControl?: LogControl;
   /** Gets a line for each answer over HTTP. */
   readonly accessLog?: Logger;
+  /** Gets a line for each control call; nobody does unless said. */
+  readonly auditLog?: Logger;
   /** How the model is coming along; called at every change. */
   readonly onProgress?: (model: ServedModel) => void;
   readonly signal: AbortSignal;

@@ -17,7 +17,7 @@ import { type ConsoleDeps, consoleRoutes } from "./console/routes.ts";
 import { answeredCalls } from "./grpc/answered-calls.ts";
 import type { GrpcLimits } from "./grpc/limits.ts";
 import { startGrpcServer } from "./grpc/server.ts";
-import { loggedRoutes } from "./http/access-log.ts";
+import { auditedRoutes, loggedRoutes } from "./http/access-log.ts";
 import { BodyParsers } from "./http/body-parser.ts";
 import { countedRoutes } from "./http/counted-routes.ts";
 import { isLoopbackHost } from "./http/host-check.ts";
@@ -66,6 +66,8 @@ export interface DoorDeps {
   readonly logControl?: LogControl;
   /** undefined: answers are not logged. */
   readonly accessLog?: Logger;
+  /** Gets a line for each control call: who has asked for what, and what became of it; undefined: nobody does. */
+  readonly auditLog?: Logger;
   /** undefined: nothing is traced. */
   readonly tracing?: RequestTracing;
   /** What /metrics says. */
@@ -171,14 +173,15 @@ function makeServices(host: string, options: DoorOptions, deps: DoorDeps, stack:
   return { generation, models, bodies, random, identity: { name: options.id, version }, tensors, tracing };
 }
 
-function httpRoutes(services: Services, { clock, metrics, nodes, leave, version, accessLog }: DoorDeps): readonly Route[] {
+function httpRoutes(services: Services, { clock, metrics, nodes, leave, version, accessLog, auditLog }: DoorDeps): readonly Route[] {
   const { tracing } = services;
   const all = [
     ...countedRoutes("openai", openaiRoutes({ ...services, clock, systemFingerprint: `nereid-${version}` }), metrics.requests),
     ...countedRoutes("kserve", kserveRoutes(services), metrics.requests),
     ...consoleRoutes({ ...services, nodes, leave }),
   ];
-  const routes = accessLog === undefined ? all : loggedRoutes(all, { logger: accessLog, clock });
+  const audited = auditLog === undefined ? all : auditedRoutes(all, { logger: auditLog, clock });
+  const routes = accessLog === undefined ? audited : loggedRoutes(audited, { logger: accessLog, clock });
   return tracing === undefined ? routes : tracedRoutes(routes, tracing);
 }
 

@@ -9,7 +9,6 @@ import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { GenerationStore } from "../core/store/generations/generation-store.ts";
 import { MemoryGenerationStore } from "../core/store/generations/memory.ts";
 import type { QuotaStore } from "../core/store/quotas/quota-store.ts";
-import type { LogControl } from "../core/telemetry/log-control.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { Metrics } from "../core/telemetry/metrics.ts";
 import { TELEMETRY_DEFAULTS, type TelemetryOptions } from "../core/telemetry/options.ts";
@@ -23,7 +22,7 @@ import { nodeTeller } from "./control/node-teller.ts";
 import { NodeWatch } from "./control/node-watch.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
 import { RepositoryPoll } from "./control/repository-poll.ts";
-import { type DoorAddresses, type OpenDoors, openDoors } from "./doors.ts";
+import { type DoorAddresses, type DoorDeps, type OpenDoors, openDoors } from "./doors.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import type { PresetModel } from "./placement/preset-model.ts";
 import { generationOnDemand } from "./serving/generation-on-demand.ts";
@@ -67,7 +66,7 @@ export interface GatewayOptions extends DoorAddresses {
 
 const ABSENCE_WAIT_MS = 30_000;
 
-export interface GatewayDeps extends Pick<ModelServingDeps, "near"> {
+export interface GatewayDeps extends Pick<ModelServingDeps, "near">, Pick<DoorDeps, "logControl" | "accessLog" | "auditLog"> {
   readonly store: PlacementStore;
   /** Where gateways find resumable generations; this gateway alone has its own unless said. */
   readonly generations?: GenerationStore;
@@ -80,10 +79,6 @@ export interface GatewayDeps extends Pick<ModelServingDeps, "near"> {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** What `logger` logs, for those that may change it; undefined: nobody. */
-  readonly logControl?: LogControl;
-  /** Gets a line for each answer over HTTP; undefined: nobody does. */
-  readonly accessLog?: Logger;
   /** Where traces are exported to, where the options say so (`openTracer`). */
   readonly tracer?: Tracer | undefined;
 }

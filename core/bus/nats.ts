@@ -242,6 +242,12 @@ const hostOf = (url: string): string => parseNatsUrl(url).host;
 export function parseNatsUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if ((url?.protocol !== "nats:" && url?.protocol !== "tls:") || url.hostname === "")
-    throw new ServingError("INVALID_ARGUMENT", `${JSON.stringify(text)} is no NATS server: write nats://HOST:PORT or tls://HOST:PORT`);
+    throw new ServingError(
+      "INVALID_ARGUMENT",
+      `${JSON.stringify(withoutLogin(text))} is no NATS server: write nats://HOST:PORT or tls://HOST:PORT`,
+    );
   return url;
 }
+
+/** Passwords are not shown. */
+const withoutLogin = (text: string): string => text.replace(/^([^/]*\/\/)?.*@/, "$1");

@@ -12,6 +12,8 @@ const PUBLIC_TENANT = "public";
 /** Whose call it is. */
 export interface Caller {
   readonly tenant: string;
+  /** Id of the API key; undefined: none was needed. */
+  readonly key?: string;
   /** For inferences; undefined: without limits. To be checked before a body is read. */
   readonly budget: KeyBudget | undefined;
 }
@@ -76,7 +78,7 @@ export class Guard {
       throw new ServingError("UNAUTHENTICATED", what, { reason: "invalid_api_key" });
     }
     if (access === "model-read" || key.access.includes(access)) {
-      return { tenant: key.tenant, budget: access === "inference" ? this.#budgets?.of(key) : undefined };
+      return { tenant: key.tenant, key: key.id, budget: access === "inference" ? this.#budgets?.of(key) : undefined };
     }
     throw new ServingError("PERMISSION_DENIED", `the API key ${key.id} is not for ${access}`, { reason: "insufficient_permissions" });
   }

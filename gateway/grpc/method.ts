@@ -6,6 +6,8 @@ import type { KeyBudget } from "../quotas/budgets.ts";
 export interface GrpcCall {
   /** From the credential alone, never from what the request says. */
   readonly tenant: string;
+  /** Id of the caller's API key; undefined: none was needed. */
+  readonly key?: string | undefined;
   /** Of the caller's API key, for what serves the call; undefined: without limits. */
   readonly budget: KeyBudget | undefined;
   /** Aborts in the tick in which the client resets the stream or its time is up. The reason is a ServingError. */
@@ -21,6 +23,8 @@ export interface GrpcCall {
    * @throws ServingError RESOURCE_EXHAUSTED when all calls together keep too much
    */
   retain(byteLength: number): Disposable;
+  /** What a control call is about, such as a model's name, for the audit log. */
+  concerns?(subject: string): void;
   /** All metadata; names are lower-case. */
   headers(): readonly (readonly [name: string, value: string])[];
 }

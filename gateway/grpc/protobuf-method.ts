@@ -37,10 +37,18 @@ export function protobufMethod<I extends DescMessage, O extends DescMessage>(
     group,
     requestBytesMax,
     handle: (bytes, call) => {
-      const answer = handle(decode(rpc.input, bytes), call);
+      const request = decode(rpc.input, bytes);
+      if (access === "control") call.concerns?.(subjectOf(request));
+      const answer = handle(request, call);
       return answer instanceof Promise ? answer.then(encode) : encode(answer);
     },
   };
+}
+
+/** The model or region that a control call names. */
+function subjectOf(request: object): string {
+  const { modelName, name }: { readonly modelName?: unknown; readonly name?: unknown } = { ...request };
+  return String(modelName ?? name ?? "");
 }
 
 function decode<T extends DescMessage>(message: T, bytes: Uint8Array): MessageShape<T> {

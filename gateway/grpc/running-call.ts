@@ -44,6 +44,7 @@ export interface CallOptions {
 export class RunningCall implements GrpcCall {
   readonly stream: ServerHttp2Stream;
   readonly tenant: string;
+  readonly key: string | undefined;
   readonly budget: KeyBudget | undefined;
   readonly deadlineMs: number | undefined;
   /** Called when the client has reset the stream. */
@@ -56,6 +57,7 @@ export class RunningCall implements GrpcCall {
   #trailers: StatusTrailers = OK_TRAILERS;
   #ended = false;
   #outcome: "ok" | ErrorCode = "ok";
+  #subject = "";
   /** What the call waits for the client to do, and sweeps since it last did. */
   #waitsFor: "request" | "reader" | undefined;
   #idleSweeps = 0;
@@ -63,6 +65,7 @@ export class RunningCall implements GrpcCall {
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: CallOptions) {
     this.stream = stream;
     this.tenant = options.caller.tenant;
+    this.key = options.caller.key;
     this.budget = options.caller.budget;
     this.deadlineMs = options.deadlineMs;
     this.#headers = headers;
@@ -103,6 +106,15 @@ export class RunningCall implements GrpcCall {
   header(name: string): string | undefined {
     const value = this.#headers[name];
     return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  /** What it is about; empty: nobody has said. */
+  get subject(): string {
+    return this.#subject;
+  }
+
+  concerns(subject: string): void {
+    this.#subject = subject;
   }
 
   retain(byteLength: number): Disposable {

@@ -1,4 +1,7 @@
-/** One log line for each answer: what was asked for, how it ended, how long it took. Bodies and queries stay out. */
+/**
+ * One log line for each answer: what was asked for, how it ended, how long it took; and the audit log, which has those of control calls
+ * with who asked. Bodies and queries stay out.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
@@ -16,14 +19,34 @@ export function loggedRoutes(routes: readonly Route[], deps: AccessLogDeps): rea
   return routes.map((route) => ({ ...route, handle: (request) => logged(route, request, deps) }));
 }
 
-async function logged(route: Route, request: HttpRequest, deps: AccessLogDeps): Promise<HttpAnswer> {
-  const say = (status: number) => {
-    const { logger, clock } = deps;
-    const model = request.param("model");
-    const about = { method: route.method, path: route.path, ...(model !== "" && { model }) };
-    const ms = Math.round(1000 * (clock.now() - request.arrivedMs)) / 1000;
-    logger.info({ ...about, status, ms, tenant: request.tenant, ...traceFieldsOf(traceparentOf(request)) }, "answered");
-  };
+/** Of control calls alone. */
+export function auditedRoutes(routes: readonly Route[], deps: AccessLogDeps): readonly Route[] {
+  return routes.map((route) => (route.access === "control" ? { ...route, handle: (request) => audited(route, request, deps) } : route));
+}
+
+function logged(route: Route, request: HttpRequest, { logger, clock }: AccessLogDeps): Promise<HttpAnswer> {
+  const model = request.param("model");
+  return told(route, request, (status) =>
+    logger.info({ ...lineOf(route, request, clock), ...(model !== "" && { model }), status }, "answered"),
+  );
+}
+
+const PARAMS = /\{(\w+)\}/g;
+
+function audited(route: Route, request: HttpRequest, { logger, clock }: AccessLogDeps): Promise<HttpAnswer> {
+  const subject = [...route.path.matchAll(PARAMS)].map(([, name = ""]) => request.param(name)).join(" ");
+  return told(route, request, (status) =>
+    logger.info({ ...lineOf(route, request, clock), status, key: request.key, subject }, "control call"),
+  );
+}
+
+function lineOf({ method, path }: Route, request: HttpRequest, clock: Clock) {
+  const ms = Math.round(1000 * (clock.now() - request.arrivedMs)) / 1000;
+  return { method, path, ms, tenant: request.tenant, ...traceFieldsOf(traceparentOf(request)) };
+}
+
+/** @param say called once, with the answer's status, when it is there or its stream has ended */
+async function told(route: Route, request: HttpRequest, say: (status: number) => void): Promise<HttpAnswer> {
   try {
     const answer = await route.handle(request);
     if (answer.kind === "events") return { ...answer, frames: untilSaid(answer.frames, () => say(200)) };

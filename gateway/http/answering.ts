@@ -68,8 +68,8 @@ export class Answering {
     const fault = this.#fault(exchange, route);
     if (fault !== undefined) return route.errors.faulty(fault);
     try {
-      const { tenant, budget } = this.#options.guard.admit(route, exchange);
-      [exchange.tenant, exchange.budget] = [tenant, budget];
+      const { tenant, key, budget } = this.#options.guard.admit(route, exchange);
+      [exchange.tenant, exchange.key, exchange.budget] = [tenant, key, budget];
       budget?.check();
       return undefined;
     } catch (thrown) {

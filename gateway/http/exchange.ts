@@ -27,6 +27,7 @@ export class Exchange implements HttpRequest {
   route: Route | undefined;
   body: Body = EMPTY_BODY;
   tenant = "";
+  key: string | undefined;
   budget: KeyBudget | undefined;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   #traceparent: string | undefined;

@@ -17,6 +17,8 @@ export interface HttpRequest {
   readonly bodyBytesMax: number;
   /** From the credential alone, never from what the request says. */
   readonly tenant: string;
+  /** Id of the caller's API key; undefined: none was needed. */
+  readonly key?: string | undefined;
   /** Of the caller's API key, for what serves the request; undefined: without limits. */
   readonly budget?: KeyBudget | undefined;
   /** Aborts in the tick in which the client is gone, or when the server's grace is over. The reason is a ServingError. */

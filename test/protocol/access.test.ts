@@ -89,6 +89,16 @@ describe("with API keys", () => {
     }
   });
 
+  test.each(HTTP)("the answer of $name says what it is, no more, and is not kept", async ({ method, path }) => {
+    for (const authorization of ["none", `Bearer ${KEYS.inference.key}`, `Bearer ${KEYS.control.key}`]) {
+      const { headers, body } = await fetch(`${doors.httpAddress}${pathOf(path)}`, { method, headers: { authorization } });
+      await body?.cancel();
+      expect(headers.get("x-content-type-options")).toBe("nosniff");
+      expect(headers.get("cache-control")).toMatch(/^no-(store|cache)/);
+      expect([headers.get("server"), headers.get("x-powered-by"), headers.get("access-control-allow-origin")]).toEqual([null, null, null]);
+    }
+  });
+
   test.each(GRPC)("$name over gRPC asks for the right key", async (method) => {
     using client = new GrpcClient(doors.grpcPort);
     for (const [what, authorization, allowed] of SHOWN) {
@@ -104,6 +114,27 @@ describe("with API keys", () => {
     expect(await statusWith(undefined)).toBe(401);
     expect(await statusWith(KEYS.inference.key)).toBe(403);
     expect(await statusWith(KEYS.metrics.key)).toBe(200);
+  });
+
+  test("each control call is in the audit log with the key's id, what it was about and what became of it, and nothing of its body", async () => {
+    const lines: string[] = [];
+    await using audited = await startDoors({ apiKeys: KEY_LINES }, { audit: (line) => lines.push(line) });
+    const headers = { authorization: `Bearer ${KEYS.control.key}` };
+    const body = JSON.stringify({ parameters: { config: '{"name": "s3cret"}' } });
+    for (const model of ["add_sub", "nobody"])
+      await fetch(`${audited.httpAddress}/v2/repository/models/${model}/load`, { method: "POST", headers, body });
+    await fetch(`${audited.httpAddress}/v2/models/add_sub/ready`, { headers });
+    using client = new GrpcClient(audited.grpcPort);
+    const unload = Uint8Array.from([0x12, 7, ...Buffer.from("add_sub")]); // model_name
+    await client.bytes("/inference.GRPCInferenceService/RepositoryModelUnload", unload, { metadata: headers, timeoutMs: 5_000 });
+    const path = "/v2/repository/models/{model}/load";
+    const by = { tenant: "ops", key: KEYS.control.key.split("_")[1], msg: "control call" };
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { ...by, method: "POST", path, subject: "add_sub", status: 200 },
+      { ...by, method: "POST", path, subject: "nobody", status: 500 },
+      { ...by, method: "gRPC", path: "/inference.GRPCInferenceService/RepositoryModelUnload", subject: "add_sub", status: "ok" },
+    ]);
+    expect(lines.join()).not.toMatch(/s3cret|nereid_[0-9a-f]{12}_/);
   });
 
   test("the tenant is the key's, whatever the request says", async () => {

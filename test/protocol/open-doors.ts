@@ -17,11 +17,13 @@ export interface ScriptedDoors extends OpenDoors, AsyncDisposable {
 export interface ScriptedBehind {
   readonly host?: string;
   readonly text?: ScriptedText;
+  /** Gets the lines of the audit log. */
+  readonly audit?: (line: string) => void;
 }
 
 export async function startDoors(
   options: Partial<DoorOptions> = {},
-  { host = "127.0.0.1", text = new ScriptedText() }: ScriptedBehind = {},
+  { host = "127.0.0.1", text = new ScriptedText(), audit = () => {} }: ScriptedBehind = {},
 ): Promise<ScriptedDoors> {
   await using stack = new AsyncDisposableStack();
   const models = new ScriptedModels({ mode: "explicit" });
@@ -31,6 +33,7 @@ export async function startDoors(
     clock: systemClock,
     random: seededRandom(7n),
     logger: createLogger({ level: "silent", form: "json" }),
+    auditLog: createLogger({ level: "info", form: "json", write: audit }),
     metrics,
     version: "0.0.0",
     generation: text,

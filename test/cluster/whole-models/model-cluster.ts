@@ -22,6 +22,8 @@ export interface ModelCluster extends AsyncDisposable {
   metrics(): Promise<string>;
   /** Of a model's only version. */
   statistics(model: string): Promise<ModelStatistics>;
+  /** Ends it. @returns all that it has logged */
+  stop(): Promise<string>;
 }
 
 /** Resolves when all models of the repository are ready; with `--model-control-mode explicit` at once. */
@@ -56,6 +58,10 @@ export async function startModelCluster(
       const [only] = await client.statistics(model);
       if (only === undefined) throw new Error(`no statistics of ${model}`);
       return only;
+    },
+    async stop() {
+      command.child.kill("SIGINT");
+      return (await command.ended).stderr;
     },
     [Symbol.asyncDispose]: async () => {
       await client.close();

@@ -14,6 +14,8 @@ import { ModelRepository } from "./model-repository.ts";
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const CLIENT_SPAN = "b7ad6b7169203331";
 const MARKER = 1_431_655_765;
+/** As it lies in a tensor. */
+const MARKER_BYTES = "UUUU";
 
 const repository = new ModelRepository();
 repository.put("m", { "1/model.onnx": identity("i32", ["batch", 1]), "config.pbtxt": "max_batch_size: 8" });
@@ -71,7 +73,22 @@ describe("a collector", () => {
       trace_count: "-1",
       trace_mode: "opentelemetry",
     });
-    expect(receiver.bodies.some((sent) => Buffer.from(sent).includes(String(MARKER)))).toBe(false);
+  });
+
+  test("sees, as metrics and logs do, of 1,000 requests nothing of what they hold", async () => {
+    await using receiver = await startTraceReceiver();
+    const flags = { "--otlp-endpoint": receiver.endpoint, "--trace-config": "opentelemetry,bsp_schedule_delay=50", "--log-level": "debug" };
+    await using cluster = await startModelCluster(repository.folder, flags, { NEREID_ACCESS_LOG: "true" });
+    for (let sent = 0; sent < 1_000; sent += 50) await Promise.all(Array.from({ length: 50 }, () => cluster.client.infer(request)));
+    const failing = { ...request, inputs: [tensor("INPUT0", "INT32", [1, 2], [MARKER, MARKER])] };
+    await expect(cluster.client.infer(failing)).rejects.toThrow();
+    await receiver.until("InferRequest", 1_001);
+    const metrics = await cluster.metrics();
+    expect(metrics).toContain('nv_inference_request_success{model="m",version="1"} 1000');
+    const logged = await cluster.stop();
+    expect(logged.split('"msg":"answered"')).toHaveLength(1_002);
+    const told = [metrics, logged, ...receiver.bodies.map((sent) => Buffer.from(sent).toString("latin1"))];
+    expect(told.filter((text) => text.includes(String(MARKER)) || text.includes(MARKER_BYTES))).toEqual([]);
   });
 
   test("gets requests over gRPC, failed ones as failed, and none that is not asked for", async () => {

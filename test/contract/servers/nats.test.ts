@@ -127,5 +127,7 @@ describe("nats", () => {
 
   test("what is no URL of a broker is refused in words", () => {
     expect(() => busOn("http://127.0.0.1:4222")).toThrow("is no NATS server: write nats://HOST:PORT");
+    expect(() => busOn("http://ann:s3cret@h:1")).toThrow(/^"http:\/\/h:1" is no NATS server/);
+    expect(() => busOn("ann:s3cret@h:1")).toThrow(/^"h:1" is no NATS server/);
   });
 });

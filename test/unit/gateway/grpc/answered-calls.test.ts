@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { createLogger } from "../../../../core/telemetry/logger.ts";
 import { createMetrics } from "../../../../core/telemetry/metrics.ts";
-import { INFERS, isPublic } from "../../../../gateway/access/access.ts";
+import { controls, INFERS, isPublic } from "../../../../gateway/access/access.ts";
 import { answeredCalls } from "../../../../gateway/grpc/answered-calls.ts";
 import type { GrpcMethod } from "../../../../gateway/grpc/method.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
@@ -24,6 +24,24 @@ test("inferences are counted by outcome, probes are not", async () => {
   const text = await metrics.metricsText();
   expect(text).toContain('nereid_requests_total{door="kserve-grpc",outcome="ok"} 2');
   expect(text).toContain('nereid_requests_total{door="kserve-grpc",outcome="CANCELLED"} 1');
+});
+
+test("the audit log has a line for each control call and no other, with its key and what it was about", () => {
+  using metrics = createMetrics();
+  const lines: string[] = [];
+  const auditLog = createLogger({ level: "info", form: "json", write: (line) => lines.push(line) });
+  const answered = answeredCalls({ requests: metrics.requests, clock: new FakeClock(), auditLog });
+  const load: GrpcMethod = { ...infer, ...controls("model-repository"), method: "RepositoryModelLoad" };
+  for (const method of [infer, live, load]) answered(method, { ...call, key: "0123456789ab", subject: "m", outcome: "NOT_FOUND" }, 0);
+  const line = {
+    path: `/${service}/RepositoryModelLoad`,
+    status: "NOT_FOUND",
+    tenant: "t",
+    key: "0123456789ab",
+    subject: "m",
+    trace_id: TRACE,
+  };
+  expect(lines.map((text) => JSON.parse(text))).toMatchObject([{ ...line, msg: "control call" }]);
 });
 
 test("the access log has a line for each call, with its trace and how long it took", () => {

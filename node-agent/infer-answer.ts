@@ -1,4 +1,4 @@
-/** Starts an inference on a hosted model and sends its one answer over the link stream. */
+/** Starts an inference on a hosted model and sends its answer, or a decoupled model's answers, over the link stream. */
 
 import type { ServingError } from "../core/errors.ts";
 import type { LinkStream } from "../core/link/link.ts";
@@ -10,9 +10,23 @@ import { encodeInferResult } from "../core/messages/infer-codec.ts";
 import type { InferHandle, InferSink } from "../core/messages/infer-sink.ts";
 import type { Upcalls } from "./calls/model-calls.ts";
 import type { InferenceEngine } from "./engines/inference-engine.ts";
+import { ResponseWriter } from "./response-writer.ts";
 
-/** The stream's reset cancels the request down to the runner. What `infer` throws has not been executed. @throws ServingError */
-export function answerInference(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine, upcalls: Upcalls): void {
+/**
+ * The stream's reset cancels the request down to the runner. What `infer` throws has not been executed. @throws ServingError
+ * @param options.decoupled the model answers any number of times
+ */
+export function answerInference(
+  stream: LinkStream,
+  submit: InferSubmit,
+  { engine, upcalls, decoupled }: { readonly engine: InferenceEngine; readonly upcalls: Upcalls; readonly decoupled: boolean },
+): void {
+  if (decoupled) answerOften(stream, submit, engine, upcalls);
+  else answerOnce(stream, submit, engine, upcalls);
+  stream.write(encodeAnswer({ kind: "accepted", queued: engine.load().queued }));
+}
+
+function answerOnce(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine, upcalls: Upcalls): void {
   let over = false;
   const sink: InferSink = {
     answered(outputs, times) {
@@ -39,5 +53,9 @@ export function answerInference(stream: LinkStream, submit: InferSubmit, engine:
       else handle.cancel();
     },
   });
-  stream.write(encodeAnswer({ kind: "accepted", queued: engine.load().queued }));
+}
+
+function answerOften(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine, upcalls: Upcalls): void {
+  const writer = new ResponseWriter(stream);
+  writer.started(engine.infer(submit, writer, upcalls));
 }

@@ -236,13 +236,14 @@ export class SubmitDesk implements Disposable, NearAgent {
   }
 
   #infer(stream: LinkStream, request: InferSubmit, upcalls: Upcalls): void {
-    const engine = this.#wholeModels.get(request.replica)?.engine;
+    const hosted = this.#wholeModels.get(request.replica);
+    const engine = hosted?.engine;
     if (engine === undefined) {
       this.#refuse(stream, "not-here", `replica ${request.replica} is not ready here`);
       return;
     }
     try {
-      answerInference(stream, request, engine, upcalls);
+      answerInference(stream, request, { engine, upcalls, decoupled: hosted?.published?.decoupled === true });
     } catch (thrown) {
       this.#fail(stream, ServingError.from(thrown));
     }

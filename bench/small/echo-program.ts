@@ -42,6 +42,7 @@ const { httpAddress, grpcAddress } = await openDoors(
           const outputs = input === undefined ? [] : [{ ...input, name: "OUTPUT0" }];
           return Promise.resolve({ model, version: "1", parameters: new Map(), outputs });
         },
+        responses: (request, signal) => models.responses(request, signal),
       },
       catalog: models,
       control: models,

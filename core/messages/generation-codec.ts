@@ -11,7 +11,16 @@ import { assert, ERROR_CODES } from "../errors.ts";
 import { FRAME_BYTES_MAX } from "../link/link.ts";
 import type { AnswerFrame, ChoiceToken, FinishReason, RefusalReason } from "./generation.ts";
 
-const KIND = { accepted: 1, refused: 2, tokens: 3, finished: 4, failed: 5, part: 6 } as const satisfies Record<AnswerFrame["kind"], number>;
+const KIND = {
+  accepted: 1,
+  refused: 2,
+  tokens: 3,
+  finished: 4,
+  failed: 5,
+  part: 6,
+  response: 7,
+  "failed-response": 8,
+} as const satisfies Record<AnswerFrame["kind"], number>;
 const REFUSALS = ["draining", "full", "not-here", "not-ready", "not-owner"] as const satisfies readonly RefusalReason[];
 const REASONS = ["stop", "length"] as const satisfies readonly FinishReason[];
 const HAS_LOGPROB = 1;
@@ -19,6 +28,8 @@ const TOKEN_BYTES = 10;
 const LOGPROB_BYTES = 9;
 const TOP_BYTES = 12;
 const MESSAGE_CHARACTERS_MAX = 4_000;
+/** The kind, and whether it is the last. */
+const RESPONSE_HEAD_BYTES = 2;
 
 /** One frame; one that may be larger than a link takes goes through `answerFrames`. */
 export function encodeAnswer(frame: AnswerFrame): Uint8Array {
@@ -26,7 +37,7 @@ export function encodeAnswer(frame: AnswerFrame): Uint8Array {
 }
 
 function encodeRare(frame: AnswerFrame): Uint8Array {
-  const writer = new ByteWriter(frame.kind === "part" ? frame.bytes.byteLength + 1 : 64);
+  const writer = new ByteWriter("bytes" in frame ? frame.bytes.byteLength + RESPONSE_HEAD_BYTES : 64);
   writer.u8(KIND[frame.kind]);
   switch (frame.kind) {
     case "tokens":
@@ -51,6 +62,14 @@ function encodeRare(frame: AnswerFrame): Uint8Array {
     case "part":
       writer.bytes(frame.bytes);
       break;
+    case "response":
+      writer.u8(frame.isFinal ? 1 : 0);
+      writer.bytes(frame.bytes);
+      break;
+    case "failed-response":
+      writer.u8(ERROR_CODES.indexOf(frame.code));
+      writer.text(frame.message.slice(0, MESSAGE_CHARACTERS_MAX));
+      break;
   }
   return writer.finish();
 }
@@ -60,19 +79,27 @@ export function answerFrames(frame: AnswerFrame): readonly Uint8Array[] {
   switch (frame.kind) {
     case "tokens":
       return cutTokens(frame.tokens).map(encodeTokens);
-    case "part": {
-      const parts: Uint8Array[] = [];
-      for (let offset = 0; offset < frame.bytes.byteLength; offset += FRAME_BYTES_MAX - 1) {
-        parts.push(encodeAnswer({ kind: "part", bytes: frame.bytes.subarray(offset, offset + FRAME_BYTES_MAX - 1) }));
-      }
-      return parts;
+    case "part":
+      return partFrames(frame.bytes);
+    case "response": {
+      const last = Math.max(0, frame.bytes.byteLength - (FRAME_BYTES_MAX - RESPONSE_HEAD_BYTES));
+      return [...partFrames(frame.bytes.subarray(0, last)), encodeAnswer({ ...frame, bytes: frame.bytes.subarray(last) })];
     }
     case "accepted":
     case "refused":
     case "finished":
     case "failed":
+    case "failed-response":
       return [encodeAnswer(frame)];
   }
+}
+
+function partFrames(bytes: Uint8Array): readonly Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (let offset = 0; offset < bytes.byteLength; offset += FRAME_BYTES_MAX - 1) {
+    parts.push(encodeAnswer({ kind: "part", bytes: bytes.subarray(offset, offset + FRAME_BYTES_MAX - 1) }));
+  }
+  return parts;
 }
 
 /** `bytes` of a part are a view of `frame`. @throws ServingError INVALID_ARGUMENT */
@@ -103,6 +130,10 @@ function readAnswer(reader: ByteReader): AnswerFrame {
       return readFailed(reader);
     case KIND.part:
       return { kind: "part", bytes: reader.rest() };
+    case KIND.response:
+      return { kind: "response", isFinal: reader.u8() === 1, bytes: reader.rest() };
+    case KIND["failed-response"]:
+      return { kind: "failed-response", code: oneOf(reader, ERROR_CODES), message: reader.text() };
     default:
       return reader.fail(`is of the unknown kind ${kind}`);
   }

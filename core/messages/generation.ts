@@ -110,7 +110,11 @@ export type AnswerFrame =
   | { readonly kind: "finished"; readonly choice: number; readonly reason: FinishReason }
   | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string; readonly reason?: string; readonly param?: string }
   /** The next bytes of an answer that is one whole: a text bundle, an inference's result, statistics. The stream's end ends it. */
-  | { readonly kind: "part"; readonly bytes: Uint8Array };
+  | { readonly kind: "part"; readonly bytes: Uint8Array }
+  /** One of any number of answers (`InferResult`), after parts that hold its first bytes. Nothing follows a final one. */
+  | { readonly kind: "response"; readonly isFinal: boolean; readonly bytes: Uint8Array }
+  /** One of any number of answers, which failed; others may follow. */
+  | { readonly kind: "failed-response"; readonly code: ErrorCode; readonly message: string };
 
 /** Why an agent resets the stream of a reader that is too slow. */
 export const UNREAD = "the reader did not read for 30 s";

@@ -2,7 +2,6 @@
 import type { Random } from "../../core/random.ts";
 import type { ServerIdentity } from "../kserve/metadata.ts";
 import type { TensorServing } from "../kserve/tensor-serving.ts";
-import type { DecoupledInference } from "../serving/inference.ts";
 import type { ModelDirectory, TextGeneration } from "../serving/text-generation.ts";
 import type { RequestTracing } from "../tracing/request-tracing.ts";
 
@@ -13,8 +12,6 @@ export interface KserveGrpcDeps {
   readonly models: ModelDirectory;
   /** The same as the door over HTTP has. */
   readonly tensors: TensorServing;
-  /** undefined: no decoupled models but language models. */
-  readonly decoupled?: DecoupledInference | undefined;
   /** Metadata whose name matches becomes request parameters (`headerPattern` of the door over HTTP); undefined: none. */
   readonly forwardedHeaders?: RegExp | undefined;
   /** undefined: nothing is traced. */

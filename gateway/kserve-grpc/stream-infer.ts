@@ -6,8 +6,7 @@
 import { type LinkedSignal, linkedSignal } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { GrpcCall, Message } from "../grpc/method.ts";
-import { languageResponses } from "../kserve/language-responses.ts";
-import type { InferResponse } from "../serving/inference.ts";
+import { isBareEnd, modelResponses } from "../kserve/model-responses.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
 import { type InferCall, inferCall, modelOf } from "./infer-call.ts";
 import { Outbox } from "./outbox.ts";
@@ -133,7 +132,7 @@ class InferStream {
       named = { id: wire.id, model: model.view.name, version: model.view.version };
       const infer = held.use(inferCall(this.#deps, wire, model, this.#call));
       if (!model.view.decoupled) return this.#ordered(this.#ordinary(infer), named, before);
-      return { answered: before, ended: this.#decoupled(infer).catch((thrown: unknown) => this.#failed(thrown, named)) };
+      return { answered: before, ended: this.#decoupled(infer, named).catch((thrown: unknown) => this.#failed(thrown, named)) };
     } catch (thrown) {
       return this.#ordered(Promise.reject(thrown), named, before);
     }
@@ -154,21 +153,21 @@ class InferStream {
     return { answered, ended: answered };
   }
 
-  async #decoupled(infer: InferCall): Promise<void> {
-    for await (const response of this.#responses(infer)) {
-      await this.outbox.put(encodeStreamResponse(marked(infer.answer(response), false)));
+  async #decoupled(infer: InferCall, named: Named): Promise<void> {
+    let isEnded = false;
+    for await (const response of modelResponses(this.#deps, infer.request, infer.model, this.#scope.signal)) {
+      if (response.error !== undefined) await this.#failed(response.error, named);
+      else if (!isBareEnd(response)) await this.#put(infer.answer(response), response.isFinal === true);
+      isEnded = response.isFinal === true && !isBareEnd(response);
       if (this.#scope.signal.aborted) return;
     }
-    if (!infer.emptyFinal) return;
+    if (!infer.emptyFinal || isEnded) return;
     const { model, id } = infer.request;
-    await this.outbox.put(encodeStreamResponse(marked({ model, version: "", id, parameters: new Map(), outputs: [] }, true)));
+    await this.#put({ model, version: "", id, parameters: new Map(), outputs: [] }, true);
   }
 
-  #responses({ request, model: { kind, view } }: InferCall): AsyncIterable<InferResponse> {
-    const { signal } = this.#scope;
-    if (kind === "language") return languageResponses(this.#deps, request, view, signal);
-    if (this.#deps.decoupled !== undefined) return this.#deps.decoupled.responses(request, signal);
-    throw new ServingError("UNIMPLEMENTED", `model '${view.name}' answers with any number of responses: only language models do so here`);
+  #put(answer: InferAnswer, isFinal: boolean): Promise<void> {
+    return this.outbox.put(encodeStreamResponse(marked(answer, isFinal)));
   }
 
   #failed(thrown: unknown, named: Named): Promise<void> | undefined {

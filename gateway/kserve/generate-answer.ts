@@ -2,6 +2,7 @@
 import { ServingError } from "../../core/errors.ts";
 import type { EventIds } from "../http/resumable-stream.ts";
 import type { TextEvent } from "../serving/text-generation.ts";
+import { errorFrame } from "./error-frame.ts";
 
 export interface GenerateHead {
   readonly id?: string;
@@ -38,7 +39,7 @@ export async function* generateFrames(head: GenerateHead, events: AsyncIterable<
     }
     if (!finished) throw endedEarly();
   } catch (thrown) {
-    yield `data: ${JSON.stringify({ error: ServingError.from(thrown).message })}\n\n`;
+    yield errorFrame(ServingError.from(thrown));
   }
 }
 

@@ -1,15 +1,15 @@
 /** `POST …/generate` and `…/generate_stream`: by what the model is, over text or over tensors. */
-import { ServingError } from "../../core/errors.ts";
 import type { BodyParser } from "../http/body-parser.ts";
 import type { HttpAnswer, HttpRequest } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
 import { requestEncoding } from "./content-encoding.ts";
 import { type GenerateSignature, type GenerateTensors, parseGenerateTensors } from "./generate-tensors.ts";
-import { generateText as tensorsText } from "./generate-tensors-answer.ts";
+import { generateEvents, onlyText } from "./generate-tensors-responses.ts";
 import type { InferDeps } from "./infer-route.ts";
 import { generateText, type LanguageDeps, streamText } from "./language-generate.ts";
 import { loadMetricsHeaders } from "./load-metrics.ts";
 import { modelPath } from "./model-path.ts";
+import { modelResponses, startedResponses } from "./model-responses.ts";
 import { invalid } from "./triton-error.ts";
 
 const parser: BodyParser<GenerateTensors, GenerateSignature> = {
@@ -32,7 +32,8 @@ export async function generate(deps: GenerateDeps, request: HttpRequest): Promis
   const coming = deps.tensors.demand?.ready(name, request.signal);
   if (coming !== undefined) await coming;
   if (isLanguageModel(deps, name)) return withLoad(deps, request, await generateText(deps, request));
-  return { kind: "whole", status: 200, headers: { "content-type": "application/json" }, body: await inferOnce(deps, request) };
+  const { id, responses } = await generateResponses(deps, request);
+  return { kind: "whole", status: 200, headers: { "content-type": "application/json" }, body: await onlyText(id, responses) };
 }
 
 /** The status is the first answer's: what fails before it is answered as it would be without a stream. */
@@ -42,7 +43,8 @@ export async function generateStream(deps: GenerateDeps, request: HttpRequest): 
   const coming = deps.tensors.demand?.ready(name, request.signal);
   if (coming !== undefined) await coming;
   if (isLanguageModel(deps, name)) return withLoad(deps, request, await streamText(deps, request));
-  return { kind: "events", headers: {}, frames: oneFrame(await inferOnce(deps, request)) };
+  const { id, responses } = await generateResponses(deps, request);
+  return { kind: "events", headers: {}, frames: generateEvents(id, await startedResponses(responses)) };
 }
 
 /** With how busy the model is, for balancers that ask. */
@@ -54,42 +56,33 @@ function withLoad({ models }: LanguageDeps, request: HttpRequest, answer: HttpAn
   return { ...answer, headers: { ...answer.headers, ...loadMetricsHeaders(format, model) } };
 }
 
-async function* oneFrame(text: string): AsyncGenerator<string> {
-  yield `data: ${text}\n\n`;
-}
-
 function checkEncoding(request: HttpRequest): void {
   if (requestEncoding(request.header("content-encoding")) === "identity") return;
   throw invalid("Unsupported content-encoding, only 'identity' is supported.");
 }
 
-async function inferOnce({ tensors, bodies }: InferDeps, request: HttpRequest): Promise<string> {
+async function generateResponses(deps: GenerateDeps, request: HttpRequest) {
+  const { tensors, bodies } = deps;
   const { name, version } = modelPath(request);
   const view = tensors.catalog.view(name, version);
-  if (view.decoupled) {
-    throw new ServingError("UNIMPLEMENTED", `model '${name}' answers with any number of responses: only language models do so here`);
-  }
   const signature = {
     inputs: view.inputs.map(({ name: input, dtype, shape }) => ({ name: input, dtype, shape })),
     bytesMax: request.bodyBytesMax,
   };
   const { id, inputs, parameters } = await bodies.parseWith(parser, request.body, signature);
-  const response = await tensors.inference.infer(
-    {
-      model: name,
-      version,
-      id,
-      tenant: request.tenant,
-      budget: request.budget,
-      parameters,
-      priority: 0,
-      timeoutUs: 0,
-      inputs,
-      outputs: [],
-      deadlineMs: undefined,
-      traceparent: traceparentOf(request),
-    },
-    request.signal,
-  );
-  return tensorsText(id, response);
+  const asked = {
+    model: name,
+    version,
+    id,
+    tenant: request.tenant,
+    budget: request.budget,
+    parameters,
+    priority: 0,
+    timeoutUs: 0,
+    inputs,
+    outputs: [],
+    deadlineMs: undefined,
+    traceparent: traceparentOf(request),
+  };
+  return { id, responses: modelResponses(deps, asked, { kind: "tensors", view }, request.signal) };
 }

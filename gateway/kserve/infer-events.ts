@@ -3,25 +3,22 @@
  * `triton_final_response` as over gRPC. The only way over HTTP to models that answer any number of times with tensors.
  */
 import { ServingError } from "../../core/errors.ts";
-import { pullUntil } from "../http/pull-until.ts";
 import type { HttpAnswer, HttpRequest } from "../http/route.ts";
-import type { DecoupledInference, InferRequest, InferResponse } from "../serving/inference.ts";
+import type { DecoupledResponse, InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import { requestEncoding } from "./content-encoding.ts";
+import { errorFrame } from "./error-frame.ts";
 import { isLanguageModel } from "./generate-route.ts";
 import { encodeInferAnswer } from "./infer-answer.ts";
 import type { InferHead } from "./infer-head.ts";
 import { type InferDeps, inferRequest, readCall } from "./infer-route.ts";
 import type { LanguageDeps } from "./language-generate.ts";
-import { languageResponses } from "./language-responses.ts";
 import { languageView } from "./language-view.ts";
 import { modelPath } from "./model-path.ts";
+import { isBareEnd, modelResponses, startedResponses } from "./model-responses.ts";
 import { invalid } from "./triton-error.ts";
 
-export interface InferEventsDeps extends LanguageDeps, InferDeps {
-  /** undefined: no decoupled models but language models. */
-  readonly decoupled?: DecoupledInference | undefined;
-}
+export type InferEventsDeps = LanguageDeps & InferDeps;
 
 const FINAL = "triton_final_response";
 const NOWHERE = new Map();
@@ -42,9 +39,8 @@ export async function inferEvents(deps: InferEventsDeps, request: HttpRequest): 
   const call = await readCall(deps, request, view, encoding);
   checkJsonOnly(call.head);
   const asked = inferRequest(call, request);
-  const responses = isLanguage ? languageResponses(deps, asked, view, request.signal) : tensorResponses(deps, asked, view, request.signal);
-  const { events } = await pullUntil(responses, () => true);
-  return { kind: "events", headers: {}, frames: frames(events, call.head, view) };
+  const responses = modelResponses(deps, asked, { kind: isLanguage ? "language" : "tensors", view }, request.signal);
+  return { kind: "events", headers: {}, frames: frames(await startedResponses(responses), call.head, view) };
 }
 
 /** @throws ServingError INVALID_ARGUMENT for outputs that no event can carry */
@@ -53,28 +49,22 @@ function checkJsonOnly({ binaryOutput, outputs }: InferHead): void {
   if (!isJson) throw invalid("events carry JSON only: leave out 'binary_data', 'binary_data_output' and 'shared_memory_region'");
 }
 
-async function* tensorResponses(
-  { tensors, decoupled }: InferEventsDeps,
-  request: InferRequest,
-  { name, decoupled: isDecoupled }: ModelView,
-  signal: AbortSignal,
-): AsyncGenerator<InferResponse> {
-  if (!isDecoupled) yield await tensors.inference.infer(request, signal);
-  else if (decoupled !== undefined) yield* decoupled.responses(request, signal);
-  else throw new ServingError("UNIMPLEMENTED", `model '${name}' answers with any number of responses: only language models do so here`);
-}
-
-/** Ends with an event that has no outputs, where an ordinary model's only one is final already. A failure is the last event. */
-async function* frames(responses: AsyncIterable<InferResponse>, head: InferHead, view: ModelView): AsyncGenerator<string> {
+/** Ends with an event that has no outputs, where none was final already. What the request fails with is the last event. */
+async function* frames(responses: AsyncIterable<DecoupledResponse>, head: InferHead, view: ModelView): AsyncGenerator<string> {
   const frame = (response: InferResponse, isFinal: boolean): string => {
     const parameters = new Map([...response.parameters, [FINAL, isFinal]]);
     const { body } = encodeInferAnswer({ ...response, parameters }, { head, view, shared: NOWHERE });
     return `data: ${body}\n\n`;
   };
+  let isEnded = false;
   try {
-    for await (const response of responses) yield frame(response, !view.decoupled);
-    if (view.decoupled) yield frame({ model: view.name, version: view.version, parameters: new Map(), outputs: [] }, true);
+    for await (const response of responses) {
+      if (response.error !== undefined) yield errorFrame(response.error);
+      else if (!isBareEnd(response)) yield frame(response, response.isFinal === true);
+      isEnded = response.isFinal === true && !isBareEnd(response);
+    }
+    if (!isEnded) yield frame({ model: view.name, version: view.version, parameters: new Map(), outputs: [] }, true);
   } catch (thrown) {
-    yield `data: ${JSON.stringify({ error: ServingError.from(thrown).message })}\n\n`;
+    yield errorFrame(ServingError.from(thrown));
   }
 }

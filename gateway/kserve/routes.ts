@@ -3,7 +3,6 @@ import { ServingError } from "../../core/errors.ts";
 import { INFERS, isPublic, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
-import type { DecoupledInference } from "../serving/inference.ts";
 import { get, ofModel, post } from "./door-route.ts";
 import { tritonError } from "./errors.ts";
 import { generate, generateStream, isLanguageModel } from "./generate-route.ts";
@@ -24,8 +23,6 @@ export interface KserveDeps extends LanguageDeps {
   readonly identity: ServerIdentity;
   /** undefined: language models only. */
   readonly tensors?: TensorServing;
-  /** undefined: no decoupled models but language models. */
-  readonly decoupled?: DecoupledInference | undefined;
 }
 
 /** A model that both the directory and the catalog know is a language model. */

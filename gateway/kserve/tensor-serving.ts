@@ -31,7 +31,12 @@ export function noTensorServing(models: ModelDirectory): TensorServing {
   const refuseControl = () =>
     Promise.reject(new ServingError("UNAVAILABLE", "explicit model load / unload is not allowed if polling is enabled"));
   return {
-    inference: { infer: ({ model }) => Promise.reject(unknown(model)) },
+    inference: {
+      infer: ({ model }) => Promise.reject(unknown(model)),
+      responses: ({ model }) => {
+        throw unknown(model);
+      },
+    },
     catalog: {
       view: (name) => {
         throw unknown(name);

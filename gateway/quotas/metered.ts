@@ -48,18 +48,31 @@ export function meteredInference(inference: Inference): Inference {
   return {
     infer: (request, signal) =>
       request.budget === undefined ? inference.infer(request, signal) : meteredInfer(inference, request, request.budget, signal),
+    responses: (request, signal) =>
+      request.budget === undefined ? inference.responses(request, signal) : meteredResponses(inference, request, request.budget, signal),
   };
 }
 
 async function meteredInfer(inference: Inference, request: InferRequest, budget: KeyBudget, signal: AbortSignal) {
-  const bytes = request.inputs.reduce((sum, { data }) => sum + data.byteLength, 0);
-  budget.begin(Math.ceil(bytes / BYTES_PER_TOKEN));
+  budget.begin(guessedCost(request));
   try {
     return await inference.infer(request, signal);
   } finally {
     budget.end(0);
   }
 }
+
+async function* meteredResponses(inference: Inference, request: InferRequest, budget: KeyBudget, signal: AbortSignal) {
+  budget.begin(guessedCost(request));
+  try {
+    yield* inference.responses(request, signal);
+  } finally {
+    budget.end(0);
+  }
+}
+
+const guessedCost = ({ inputs }: InferRequest): number =>
+  Math.ceil(inputs.reduce((sum, { data }) => sum + data.byteLength, 0) / BYTES_PER_TOKEN);
 
 function guessedTokens(prompt: Prompt): number {
   switch (prompt.kind) {

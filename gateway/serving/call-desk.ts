@@ -4,6 +4,7 @@
  */
 
 import { ServingError } from "../../core/errors.ts";
+import { FrameQueue } from "../../core/link/frame-queue.ts";
 import type { Link, LinkStream } from "../../core/link/link.ts";
 import { sendWhole } from "../../core/link/send-whole.ts";
 import { failedAnswer } from "../../core/messages/failed-answer.ts";
@@ -11,7 +12,10 @@ import { encodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeCalledInfer, encodeInferResult } from "../../core/messages/infer-codec.ts";
 import { decodeFilesCall } from "../../core/messages/model-files.ts";
+import { finalResponseFrames, responseFrames } from "../../core/messages/response-frames.ts";
 import { FrameAssembler } from "../../core/messages/submit-codec.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { DecoupledResponse } from "./inference.ts";
 
 /** Calls that one request may have under way. */
 export const CALLS_MAX = 256;
@@ -27,6 +31,8 @@ const noFiles: AnswerFiles = async () => {
 export interface Caller {
   /** @throws ServingError as an inference of a client's would; the signal's reason */
   infer(call: CalledInfer, signal: AbortSignal): Promise<InferResult>;
+  /** undefined: the model answers once. @throws ServingError NOT_FOUND, UNAVAILABLE; what is pulled as `infer` */
+  responses(call: CalledInfer, signal: AbortSignal): AsyncIterable<DecoupledResponse> | undefined;
 }
 
 interface RunningCaller {
@@ -95,12 +101,41 @@ export class CallDesk {
       throw new ServingError("RESOURCE_EXHAUSTED", `a request has ${CALLS_MAX} calls under way, more must wait`);
     }
     calls.add(gone);
-    caller
-      .infer(call, gone.signal)
-      .then((result) => sendWhole(stream, encodeInferResult(result)))
+    answer(stream, call, caller, gone)
       .catch((thrown: unknown) => fail(stream, ServingError.from(thrown)))
       .finally(() => calls.delete(gone));
   }
+}
+
+async function answer(stream: LinkStream, call: CalledInfer, caller: Caller, gone: AbortController): Promise<void> {
+  const responses = caller.responses(call, gone.signal);
+  if (responses === undefined) sendWhole(stream, encodeInferResult(await caller.infer(call, gone.signal)));
+  else await sendResponses(stream, responses, gone);
+}
+
+/** Pulls the next answer when the one before has left. */
+async function sendResponses(stream: LinkStream, responses: AsyncIterable<DecoupledResponse>, gone: AbortController): Promise<void> {
+  let wake = () => {};
+  const queue = new FrameQueue(stream, () => wake());
+  stream.listen({
+    frame: () => stream.consumed(1),
+    ended: (end) => {
+      if (end.kind !== "end") gone.abort(new ServingError("CANCELLED", "the call was given up"));
+      wake();
+    },
+    writable: () => queue.writeOn(),
+  });
+  let last: readonly Tensor[] = [];
+  for await (const { outputs, error, isFinal = false } of responses) {
+    if (isFinal) last = outputs;
+    else if (!queue.put(responseFrames(error ?? outputs)) && !gone.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  }
+  queue.put(finalResponseFrames({ outputs: last }));
+  queue.end();
 }
 
 function fail(stream: LinkStream, error: ServingError): void {

@@ -74,6 +74,8 @@ export class ChoiceFold {
         case "accepted":
         case "refused":
         case "part":
+        case "response":
+        case "failed-response":
           throw new ServingError("INTERNAL", `a running generation was answered with ${frame.kind}`);
       }
     }

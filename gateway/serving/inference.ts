@@ -1,4 +1,5 @@
 /** What the KServe doors ask for when they want tensors: the port between protocols and the serving core. */
+import type { ServingError } from "../../core/errors.ts";
 import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
@@ -32,16 +33,20 @@ export interface InferResponse {
   readonly outputs: readonly Tensor[];
 }
 
+/** One of any number of answers to a request. */
+export interface DecoupledResponse extends InferResponse {
+  /** Instead of outputs: this answer could not be made; others may follow. */
+  readonly error?: ServingError;
+  /** Nothing follows, as nothing does where the answers just end. Without outputs it says only this. */
+  readonly isFinal?: boolean;
+}
+
 export interface Inference {
   /**
    * One response of a model that is not decoupled.
    * @throws ServingError with Triton's text: NOT_FOUND, INVALID_ARGUMENT, UNAVAILABLE, UNIMPLEMENTED for decoupled models.
    */
   infer(request: InferRequest, signal: AbortSignal): Promise<InferResponse>;
-}
-
-/** Answers of models that give any number of them for a request. */
-export interface DecoupledInference {
-  /** Pulled. @throws ServingError with Triton's texts, as `Inference` does */
-  responses(request: InferRequest, signal: AbortSignal): AsyncIterable<InferResponse>;
+  /** Any number of answers of a decoupled model, pulled. @throws ServingError as `infer`; what the request failed with after some answers */
+  responses(request: InferRequest, signal: AbortSignal): AsyncIterable<DecoupledResponse>;
 }

@@ -120,6 +120,8 @@ function answered(first: AnswerFrame | undefined, answers: AnswerStream, { node 
     case "tokens":
     case "finished":
     case "part":
+    case "response":
+    case "failed-response":
     case undefined:
       throw new ServingError("INTERNAL", `node ${node} answered with ${first?.kind ?? "nothing"} before it accepted`);
   }

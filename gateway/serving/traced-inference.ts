@@ -11,14 +11,12 @@ const ID_LENGTH_MAX = 128;
 /** @param place gets the request as a part of the span. @throws what `place` throws */
 export async function tracedInference<Response extends { readonly times: InferTimes }>(
   request: InferRequest,
-  { name, version }: ModelView,
+  model: ModelView,
   { tracer, clock }: { readonly tracer: Tracer; readonly clock: Clock },
   place: (request: InferRequest) => Promise<Response>,
 ): Promise<Response> {
   const startMs = clock.now();
-  const id = request.id.slice(0, ID_LENGTH_MAX);
-  const attributes = { "triton.model_name": name, "triton.model_version": version, "triton.trace_request_id": id };
-  const span = tracer.part(request.traceparent, { name: "infer", startMs, attributes });
+  const span = tracer.part(request.traceparent, { name: "infer", startMs, attributes: attributesOf(request, model) });
   try {
     const response = await place({ ...request, traceparent: span.traceparent });
     const endMs = clock.now();
@@ -31,6 +29,33 @@ export async function tracedInference<Response extends { readonly times: InferTi
     span.end(clock.now(), ServingError.from(thrown));
     throw thrown;
   }
+}
+
+/** As `tracedInference`, until the last answer; the node's own spans tell what happened between. */
+export async function* tracedResponses<Response>(
+  request: InferRequest,
+  model: ModelView,
+  { tracer, clock }: { readonly tracer: Tracer; readonly clock: Clock },
+  responses: (request: InferRequest) => AsyncIterable<Response>,
+): AsyncGenerator<Response> {
+  const startMs = clock.now();
+  const span = tracer.part(request.traceparent, { name: "infer", startMs, attributes: attributesOf(request, model) });
+  span.event("REQUEST_START", startMs);
+  let failure: ServingError | undefined;
+  try {
+    yield* responses({ ...request, traceparent: span.traceparent });
+  } catch (thrown) {
+    failure = ServingError.from(thrown);
+    throw failure;
+  } finally {
+    const endMs = clock.now();
+    span.event("REQUEST_END", endMs);
+    span.end(endMs, failure);
+  }
+}
+
+function attributesOf({ id }: InferRequest, { name, version }: ModelView) {
+  return { "triton.model_name": name, "triton.model_version": version, "triton.trace_request_id": id.slice(0, ID_LENGTH_MAX) };
 }
 
 /** The node tells how long each stage took; when its result arrived is known here. */

@@ -1,7 +1,7 @@
 /**
  * What a hosted version of a whole model does, whichever scheduler its configuration asks for: takes requests in, answers each
- * once, counts. Adapters: `batch/` (default and dynamic batching), `sequence/` (stateful models),
- * `ensemble/`. Made by `node-agent/models/open-engine.ts`.
+ * once (a decoupled model any number of times), counts. Adapters: `batch/` (default and dynamic batching), `sequence/` (stateful
+ * models), `ensemble/`, `backend/` (models that answer through senders). Made by `node-agent/models/open-engine.ts`.
  */
 import type { InferSubmit } from "../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";

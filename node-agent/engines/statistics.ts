@@ -1,11 +1,8 @@
 /** What a hosted version has done since it was loaded, counted as Triton's statistics extension does. Pure. */
 import type { InferTimes } from "../../core/messages/infer.ts";
 import { LatencyBins, type SparseBins } from "../../core/telemetry/latency-bins.ts";
-
-export interface Duration {
-  readonly count: number;
-  readonly ns: number;
-}
+import { type Duration, DurationSum } from "./duration-sum.ts";
+import { ResponseCounter, type ResponseOutcome, type ResponseStatistics, type ResponseTimes } from "./response-statistics.ts";
 
 /** Why requests failed: refused by the queue or too late in it; not wanted any more; the model's or its runner's fault; anything else. */
 export type FailureReason = "REJECTED" | "CANCELED" | "BACKEND" | "OTHER";
@@ -38,49 +35,32 @@ export interface ModelStatistics {
   readonly failures: Readonly<Record<FailureReason, number>>;
   /** Of requests that succeeded; the compute stages without those from the cache. */
   readonly latencies: Readonly<Record<LatencyStage, SparseBins>>;
+  /** Of models that answer any number of times, once they have. */
+  readonly responses?: ResponseStatistics;
 }
 
 export type LatencyStage = "request" | "queue" | "computeInput" | "computeInfer" | "computeOutput";
 
-class Sum implements Duration {
-  readonly bins: LatencyBins | undefined;
-  count = 0;
-  ns = 0;
-
-  /** @param bins where single times are kept, too */
-  constructor(bins?: LatencyBins) {
-    this.bins = bins;
-  }
-
-  add(us: number): void {
-    this.count += 1;
-    this.ns += Math.max(0, Math.round(us * 1000));
-    this.bins?.add(us);
-  }
-
-  snapshot(): Duration {
-    return { count: this.count, ns: this.ns };
-  }
-}
-
 interface BatchSums {
-  readonly computeInput: Sum;
-  readonly computeInfer: Sum;
-  readonly computeOutput: Sum;
+  readonly computeInput: DurationSum;
+  readonly computeInfer: DurationSum;
+  readonly computeOutput: DurationSum;
 }
 
-const batchSums = (): BatchSums => ({ computeInput: new Sum(), computeInfer: new Sum(), computeOutput: new Sum() });
-const timed = (): Sum => new Sum(new LatencyBins());
+const batchSums = (): BatchSums => ({ computeInput: new DurationSum(), computeInfer: new DurationSum(), computeOutput: new DurationSum() });
+const timed = (): DurationSum => new DurationSum(new LatencyBins());
 
 export class StatisticsCounter {
   readonly #success = timed();
-  readonly #fail = new Sum();
+  readonly #fail = new DurationSum();
   readonly #queue = timed();
   readonly #compute = { computeInput: timed(), computeInfer: timed(), computeOutput: timed() };
-  readonly #cacheHit = new Sum();
-  readonly #cacheMiss = new Sum();
+  readonly #cacheHit = new DurationSum();
+  readonly #cacheMiss = new DurationSum();
   readonly #batches = new Map<number, BatchSums>();
   readonly #failures: Record<FailureReason, number> = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
+  /** Of a model that answers any number of times. */
+  #responses: ResponseCounter | undefined;
   #lastInferenceMs = 0;
   #inferences = 0;
   #executions = 0;
@@ -103,6 +83,12 @@ export class StatisticsCounter {
     this.#success.add(totalUs);
     this.#queue.add(times.queueUs);
     addTimes(this.#compute, times);
+  }
+
+  /** One of any number of answers; the request is counted when it ends. @param place among the request's answers */
+  responded(place: number, outcome: ResponseOutcome, times: ResponseTimes): void {
+    this.#responses ??= new ResponseCounter();
+    this.#responses.add(place, outcome, times);
   }
 
   /** An answer from the cache. */
@@ -143,11 +129,12 @@ export class StatisticsCounter {
         computeInfer: sparse(this.#compute.computeInfer),
         computeOutput: sparse(this.#compute.computeOutput),
       },
+      ...(this.#responses !== undefined && { responses: this.#responses.snapshot() }),
     };
   }
 }
 
-const sparse = ({ bins }: Sum): SparseBins => bins?.sparse() ?? [];
+const sparse = ({ bins }: DurationSum): SparseBins => bins?.sparse() ?? [];
 
 function addTimes(sums: BatchSums, times: Omit<InferTimes, "queueUs">): void {
   sums.computeInput.add(times.computeInputUs);

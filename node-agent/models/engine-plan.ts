@@ -1,6 +1,7 @@
 /** From a model's configuration to what its engine must know. Pure. */
 
 import { ServingError } from "../../core/errors.ts";
+import { isBuiltInBackend } from "../../core/model/config/built-in-backends.ts";
 import type { DynamicBatching, ModelConfiguration, QueuePolicy } from "../../core/model/config/configuration.ts";
 import type { BatchPlan, PlannedInput, PlannedOutput } from "../engines/batch/batch-plan.ts";
 import type * as Scheduling from "../scheduling/batch-options.ts";
@@ -11,7 +12,7 @@ export function enginePlan(
   options: { /** TRITONSERVER_DELAY_SCHEDULER; 0: none. */ readonly startAfter: number },
 ): Omit<BatchPlan, "warmUps"> {
   const { backend, scheduler, maxBatchSize, instanceGroups, name } = configuration;
-  if (backend !== "onnxruntime") throw unserved(name, `backend '${backend}'`);
+  if (backend !== "onnxruntime" && !isBuiltInBackend(backend)) throw unserved(name, `backend '${backend}'`);
   if (scheduler.kind === "ensemble") throw unserved(name, `${scheduler.kind} scheduling`);
   const active = instanceGroups.filter(({ passive }) => !passive);
   const gpu = active.find(({ kind }) => kind === "gpu");

@@ -1,7 +1,7 @@
 /** What an engine has counted, as it travels to gateways. */
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
+import type { Duration } from "../engines/duration-sum.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
-import type { Duration } from "../engines/statistics.ts";
 import { residentBytes } from "../runners/resident-bytes.ts";
 
 export interface LoadedVersion {

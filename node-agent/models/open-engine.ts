@@ -6,7 +6,10 @@ import type { ComposingModel } from "../../core/model/config/ensemble-models.ts"
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
+import type { Backend } from "../backends/backend.ts";
+import { builtInBackend } from "../backends/built-in-backends.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
+import { BackendEngine } from "../engines/backend/backend-engine.ts";
 import { BatchEngine } from "../engines/batch/batch-engine.ts";
 import type { ExecutionGate } from "../engines/batch/execution-gate.ts";
 import { EnsembleEngine } from "../engines/ensemble/ensemble-engine.ts";
@@ -90,6 +93,8 @@ function openEnsemble(
 async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
   const { model, version, configuration, files, file } = opened;
   const { runners, clock, logger, cache, startAfter, gate, onRestart } = deps;
+  const backend = builtInBackend(configuration.backend, deps);
+  if (backend !== undefined) return await openBackendEngine(backend, opened, deps, signal);
   const unheated = enginePlan(configuration, { startAfter });
   const plan = { ...unheated, warmUps: await warmUpBatches(configuration, unheated, files) };
   return await BatchEngine.open(
@@ -97,6 +102,18 @@ async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: Ab
     { runners, clock, logger, gate, onRestart },
     signal,
   );
+}
+
+async function openBackendEngine(
+  backend: Backend,
+  { configuration, version, replica }: ModelToOpen,
+  { clock, gate, cache, startAfter }: EngineDeps,
+  signal: AbortSignal,
+): Promise<InferenceEngine> {
+  const plan = enginePlan(configuration, { startAfter });
+  const kept = configuration.responseCache ? cache : undefined;
+  const options = { backend, model: { configuration, version, folder: "" }, plan, cache: kept, scope: replica };
+  return await BackendEngine.open(options, { clock, gate }, signal);
 }
 
 async function openSequenceEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {

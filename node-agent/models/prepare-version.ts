@@ -1,5 +1,6 @@
 /** All of a version that can be known before a process opens it: what clients may know, its file, and whether its configuration holds. */
 import { ServingError } from "../../core/errors.ts";
+import { isBuiltInBackend } from "../../core/model/config/built-in-backends.ts";
 import { configJson } from "../../core/model/config/config-json.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import { needsOnnxSignature } from "../../core/model/config/prepare.ts";
@@ -14,7 +15,7 @@ import { publishedView } from "./published-view.ts";
 export interface PreparedVersion {
   readonly configuration: ModelConfiguration;
   readonly published: PublishedModel;
-  /** undefined: an ensemble, which has no file of its own. */
+  /** undefined: it has no file of its own, as an ensemble. */
   readonly file: FileInfo | undefined;
 }
 
@@ -42,7 +43,8 @@ export async function prepareVersion(
   }
   const view = { version, configJson: configJson(finished.config), files, kept: kept(configuration) };
   const published = await publishedView(configuration, view);
-  if (configuration.scheduler.kind === "ensemble") return { configuration, published, file: undefined };
+  if (configuration.scheduler.kind === "ensemble" || isBuiltInBackend(configuration.backend))
+    return { configuration, published, file: undefined };
   const file = modelFile(draft, Number(version), list);
   if (needsOnnxSignature(draft)) await checkExternalData(files, file);
   return { configuration, published, file };

@@ -39,6 +39,7 @@ export function tracedEngine(
 /** A request that is canceled has no answer: its span is not recorded. */
 function tracedSink(sink: InferSink, span: Span, { startMs, tracer, clock }: TracedEngineDeps & { readonly startMs: number }): InferSink {
   return {
+    ...(sink.respond !== undefined && { respond: (response) => sink.respond?.(response) ?? true }),
     answered(outputs, times) {
       const endMs = clock.now();
       stages(tracer, span, times, startMs);

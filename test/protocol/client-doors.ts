@@ -17,7 +17,6 @@ import { kserveGrpcMethods } from "../../gateway/kserve-grpc/methods.ts";
 import type { Inference, InferRequest } from "../../gateway/serving/inference.ts";
 import { ScriptedModels } from "../support/scripted-models.ts";
 import { MODEL_SCRIPTS, type ModelScript } from "../support/scripted-models-table.ts";
-import { ScriptedRepeat } from "../support/scripted-repeat.ts";
 import { ScriptedText } from "../support/scripted-text.ts";
 
 /** Answers with what it gets, whatever its shape: a model for each datatype, `any_FP32` and so on. */
@@ -64,6 +63,10 @@ export class HeldInference implements Inference {
     this.#models = models;
   }
 
+  responses(request: InferRequest, signal: AbortSignal) {
+    return this.#models.responses(request, signal);
+  }
+
   infer(request: InferRequest, signal: AbortSignal) {
     if (request.model !== HELD.name) return this.#models.infer(request, signal);
     this.waiting++;
@@ -91,7 +94,6 @@ export async function startClientDoors({ mode = "none", text = new ScriptedText(
     models: text,
     random: seededRandom(7n),
     forwardedHeaders,
-    decoupled: new ScriptedRepeat(models),
     tensors: {
       inference: held,
       catalog: models,

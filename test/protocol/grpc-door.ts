@@ -12,10 +12,9 @@ import { headerPattern } from "../../gateway/kserve/request-parameters.ts";
 import { SharedMemoryRegions } from "../../gateway/kserve/shared-memory.ts";
 import { TraceSettings } from "../../gateway/kserve/trace-settings.ts";
 import { kserveGrpcMethods } from "../../gateway/kserve-grpc/methods.ts";
-import type { DecoupledInference, Inference } from "../../gateway/serving/inference.ts";
+import type { Inference } from "../../gateway/serving/inference.ts";
 import type { ModelDemand } from "../../gateway/serving/model-catalog.ts";
 import { ScriptedModels } from "../support/scripted-models.ts";
-import { ScriptedRepeat } from "../support/scripted-repeat.ts";
 import { ScriptedText } from "../support/scripted-text.ts";
 
 export interface GrpcDoor extends AsyncDisposable {
@@ -30,7 +29,7 @@ export interface GrpcDoor extends AsyncDisposable {
 export interface GrpcDoorOptions {
   readonly models?: ScriptedModels;
   readonly inference?: Inference;
-  readonly decoupled?: DecoupledInference;
+  readonly decoupled?: Pick<Inference, "responses">;
   readonly demand?: ModelDemand;
   readonly text?: ScriptedText;
   readonly allowClientShm?: boolean;
@@ -42,6 +41,12 @@ export interface GrpcDoorOptions {
   readonly methods?: readonly GrpcMethod[];
 }
 
+function inferenceOf({ inference, decoupled, models }: GrpcDoorOptions & { readonly models: ScriptedModels }): Inference {
+  const once = inference ?? models;
+  const often = decoupled ?? once;
+  return { infer: (request, signal) => once.infer(request, signal), responses: (request, signal) => often.responses(request, signal) };
+}
+
 export async function startGrpcDoor(options: GrpcDoorOptions = {}): Promise<GrpcDoor> {
   const { models = new ScriptedModels(), text = new ScriptedText(), allowClientShm = true, forwardHeaders, limits = {} } = options;
   const sharedMemory = new SharedMemoryRegions({ allowed: allowClientShm });
@@ -51,10 +56,9 @@ export async function startGrpcDoor(options: GrpcDoorOptions = {}): Promise<Grpc
     generation: text,
     models: text,
     random: seededRandom(7n),
-    decoupled: options.decoupled ?? new ScriptedRepeat(models),
     forwardedHeaders,
     tensors: {
-      inference: options.inference ?? models,
+      inference: inferenceOf({ models, ...options }),
       catalog: models,
       control: models,
       statistics: models,

@@ -117,6 +117,10 @@ class HeldModels implements Inference {
     return this.models.infer(request, signal);
   }
 
+  responses(...[request, signal]: Parameters<Inference["responses"]>) {
+    return this.models.responses(request, signal);
+  }
+
   async until(count: number): Promise<void> {
     while (this.arrived.length < count) await turns(1);
   }

@@ -18,7 +18,6 @@ interface Ours {
 }
 
 const error = (status: number, message: string): Ours => ({ status, body: JSON.stringify({ error: message }) });
-const DECOUPLED = error(501, "model 'repeat' answers with any number of responses: only language models do so here");
 const tooLarge = (bytes: number) =>
   error(
     400,
@@ -46,12 +45,10 @@ const DEVIATIONS: Readonly<Record<string, Ours>> = {
       "9223372036854775807",
   ),
   garbage: error(400, "the request is not HTTP/1.1"),
-  generate_repeat: DECOUPLED,
   generate_stream_err: error(
     500,
     "Failed to process the request(s) for model 'raises_0_0', message: ValueError: boom\n\nAt:\n  /models/raises/1/model.py(4): execute\n",
   ),
-  generate_stream_repeat: DECOUPLED,
   head_v2: { status: 405, body: "" },
   metrics: { status: 200, body: "" },
   oversize_binary_68MB: tooLarge(68_000_177),

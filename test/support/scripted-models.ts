@@ -6,7 +6,7 @@ import { type ErrorCode, ServingError } from "../../core/errors.ts";
 import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import type { Inference, InferRequest, InferResponse } from "../../gateway/serving/inference.ts";
+import type { DecoupledResponse, Inference, InferRequest, InferResponse } from "../../gateway/serving/inference.ts";
 import type {
   LoadOverrides,
   ModelCatalog,
@@ -17,6 +17,7 @@ import type {
   ModelView,
 } from "../../gateway/serving/model-catalog.ts";
 import { configJson, MODEL_SCRIPTS, type ModelScript, viewOf } from "./scripted-models-table.ts";
+import { ScriptedRepeat } from "./scripted-repeat.ts";
 import { batchStatistics, NO_STATISTICS } from "./scripted-statistics.ts";
 
 export type ControlMode = "none" | "explicit";
@@ -60,6 +61,10 @@ export class ScriptedModels implements Inference, ModelCatalog, ModelControl, Mo
     counts.done++;
     const wanted = request.outputs.length === 0 ? outputs : outputs.filter(({ name }) => request.outputs.includes(name));
     return { model: view.name, version: view.version, parameters, outputs: wanted };
+  }
+
+  responses(request: InferRequest, signal: AbortSignal): AsyncIterable<DecoupledResponse> {
+    return new ScriptedRepeat(this).responses(request, signal);
   }
 
   view(name: string, version: number | undefined): ModelView {

@@ -7,6 +7,7 @@ import { type ModelConfig, ModelConfigSchema, ModelTransactionPolicySchema } fro
 import type { ModelSignature } from "../../wire/model-runner.ts";
 import type { ModelReference } from "../published-model.ts";
 import { completeBackend, type ModelFolder } from "./backend-fields.ts";
+import { builtInProblems, isBuiltInBackend } from "./built-in-backends.ts";
 import { completeFromOnnx, DEFAULT_MAX_BATCH_SIZE } from "./complete-onnx.ts";
 import { configProblems, instanceGroupProblems } from "./config-problems.ts";
 import type { ModelConfiguration } from "./configuration.ts";
@@ -49,8 +50,9 @@ export function draftConfig(folder: ModelFolder, source: ConfigSource): DraftCon
   const config = normalizeConfig(completed.config);
   const isEnsemble = config.schedulingChoice.case === "ensembleScheduling";
   const available = versionsOf(folder.files);
-  // An ensemble's version folder is empty, and a list of files shows no empty folders.
-  const versions = chooseVersions(toVersionPolicy(config), isEnsemble && available.length === 0 ? [1] : available);
+  // The version's folder of an ensemble is empty, as of a backend without files, and a list of files shows no empty folders.
+  const needsNoFile = isEnsemble || isBuiltInBackend(config.backend);
+  const versions = chooseVersions(toVersionPolicy(config), needsNoFile && available.length === 0 ? [1] : available);
   const problems = [...completed.problems];
   if (config.name !== folder.name) {
     const message = `unexpected directory name '${folder.name}' for model '${config.name}', directory name must equal model name`;
@@ -105,7 +107,8 @@ export function finishConfig(draft: DraftConfig, options: FinishOptions): Finish
   if (completed.problems.length === 0) {
     const ofTensors = [...tensorProblems(config)];
     const ofOthers = [...instanceGroupProblems(config), ...warmupProblems(config)];
-    const ofModel = signature === undefined || ofTensors.length > 0 ? [] : onnxProblems(config, signature);
+    const ofFile = signature === undefined ? builtInProblems(config) : onnxProblems(config, signature);
+    const ofModel = ofTensors.length > 0 ? [] : ofFile;
     problems.push(...newProblems(draft, configProblems(config)), ...ofTensors, ...ofOthers, ...ofModel);
   }
   if (problems.length > 0) return { config, configuration: undefined, problems };

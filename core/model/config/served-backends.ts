@@ -1,6 +1,7 @@
 /** Which backends there are here, and what to do with a model of another. Pure. */
 import type { ModelConfig } from "../../../protos/gen/model_config_pb.ts";
 import { ENSEMBLE_PLATFORM } from "./backend-fields.ts";
+import { isBuiltInBackend } from "./built-in-backends.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
 import type { ConfigProblem } from "./problem.ts";
 
@@ -19,7 +20,8 @@ const WAYS: Readonly<Record<string, string>> = {
 
 /** @param files of the model's folder @returns undefined when the backend is here, or when nothing can be said yet */
 export function backendProblem({ backend, platform }: ModelConfig, files: readonly string[]): ConfigProblem | undefined {
-  if (backend === "" || backend === ONNX_BACKEND || backend === LANGUAGE_BACKEND || platform === ENSEMBLE_PLATFORM) return undefined;
+  const isServed = backend === ONNX_BACKEND || backend === LANGUAGE_BACKEND || isBuiltInBackend(backend);
+  if (backend === "" || isServed || platform === ENSEMBLE_PLATFORM) return undefined;
   const onnx = files.find((name) => /^[1-9][0-9]*\/model\.onnx(?:\/|$)/.test(name));
   const way = onnx === undefined ? (WAYS[backend] ?? "export it to ONNX") : `${onnx} is there: set backend: "${ONNX_BACKEND}"`;
   return {

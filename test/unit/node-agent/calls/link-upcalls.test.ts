@@ -38,6 +38,10 @@ class Echo implements Caller {
   readonly calls: { readonly call: CalledInfer; readonly signal: AbortSignal; readonly answer: PromiseWithResolvers<InferResult> }[] = [];
   waits = false;
 
+  responses() {
+    return undefined;
+  }
+
   async infer(call: CalledInfer, signal: AbortSignal): Promise<InferResult> {
     const answer = Promise.withResolvers<InferResult>();
     this.calls.push({ call, signal, answer });

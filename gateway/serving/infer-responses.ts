@@ -1,0 +1,61 @@
+/** Any number of answers to a request, pulled from the node as the client reads: what is not pulled holds the model back. */
+import { deadlineSignal } from "../../core/abort.ts";
+import { type AssembledResponse, ResponseAssembler } from "../../core/messages/response-frames.ts";
+import { checkInferRequest } from "../../core/model/check-inputs.ts";
+import type { Tracer } from "../../core/telemetry/tracing.ts";
+import { type SendDeps, sendingOf } from "./infer-submit.ts";
+import type { DecoupledResponse, InferRequest } from "./inference.ts";
+import type { ModelView } from "./model-catalog.ts";
+import { type PlacementDeps, placeInference } from "./place-inference.ts";
+import type { PoisonRequests } from "./poison-requests.ts";
+import { tracedResponses } from "./traced-inference.ts";
+
+type ResponsesDeps = PlacementDeps & SendDeps & { readonly tracer: Tracer; readonly poison: PoisonRequests<InferRequest> };
+
+/** @throws ServingError with Triton's texts; what ended the request, the signal's reason */
+export async function* inferResponses(request: InferRequest, deps: ResponsesDeps, signal: AbortSignal): AsyncGenerator<DecoupledResponse> {
+  const view = deps.catalog.view(request.model, request.version);
+  checkInferRequest(request, view);
+  deps.poison.refuse(request, deps.clock.now());
+  using scope = request.deadlineMs === undefined ? undefined : deadlineSignal(deps.clock, request.deadlineMs, signal);
+  const until = scope?.signal ?? signal;
+  try {
+    if (request.traceparent === "") yield* responses(request, view, deps, until);
+    else yield* tracedResponses(request, view, deps, (traced) => responses(traced, view, deps, until));
+  } catch (thrown) {
+    deps.poison.note(request, thrown, deps.clock.now());
+    throw thrown;
+  }
+}
+
+async function* responses(
+  request: InferRequest,
+  view: ModelView,
+  deps: ResponsesDeps,
+  signal: AbortSignal,
+): AsyncGenerator<DecoupledResponse> {
+  using placed = await placeInference(request, view, sendingOf(request, view, deps, signal), deps, signal);
+  const { answers } = placed;
+  answers.doneWriting();
+  const assembler = new ResponseAssembler();
+  for (let frames = await answers.pull(); frames.length > 0; frames = await answers.pull()) {
+    for (const frame of frames) {
+      const response = assembler.push(frame);
+      if (response !== undefined) yield responseOf(view, response);
+    }
+  }
+}
+
+const NO_PARAMETERS: DecoupledResponse["parameters"] = new Map();
+
+function responseOf({ name: model, version }: ModelView, assembled: AssembledResponse): DecoupledResponse {
+  const named = { model, version, parameters: NO_PARAMETERS };
+  switch (assembled.kind) {
+    case "response":
+      return { ...named, outputs: assembled.outputs };
+    case "final":
+      return { ...named, outputs: assembled.result.outputs, isFinal: true };
+    case "failed":
+      return { ...named, outputs: [], error: assembled.error };
+  }
+}

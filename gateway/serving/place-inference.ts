@@ -1,0 +1,111 @@
+/** Brings an inference to a node that hosts its model: chosen by what is under way, another one where one refuses. */
+import type { Clock } from "../../core/clock.ts";
+import { ServingError } from "../../core/errors.ts";
+import type { InFlight } from "../routing/in-flight.ts";
+import type { AnswerStream } from "./answer-stream.ts";
+import type { InferRequest } from "./inference.ts";
+import type { ModelCatalog, ModelView } from "./model-catalog.ts";
+import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
+import type { Patience } from "./returning-models.ts";
+import type { Submission } from "./submit.ts";
+
+export interface PlacementDeps {
+  readonly catalog: ModelCatalog;
+  readonly views: Pick<ModelViews, "readyFor">;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  readonly patience: Patience;
+}
+
+export type Send = (chosen: ServedVersion) => Promise<Submission>;
+
+/** Its answers. Counts as under way until it is disposed. */
+export class PlacedInference implements Disposable {
+  readonly answers: AnswerStream;
+  readonly #count: Disposable;
+
+  constructor(answers: AnswerStream, count: Disposable) {
+    this.answers = answers;
+    this.#count = count;
+  }
+
+  [Symbol.dispose](): void {
+    this.answers[Symbol.dispose]();
+    this.#count[Symbol.dispose]();
+  }
+}
+
+/** Nodes that are tried when one refuses: it has not executed anything. */
+const ATTEMPTS_MAX = 4;
+
+/** Where no copy of the model is there at the moment, it waits for one. @throws ServingError why nobody took it; the signal's reason */
+export async function placeInference(
+  request: InferRequest,
+  view: ModelView,
+  send: Send,
+  deps: PlacementDeps,
+  signal: AbortSignal,
+): Promise<PlacedInference> {
+  const arrivedMs = deps.clock.now();
+  const notReady = `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`;
+  for (;;) {
+    const placing = await placeAnywhere(view, send, deps);
+    if (placing instanceof PlacedInference) return placing;
+    const error = placing.unreachable ?? new ServingError("UNAVAILABLE", notReady);
+    try {
+      await deps.patience.again(view.name, error, arrivedMs, signal);
+    } catch (thrown) {
+      if (thrown === error && placing.unreachable === undefined) deps.catalog.view(request.model, request.version); // unloaded: it says so
+      throw thrown;
+    }
+  }
+}
+
+/** Nobody has taken it; why the last node could not be reached, if one could not. */
+interface Refused {
+  readonly unreachable: ServingError | undefined;
+}
+
+/** Any node that is ready will do. */
+async function placeAnywhere(view: ModelView, send: Send, deps: PlacementDeps): Promise<PlacedInference | Refused> {
+  const refused = new Set<string>();
+  let unreachable: ServingError | undefined;
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const chosen = chooseNode(view, refused, deps);
+    if (chosen === undefined) break;
+    const { hosted } = chosen;
+    refused.add(refusalKey(hosted));
+    const count = deps.inFlight.begin(hosted.replica);
+    let placed: PlacedInference | undefined;
+    try {
+      const submission = await send(chosen);
+      if (submission.kind === "accepted") placed = new PlacedInference(submission.answers, count);
+      if (submission.kind === "unreachable") unreachable = submission.error;
+    } finally {
+      if (placed === undefined) count[Symbol.dispose]();
+    }
+    if (placed !== undefined) return placed;
+  }
+  return { unreachable };
+}
+
+const refusalKey = ({ node, replica }: ServedVersion["hosted"]): string => `${node} ${replica}`;
+
+/**
+ * The replica with the least under way, by its own word and by what this gateway has sent since. Of a version that is being
+ * reloaded the old one, unless that has refused already: then it drains, and the new one has taken over.
+ */
+export function chooseNode(view: ModelView, refused: ReadonlySet<string>, deps: PlacementDeps): ServedVersion | undefined {
+  const ready = deps.views.readyFor(view.name, view.version);
+  const left = refused.size === 0 ? ready : ready.filter(({ hosted }) => !refused.has(refusalKey(hosted)));
+  let best: ServedVersion | undefined;
+  let bestLoad = Number.POSITIVE_INFINITY;
+  for (const one of oldestOf(left)) {
+    const load = Math.max(one.hosted.inFlight + one.hosted.queued, deps.inFlight.count(one.hosted.replica));
+    if (load < bestLoad) {
+      best = one;
+      bestLoad = load;
+    }
+  }
+  return best;
+}

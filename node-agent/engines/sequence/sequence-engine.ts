@@ -117,13 +117,9 @@ export class SequenceEngine implements InferenceEngine {
   }
 
   load(): EngineLoad {
-    const load = { queued: this.#queued, running: this.#running };
+    const load = { queued: this.#scheduler.queued + this.#takeovers.waiting, running: this.#running };
     const queuedSinceMs = this.#scheduler.waiting().reduce((oldest, { hosted }) => Math.min(oldest, hosted.arrivedMs), Infinity);
     return queuedSinceMs === Infinity ? load : { ...load, queuedSinceMs };
-  }
-
-  get #queued(): number {
-    return this.#scheduler.queued + this.#takeovers.waiting;
   }
 
   statistics(): ModelStatistics {
@@ -202,7 +198,7 @@ export class SequenceEngine implements InferenceEngine {
     const untilMs = this.#runBatches();
     for (const { item, error } of this.#scheduler.expired(this.#clock.now())) this.#desk.failed(item.hosted, error, "REJECTED");
     for (const { memory } of this.#scheduler.gone()) if (this.#taking !== "nothing: unloaded") memory?.log?.forget();
-    if (this.#taking !== "requests" && this.#queued === 0 && this.#running === 0) this.#drained.resolve();
+    if (this.#taking !== "requests" && this.load().queued === 0 && this.#running === 0) this.#drained.resolve();
     return untilMs;
   }
 

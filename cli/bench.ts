@@ -1,10 +1,12 @@
 /** `nereid bench`: loads a running server with requests and measures it. */
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
 import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
 import { VERSION } from "../core/version.ts";
+import { parseIntervals } from "../loadgen/arrivals.ts";
 import type { LoadPlan } from "../loadgen/load-plan.ts";
 import type { Level } from "../loadgen/measure.ts";
 import { measurementText, summaryText } from "../loadgen/report/console.ts";
@@ -54,32 +56,33 @@ async function loadPlan(settings: BenchSettings): Promise<LoadPlan> {
   if (model === "") throw new ServingError("INVALID_ARGUMENT", "--model: say which model to load, such as -m add_sub");
   if (settings.streaming && protocol !== "grpc")
     throw new ServingError("INVALID_ARGUMENT", "--streaming is gRPC's: add -i grpc, or --service-kind openai for streams over HTTP");
-  const { concurrencyRange, requestRateRange } = settings;
-  if (concurrencyRange !== undefined && requestRateRange !== undefined)
-    throw new ServingError("INVALID_ARGUMENT", "--concurrency-range and --request-rate-range are two kinds of load: give one of them");
-  const range = requestRateRange ?? concurrencyRange ?? { start: 1, end: 1, step: 1 };
-  const kind = requestRateRange === undefined ? "concurrency" : "request-rate";
+  const { requestCount } = settings;
+  const byCount = settings.measurementMode === "count_windows" ? settings.measurementRequestCount : 0;
+  const gapsMs = settings.requestIntervals === undefined ? undefined : parseIntervals(await intervalsText(settings.requestIntervals));
   return {
     ...settings,
     version: settings.modelVersion,
     url: serverUrl(settings),
     service: settings.serviceKind,
     headers: Object.fromEntries(settings.header),
-    levels: levels(range).map((value) => ({ kind, value })),
+    levels: levelsOf(settings, gapsMs),
     measure: {
       windowMs: settings.measurementInterval,
-      windowRequests: settings.requestCount,
-      trialsMax: settings.maxTrials,
+      windowRequests: requestCount > 0 ? requestCount : byCount,
+      trialsMax: requestCount > 0 ? 1 : settings.maxTrials,
       stabilityPercent: settings.stabilityPercentage,
       percentile: settings.percentile,
       warmUpRequests: settings.warmupRequestCount,
       distribution: settings.requestDistribution,
+      gapsMs,
       channelsMax: settings.maxOutstanding,
       batchSize: settings.batchSize,
       records: settings.profileExportFile !== undefined,
     },
     latencyThresholdMs: settings.latencyThreshold,
-    data: inputData === "zero" || inputData === "random" ? { kind: inputData } : { kind: "file", text: await inputText(inputData) },
+    data: inputData === "zero" || inputData === "random" ? { kind: inputData } : await givenData(inputData),
+    parameters: Object.fromEntries(settings.requestParameter),
+    shared: settings.sharedMemory === "system" ? { outputBytes: settings.outputSharedMemorySize } : undefined,
     shapes: new Map(settings.shape),
     prompts: [settings.prompt],
     metrics: settings.collectMetrics ? { url: metricsUrl, intervalMs: metricsInterval } : undefined,
@@ -93,11 +96,43 @@ function serverUrl({ url, protocol }: BenchSettings): URL {
   throw new ServingError("INVALID_ARGUMENT", `--url: ${JSON.stringify(given)} is no address: say HOST:PORT or http://HOST:PORT`);
 }
 
-async function inputText(file: string): Promise<string> {
+/** @throws ServingError INVALID_ARGUMENT for two kinds of load, or one that has no end */
+function levelsOf({ concurrencyRange, requestRateRange, latencyThreshold }: BenchSettings, gapsMs: readonly number[] | undefined) {
+  const kinds = [concurrencyRange, requestRateRange, gapsMs].filter((one) => one !== undefined);
+  if (kinds.length > 1) {
+    const flags = "--concurrency-range, --request-rate-range and --request-intervals";
+    throw new ServingError("INVALID_ARGUMENT", `${flags} are kinds of load: give one of them`);
+  }
+  if (gapsMs !== undefined) {
+    const meanMs = gapsMs.reduce((sum, ms) => sum + ms, 0) / gapsMs.length;
+    return [{ kind: "request-rate", value: Number((1_000 / meanMs).toFixed(3)) } as const];
+  }
+  const range = requestRateRange ?? concurrencyRange ?? { start: 1, end: 1, step: 1, isOpen: false };
+  if (range.isOpen && latencyThreshold === undefined)
+    throw new ServingError("INVALID_ARGUMENT", "a range whose end is 0 goes on until a latency is too long: add --latency-threshold");
+  const kind = requestRateRange === undefined ? "concurrency" : "request-rate";
+  return levels(range).map((value) => ({ kind, value }) as const);
+}
+
+async function intervalsText(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new ServingError("INVALID_ARGUMENT", `--input-data: ${file} cannot be read: say zero, random or a JSON file`, { cause });
+    throw new ServingError("INVALID_ARGUMENT", `--request-intervals: ${file} cannot be read`, { cause });
+  }
+}
+
+/** A JSON file, or a folder with a file for each input. */
+async function givenData(place: string): Promise<LoadPlan["data"]> {
+  try {
+    if (!(await stat(place)).isDirectory()) return { kind: "file", text: await readFile(place, "utf8") };
+    const names = await readdir(place);
+    const files = await Promise.all(names.map(async (name) => [name, await readFile(path.join(place, name))] as const));
+    return { kind: "folder", files: new Map(files) };
+  } catch (cause) {
+    throw new ServingError("INVALID_ARGUMENT", `--input-data: ${place} cannot be read: say zero, random, a JSON file or a folder`, {
+      cause,
+    });
   }
 }
 

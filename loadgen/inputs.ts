@@ -11,7 +11,9 @@ export interface GivenData {
   readonly shape: Shape | undefined;
   readonly content:
     | { readonly kind: "values"; readonly values: readonly unknown[] }
-    | { readonly kind: "bytes"; readonly bytes: Uint8Array };
+    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+    /** Bytes of numbers; of strings one a line. */
+    | { readonly kind: "file"; readonly bytes: Uint8Array };
 }
 
 /** By the input's name. */
@@ -33,6 +35,8 @@ export interface InputOptions {
   readonly data: InputData;
   /** Bytes of a string that is made up. */
   readonly stringLength: number;
+  /** Instead of strings that are made up. */
+  readonly stringData?: string | undefined;
 }
 
 interface InputSource {
@@ -67,12 +71,12 @@ export function requestInputs(options: InputOptions): readonly (readonly Tensor[
 }
 
 function inputSource(input: TensorMetadata, place: number, options: InputOptions): InputSource | undefined {
-  const { data, stringLength } = options;
+  const { data } = options;
   const given = data.kind === "given" ? data.elements[place % data.elements.length]?.get(input.name) : undefined;
   if (data.kind === "given" && given === undefined) return undefined;
   const shape = givenShape(input, given?.shape, options);
   if (given !== undefined) return { input, shape, data: givenBytes(input, shape, given) };
-  return { input, shape, data: madeUp(input.dtype, elementCount(shape), data, stringLength) };
+  return { input, shape, data: madeUp(input.dtype, elementCount(shape), options) };
 }
 
 function givenShape(input: TensorMetadata, own: Shape | undefined, { batched, shapes }: InputOptions): Shape {
@@ -86,8 +90,9 @@ function givenShape(input: TensorMetadata, own: Shape | undefined, { batched, sh
   );
 }
 
-function givenBytes({ name, dtype }: TensorMetadata, shape: Shape, { content }: GivenData): Uint8Array {
-  if (content.kind === "bytes") {
+function givenBytes({ name, dtype }: TensorMetadata, shape: Shape, given: GivenData): Uint8Array {
+  const content = dtype === "BYTES" && given.content.kind === "file" ? linesOf(given.content.bytes) : given.content;
+  if (content.kind !== "values") {
     const { bytes } = DTYPES[dtype];
     const wanted = bytes * elementCount(shape);
     if (bytes === 0 || content.bytes.byteLength === wanted) return content.bytes;
@@ -98,9 +103,24 @@ function givenBytes({ name, dtype }: TensorMetadata, shape: Shape, { content }: 
   return writeElements(dtype, values as ElementValues[Dtype]); // which checks each of them
 }
 
-function madeUp(dtype: Dtype, count: number, data: InputData, stringLength: number): Uint8Array {
+function linesOf(bytes: Uint8Array): { readonly kind: "values"; readonly values: readonly string[] } {
+  return {
+    kind: "values",
+    values: new TextDecoder()
+      .decode(bytes)
+      .replace(/\r?\n$/, "")
+      .split(/\r?\n/),
+  };
+}
+
+function madeUp(dtype: Dtype, count: number, { data, stringLength, stringData }: InputOptions): Uint8Array {
   const chance = data.kind === "random" ? data.chance : () => 0;
   if (dtype === "BYTES") {
+    if (stringData !== undefined)
+      return writeElements(
+        dtype,
+        Array.from({ length: count }, () => stringData),
+      );
     const text = () => Uint8Array.from({ length: stringLength }, () => (data.kind === "random" ? 97 + Math.floor(chance() * 26) : 48));
     return joinBytesElements(Array.from({ length: count }, text));
   }

@@ -1,4 +1,5 @@
 /** What a load is to be: the model, the way to it, the levels and the data. Pure. */
+import type { ParameterValue } from "../core/messages/parameter-value.ts";
 import type { Shape } from "../core/tensor/tensor.ts";
 import type { Level, MeasureOptions } from "./measure.ts";
 
@@ -18,9 +19,19 @@ export interface LoadPlan {
   readonly measure: MeasureOptions;
   /** Milliseconds; higher levels are left out once one has passed it. */
   readonly latencyThresholdMs: number | undefined;
-  readonly data: { readonly kind: "zero" | "random" } | { readonly kind: "file"; readonly text: string };
+  readonly data:
+    | { readonly kind: "zero" | "random" }
+    | { readonly kind: "file"; readonly text: string }
+    /** By the input's name. */
+    | { readonly kind: "folder"; readonly files: ReadonlyMap<string, Uint8Array> };
   readonly shapes: ReadonlyMap<string, Shape>;
   readonly stringLength: number;
+  /** Instead of strings that are made up. */
+  readonly stringData?: string | undefined;
+  /** Sent with every inference. */
+  readonly parameters?: Readonly<Record<string, ParameterValue>>;
+  /** Tensors go through the server's shared memory. */
+  readonly shared?: { readonly outputBytes: number } | undefined;
   readonly prompts: readonly string[];
   readonly maxTokens: number;
   /** Where the server's metrics are, and how often they are read; undefined: they are not. */

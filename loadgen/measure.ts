@@ -3,7 +3,7 @@ import type { ModelStatistics } from "../client/answers.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
-import type { Distribution } from "./arrivals.ts";
+import { type Distribution, gapsOf, givenGaps } from "./arrivals.ts";
 import type { Target } from "./channel.ts";
 import { ClosedLoop } from "./closed-loop.ts";
 import { latenciesOf } from "./latencies.ts";
@@ -23,12 +23,15 @@ export interface MeasureOptions {
   readonly windowMs: number;
   /** Windows of so many requests instead of so much time; 0: of time. */
   readonly windowRequests: number;
+  /** 1: that window is the measurement. */
   readonly trialsMax: number;
   readonly stabilityPercent: number;
   /** The latency that must be stable; undefined: the average. */
   readonly percentile: number | undefined;
   readonly warmUpRequests: number;
   readonly distribution: Distribution;
+  /** Of an open loop, instead of the distribution: from one request to the next, over and over. */
+  readonly gapsMs?: readonly number[] | undefined;
   /** Of an open loop: requests that may be under way at once. */
   readonly channelsMax: number;
   readonly batchSize: number;
@@ -76,12 +79,12 @@ export async function measure(level: Level, options: MeasureOptions, deps: Measu
 
 function newLoad(
   { kind, value }: Level,
-  { distribution }: MeasureOptions,
+  { distribution, gapsMs }: MeasureOptions,
   { channels, meter, clock, random }: MeasureDeps & Pick<ConstructorParameters<typeof ClosedLoop>[0], "channels" | "meter">,
 ): Load {
   const options = { channels, meter, clock };
   if (kind === "concurrency") return new ClosedLoop(options);
-  return new OpenLoop(options, { perSecond: value, distribution, chance: () => random.next() });
+  return new OpenLoop(options, gapsMs === undefined ? gapsOf(distribution, value, () => random.next()) : givenGaps(gapsMs));
 }
 
 async function measureWindows(
@@ -116,7 +119,7 @@ async function measureWindows(
     );
   }
   const server = serverTimes(looks.at(-1 - used) ?? [], looks.at(-1) ?? []);
-  return { level, window, perSecond: windowFigures(window, options).perSecond, server, isStable: stable };
+  return { level, window, perSecond: windowFigures(window, options).perSecond, server, isStable: stable || options.trialsMax === 1 };
 }
 
 function windowFigures({ latenciesMs, durationMs }: Window, { percentile, batchSize }: MeasureOptions): WindowFigures {

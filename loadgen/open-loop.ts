@@ -3,22 +3,15 @@
  * wait counts: its latency begins when it was due.
  */
 import type { Clock } from "../core/clock.ts";
-import { type Distribution, gapMs } from "./arrivals.ts";
+import type { NextGap } from "./arrivals.ts";
 import type { Load, LoadOptions } from "./load.ts";
 import { LoadClient } from "./load-client.ts";
-
-export interface Arrivals {
-  readonly perSecond: number;
-  readonly distribution: Distribution;
-  /** In [0, 1). */
-  readonly chance: () => number;
-}
 
 /** A timer may be so late, milliseconds: the last stretch before a request is due is looked at turn by turn. */
 const TIMER_SLACK_MS = 2;
 
 export class OpenLoop implements Load {
-  readonly #arrivals: Arrivals;
+  readonly #nextGap: NextGap;
   readonly #clock: Clock;
   readonly #idle: LoadClient[];
   readonly #clients: number;
@@ -29,8 +22,8 @@ export class OpenLoop implements Load {
   #stopping = false;
   #stopped = () => {};
 
-  constructor({ channels, meter, clock }: LoadOptions, arrivals: Arrivals) {
-    this.#arrivals = arrivals;
+  constructor({ channels, meter, clock }: LoadOptions, nextGap: NextGap) {
+    this.#nextGap = nextGap;
     this.#clock = clock;
     this.#clients = channels.length;
     this.#idle = channels.map((channel) => new LoadClient({ channel, meter, clock, free: (client) => this.#free(client) }));
@@ -52,8 +45,7 @@ export class OpenLoop implements Load {
 
   #sendDue = (): void => {
     if (this.#stopping) return;
-    const { distribution, perSecond, chance } = this.#arrivals;
-    for (const nowMs = this.#clock.now(); this.#dueMs <= nowMs; this.#dueMs += gapMs(distribution, perSecond, chance())) {
+    for (const nowMs = this.#clock.now(); this.#dueMs <= nowMs; this.#dueMs += this.#nextGap()) {
       const client = this.#idle.pop();
       if (client === undefined) this.#waiting.push(this.#dueMs);
       else client.send(this.#next++, this.#dueMs);

@@ -6,25 +6,32 @@ export interface Range {
   readonly start: number;
   readonly end: number;
   readonly step: number;
+  /** Its end was given as 0: a latency that is too long ends it. */
+  readonly isOpen: boolean;
 }
 
 /** More would never be waited for. */
 const LEVELS_MAX = 1_000;
 
-/** `start`, `start:end` or `start:end:step`, as Perf Analyzer writes it. */
+/** `start`, `start:end` or `start:end:step`, as Perf Analyzer writes it; an `end` of 0 is as far as it goes, until a latency is too long. */
 export function range(limits: { readonly whole: boolean; readonly most: number }): SettingKind<Range | undefined> {
   return {
     allowed: `START, START:END or START:END:STEP, up to ${limits.most}`,
     parse: (text) => {
-      const [start = Number.NaN, end = start, step = 1, ...rest] = text.split(":").map((part) => (part === "" ? Number.NaN : Number(part)));
+      const [start = Number.NaN, last = start, step = 1, ...rest] = text
+        .split(":")
+        .map((part) => (part === "" ? Number.NaN : Number(part)));
+      const end = last === 0 ? Math.min(limits.most, start + step * (LEVELS_MAX - 1)) : last;
       const numbers = [start, end, step];
       const fits = numbers.every((one) => one > 0 && one <= limits.most && (!limits.whole || Number.isInteger(one)));
-      return fits && rest.length === 0 && end >= start && (end - start) / step < LEVELS_MAX ? { start, end, step } : undefined;
+      return fits && rest.length === 0 && end >= start && (end - start) / step < LEVELS_MAX
+        ? { start, end, step, isOpen: last === 0 }
+        : undefined;
     },
   };
 }
 
-export function levels({ start, end, step }: Range): readonly number[] {
+export function levels({ start, end, step }: Omit<Range, "isOpen">): readonly number[] {
   // Counted, not added up: steps such as 0.1 would miss the end.
   return Array.from({ length: Math.floor((end - start) / step + 1e-9) + 1 }, (_, index) => start + index * step);
 }

@@ -1,4 +1,6 @@
 /** Every setting of `nereid bench`: names and meanings are Perf Analyzer's where it has them. Pure. */
+
+import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { decimal, manyOf, oneOf, optional, type SettingKind, setting, text, wholeNumber, yesNo } from "../../core/settings.ts";
 import type { Shape } from "../../core/tensor/tensor.ts";
 import { DISTRIBUTIONS, type Distribution } from "../../loadgen/arrivals.ts";
@@ -19,6 +21,23 @@ const header: SettingKind<readonly [name: string, value: string]> = {
   parse: (line) => {
     const [, name, value] = /^([\w-]+): *(.*)$/.exec(line) ?? [];
     return name === undefined || value === undefined ? undefined : [name.toLowerCase(), value];
+  },
+};
+
+const PARAMETER_TYPES: Readonly<Record<string, (text: string) => ParameterValue | undefined>> = {
+  string: (value) => value,
+  int: (value) => (/^[+-]?\d{1,18}$/.test(value) ? BigInt(value) : undefined),
+  float: (value) => (value.trim() !== "" && Number.isFinite(Number(value)) ? Number(value) : undefined),
+  bool: (value) => (value === "true" ? true : value === "false" ? false : undefined),
+};
+
+/** `max_tokens:256:int`. */
+const parameter: SettingKind<readonly [name: string, value: ParameterValue]> = {
+  allowed: `NAME:VALUE:TYPE, a TYPE of ${Object.keys(PARAMETER_TYPES).join(", ")}`,
+  parse: (given) => {
+    const [, name = "", value = "", type = ""] = /^([^:]+):(.*):(\w+)$/.exec(given) ?? [];
+    const parsed = PARAMETER_TYPES[type]?.(value);
+    return parsed === undefined ? undefined : [name, parsed];
   },
 };
 
@@ -67,6 +86,11 @@ export const BENCH_SETTINGS = {
     ...none,
     help: "requests a second instead, whatever comes back; latencies begin when a request was due",
   }),
+  requestIntervals: setting({
+    kind: file,
+    ...none,
+    help: "when requests are due instead: microseconds from one to the next, one a line, over and over",
+  }),
   requestDistribution: setting<Distribution>({ kind: oneOf(DISTRIBUTIONS), fallback: "constant", help: "how requests of a rate arrive" }),
   maxOutstanding: setting({
     kind: wholeNumber(1, 65_536),
@@ -81,7 +105,21 @@ export const BENCH_SETTINGS = {
     short: "l",
   }),
   measurementInterval: setting({ kind: wholeNumber(10, 3_600_000), fallback: 5_000, unit: "ms", help: "length of a window", short: "p" }),
-  requestCount: setting({ kind: wholeNumber(0, 1_000_000_000), fallback: 0, help: "windows of so many requests instead; 0: of time" }),
+  measurementMode: setting<"time_windows" | "count_windows">({
+    kind: oneOf(["time_windows", "count_windows"]),
+    fallback: "time_windows",
+    help: "what makes a window: --measurement-interval or --measurement-request-count",
+  }),
+  measurementRequestCount: setting({
+    kind: wholeNumber(1, 1_000_000_000),
+    fallback: 50,
+    help: "requests of a window of count_windows, at least",
+  }),
+  requestCount: setting({
+    kind: wholeNumber(0, 1_000_000_000),
+    fallback: 0,
+    help: "one window of so many requests, stable or not; 0: several",
+  }),
   stabilityPercentage: setting({
     kind: decimal(0, 1_000),
     fallback: 10,
@@ -97,7 +135,11 @@ export const BENCH_SETTINGS = {
   }),
   warmupRequestCount: setting({ kind: wholeNumber(0, 1_000_000_000), fallback: 0, help: "requests at each level that are not measured" }),
   batchSize: setting({ kind: wholeNumber(1, 65_536), fallback: 1, help: "inferences in a request", short: "b" }),
-  inputData: setting({ kind: text("zero, random or a JSON file"), fallback: "random", help: "what the inputs are filled with" }),
+  inputData: setting({
+    kind: text("zero, random, a JSON file or a folder"),
+    fallback: "random",
+    help: "what the inputs are filled with; a folder has a file for each input",
+  }),
   shape: setting<readonly (readonly [string, Shape])[]>({
     kind: manyOf(namedShape),
     fallback: [],
@@ -105,6 +147,32 @@ export const BENCH_SETTINGS = {
     help: "an input's shape without the batch, where the model leaves sizes open",
   }),
   stringLength: setting({ kind: wholeNumber(0, 1_000_000), fallback: 128, unit: "bytes", help: "strings that are made up" }),
+  stringData: setting({ kind: optional(text()), ...none, help: "the string to send instead of those that are made up" }),
+  requestParameter: setting<readonly (readonly [string, ParameterValue])[]>({
+    kind: manyOf(parameter),
+    fallback: [],
+    fallbackText: "none",
+    help: "a parameter of every request",
+  }),
+  sharedMemory: setting<"none" | "system">({
+    kind: oneOf(["none", "system"]),
+    fallback: "none",
+    help: "system: tensors go through shared memory; the server has to be on this machine",
+  }),
+  outputSharedMemorySize: setting({
+    kind: wholeNumber(1, 2 ** 31),
+    fallback: 102_400,
+    unit: "bytes",
+    help: "shared memory for an output whose size the model leaves open",
+  }),
+  async: setting({
+    kind: yesNo(),
+    fallback: false,
+    help: "Perf Analyzer's; changes nothing: here no request waits in a thread",
+    short: "a",
+  }),
+  sync: setting({ kind: yesNo(), fallback: false, help: "the same" }),
+  maxThreads: setting({ kind: wholeNumber(1, 65_536), fallback: 16, help: "the same" }),
   prompt: setting({ kind: text(), fallback: "Tell me about the sea.", help: "what language models are asked" }),
   maxTokens: setting({ kind: wholeNumber(1, 1_048_576), fallback: 128, unit: "tokens", help: "longest answer of a language model" }),
   latencyReportFile: setting({ kind: file, ...none, help: "write the levels as CSV", short: "f" }),

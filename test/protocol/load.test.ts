@@ -1,8 +1,9 @@
 /** Loads over real sockets: every way to the doors sends what the doors take, counts what comes back, and says why something failed. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HttpClient } from "../../client/http/http-client.ts";
 import { systemClock } from "../../core/clock.ts";
 import { seededRandom } from "../../core/random.ts";
 import type { LoadPlan } from "../../loadgen/load-plan.ts";
@@ -134,6 +135,32 @@ describe("a load", () => {
     const [{ window } = { window: undefined }] = measurements;
     expect(window?.failures).toBe(0);
     expect(window?.lagsMs.every((lagMs, index) => lagMs >= 0 && lagMs <= (window.latenciesMs[index] ?? 0))).toBe(true);
+  });
+
+  test("of given intervals sends at their pace", async () => {
+    const { measurements } = await load({
+      levels: [{ kind: "request-rate", value: 500 }],
+      measure: { gapsMs: [1, 3], windowRequests: 20, trialsMax: 1, channelsMax: 1 },
+    });
+    const { records = [], lagsMs = [] } = measurements[0]?.window ?? {};
+    const due = records.map(({ sentMs }, index) => sentMs - (lagsMs[index] ?? 0));
+    const gaps = due.slice(1).map((ms, index) => Math.round(1_000 * (ms - (due[index] ?? 0))));
+    expect(gaps.length).toBeGreaterThanOrEqual(19);
+    expect(new Set(gaps)).toEqual(new Set([1_000, 3_000]));
+    expect(gaps.every((gap, index) => gap !== gaps[index + 1])).toBe(true);
+    expect(measurements[0]?.isStable, "one window that was asked for").toBe(true);
+  });
+
+  test.each(["http", "grpc"] as const)("goes through shared memory over %s, and leaves none behind", async (protocol) => {
+    const before = doors.models.requests.length;
+    const { measurements } = await load({ protocol, shared: { outputBytes: 64 }, parameters: { mine: 5n } });
+    expect(measurements[0]?.window.failures).toBe(0);
+    const [first] = doors.models.requests.slice(before);
+    expect(first?.inputs.map(({ data }) => data.byteLength)).toEqual([16, 16]);
+    expect(first?.parameters.get("mine")).toBe(5n);
+    await using client = new HttpClient(doors.httpAddress);
+    expect(await client.systemSharedMemory()).toEqual([]);
+    expect((await readdir("/dev/shm")).filter((name) => name === `nereid-bench-${process.pid}`)).toEqual([]);
   });
 
   test("leaves higher levels out once one has passed the latency threshold", async () => {

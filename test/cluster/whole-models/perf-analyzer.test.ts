@@ -5,6 +5,7 @@ import { type PerfAnalyzer, perfAnalyzer } from "../../../bench/peers/perf-analy
 import { runTool } from "../../../bench/program.ts";
 import { cacheFolders } from "../../../cli/cache.ts";
 import { ServingError } from "../../../core/errors.ts";
+import { MAIN, run } from "../../engine/cli/command.ts";
 import { identity } from "../../models/small-models.ts";
 import { type ModelCluster, startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
@@ -22,6 +23,8 @@ let cluster: ModelCluster;
 
 beforeAll(async () => {
   repository.put("identity", { "1/model.onnx": identity(), "config.pbtxt": "max_batch_size: 8 dynamic_batching {}" });
+  const waits = "dynamic_batching { preferred_batch_size: [8] max_queue_delay_microseconds: 20000 }";
+  repository.put("patient", { "1/model.onnx": identity(), "config.pbtxt": `max_batch_size: 8 ${waits}` });
   cluster = await startModelCluster(repository.folder);
 });
 
@@ -33,9 +36,13 @@ afterAll(async () => {
 const FLAGS = "-m identity --shape INPUT0:16 --concurrency-range 1:4:3 -p 300 -s 1000 --max-trials 3 --percentile 95".split(" ");
 
 async function analyze(flags: readonly string[]): Promise<string> {
+  return await perfAnalyzerSays([...FLAGS, ...flags]);
+}
+
+async function perfAnalyzerSays(flags: readonly string[]): Promise<string> {
   if (typeof analyzer === "string") throw new Error(analyzer);
   const [program, ...args] = analyzer.command;
-  return await runTool(program, [...args, ...FLAGS, ...flags], { signal: NEVER, limitMs: 60_000 });
+  return await runTool(program, [...args, ...flags], { signal: NEVER, limitMs: 60_000 });
 }
 
 describe.skipIf(typeof analyzer === "string")(`perf_analyzer${typeof analyzer === "string" ? `, left out: ${analyzer}` : ""}`, () => {
@@ -46,6 +53,21 @@ describe.skipIf(typeof analyzer === "string")(`perf_analyzer${typeof analyzer ==
     expect(rows.map(([, concurrency]) => concurrency)).toEqual(["1", "4"]);
     expect(rows.every(([, , throughput]) => Number(throughput) > 0)).toBe(true);
     expect(said).toMatch(/Avg request latency: \d+ usec \(overhead \d+ usec \+ queue \d+ usec \+ compute input \d+ usec/);
+  });
+
+  test.each(["http", "grpc"])("and nereid bench measure the same load over %s alike, with the same flags", async (protocol) => {
+    const address = protocol === "http" ? new URL(cluster.url).host : cluster.grpcAddress;
+    // A rate that the machine keeps whatever else it does, and a model that lets each request wait for 20 ms.
+    const text =
+      "-m patient --shape INPUT0:16 --request-rate-range 40 --measurement-mode count_windows --measurement-request-count 20 -s 1000 -r 3";
+    const flags = [...text.split(" "), "--async", "-i", protocol, "-u", address];
+    const ours = await run([MAIN, "bench", ...flags]);
+    for (const said of [await perfAnalyzerSays(flags), ours.stdout + ours.stderr]) {
+      const [, throughput, latency] = /^Request Rate: 40, throughput: ([\d.]+) infer\/sec, latency (\d+) usec$/m.exec(said) ?? [];
+      expect(Math.abs(Number(throughput) - 40), said).toBeLessThan(8);
+      expect(Number(latency), said).toBeGreaterThan(20_000);
+      expect(Number(/\+ queue (\d+) usec/.exec(said)?.[1]), said).toBeGreaterThan(19_000);
+    }
   });
 
   test("sends batches as JSON", async () => {

@@ -38,6 +38,26 @@ describe("the inputs of a load", () => {
     expect([...(b?.data ?? [])]).toEqual([1, 1]);
   });
 
+  test("are the one string that the caller gives", () => {
+    const text: TensorMetadata = { name: "T", dtype: "BYTES", shape: [-1, 2] };
+    const [[t] = []] = requestInputs(options([text], { stringData: "sea" }));
+    expect(bytesElements(t?.data ?? new Uint8Array()).map(String)).toEqual(["sea", "sea"]);
+  });
+
+  test("come from a folder's files: numbers as their bytes, strings one a line", () => {
+    const text: TensorMetadata = { name: "T", dtype: "BYTES", shape: [-1, 2] };
+    const file = (bytes: Uint8Array) => ({ shape: undefined, content: { kind: "file" as const, bytes } });
+    const elements = [
+      new Map([
+        ["X", file(new Uint8Array(Float32Array.of(7, 8).buffer))],
+        ["T", file(Buffer.from("one\ntwo words\n"))],
+      ]),
+    ];
+    const [[x, t] = []] = requestInputs(options([X, text], { data: { kind: "given", elements } }));
+    expect(floats(x?.data)).toEqual([7, 8]);
+    expect(bytesElements(t?.data ?? new Uint8Array()).map(String)).toEqual(["one", "two words"]);
+  });
+
   test("come from a file in turn, as lists, with shapes or as bytes", () => {
     const b64 = Buffer.from(Float32Array.of(5, 6).buffer).toString("base64");
     const data = given([{ X: [1, 2] }, { X: { content: [3, 4], shape: [2] } }, { X: { b64 } }]);

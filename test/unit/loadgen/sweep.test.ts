@@ -15,6 +15,12 @@ describe("a range of levels", () => {
     expect(read("2:2:9")).toEqual([2]);
   });
 
+  test("whose end is 0 goes on, up to the limit", () => {
+    const parsed = whole.parse("8:0:32");
+    expect(parsed).toEqual({ start: 8, end: 100, step: 32, isOpen: true });
+    expect(parsed === undefined ? [] : levels(parsed)).toEqual([8, 40, 72]);
+  });
+
   test("reaches its end with steps that no binary number holds", () => {
     const parsed = range({ whole: false, most: 100 }).parse("0.1:0.5:0.1");
     expect(parsed === undefined ? [] : levels(parsed)).toHaveLength(5);

@@ -41,10 +41,15 @@ const backendEntry: SettingKind<BackendEntry> = {
   },
 };
 
+const folder: SettingKind<string> = {
+  allowed: "a folder (object stores such as s3:// are not read: mount or copy them)",
+  parse: (value) => (value === "" || /^[a-z0-9]+:\/\//i.test(value) ? undefined : value),
+};
+
 /** Where models lie and how their configurations are read: the same for gateways and agents. */
 export const SOURCE_SETTINGS = {
   models: setting({
-    kind: optional(manyOf(text("a folder"))),
+    kind: optional(manyOf(folder)),
     fallback: undefined,
     fallbackText: "models, in the cache",
     aliases: ["modelRepository", "modelStore"],

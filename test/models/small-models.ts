@@ -97,6 +97,24 @@ export function scalars(): Uint8Array {
     .finish();
 }
 
+/** Of a batch's elements, X [elements], and of where each request ends among them, ENDS [requests]: TWICE = X + X, SO_FAR [requests, 1] = the sum of all up to there. */
+export function ragged(): Uint8Array {
+  return new OnnxModel()
+    .input("X", "f32", ["elements"])
+    .input("ENDS", "f32", ["requests"])
+    .output("TWICE", "f32", ["elements"])
+    .output("SO_FAR", "f32", ["requests", 1])
+    .constant("FIRST", [1], BigInt64Array.of(0n))
+    .constant("ONE", [1], BigInt64Array.of(1n))
+    .node({ op: "Add", inputs: ["X", "X"], outputs: ["TWICE"] })
+    .node({ op: "CumSum", inputs: ["X", "FIRST"], outputs: ["SUMS"] })
+    .node({ op: "Cast", inputs: ["ENDS"], outputs: ["BEHIND"], attributes: { to: 7 } })
+    .node({ op: "Sub", inputs: ["BEHIND", "ONE"], outputs: ["LAST"] })
+    .node({ op: "Gather", inputs: ["SUMS", "LAST"], outputs: ["FLAT"], attributes: { axis: 0 } })
+    .node({ op: "Unsqueeze", inputs: ["FLAT", "ONE"], outputs: ["SO_FAR"] })
+    .finish();
+}
+
 /**
  * A running sum for sequences, with the sum as implicit state or as an ordinary tensor: OUTPUT = INPUT + (START ? 0 : INPUT_STATE),
  * OUTPUT_STATE = OUTPUT, all i32 [batch, 1]. CORRID, [batch, 1], comes back as CORRID_SEEN; CONTROLS = READY + END.

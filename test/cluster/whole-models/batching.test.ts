@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InferRequest } from "../../../client/infer-request.ts";
 import { tensor } from "../../../client/tensor-input.ts";
-import { classifier, identity, slow } from "../../models/small-models.ts";
+import { classifier, identity, ragged, slow } from "../../models/small-models.ts";
 import { eventually, type ModelCluster, startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
 
@@ -10,6 +10,11 @@ const ONE_INSTANCE = "instance_group { count: 1 kind: KIND_CPU }";
 const MINUTE_US = 60_000_000;
 const dynamic = (fields: string) => `max_batch_size: 8 ${ONE_INSTANCE} dynamic_batching { ${fields} }`;
 const policy = (fields: string) => `default_queue_policy { ${fields} }`;
+
+const RAGGED = ` input { name: "X" data_type: TYPE_FP32 dims: [-1] allow_ragged_batch: true }
+  output [ { name: "SO_FAR" data_type: TYPE_FP32 dims: [1] }, { name: "TWICE" data_type: TYPE_FP32 dims: [-1] } ]
+  batch_input { kind: BATCH_ACCUMULATED_ELEMENT_COUNT target_name: "ENDS" data_type: TYPE_FP32 source_input: "X" }
+  batch_output { kind: BATCH_SCATTER_WITH_INPUT_SHAPE target_name: "TWICE" source_input: "X" }`;
 
 const repository = new ModelRepository();
 let cluster: ModelCluster;
@@ -25,6 +30,7 @@ beforeAll(async () => {
   put("two_wait", dynamic(`preferred_batch_size: [4] max_queue_delay_microseconds: 1000000 ${policy("max_queue_size: 2")}`));
   put("impatient", dynamic(`${fours} ${policy("default_timeout_microseconds: 50000")}`));
   put("long", `max_batch_size: 65536 ${ONE_INSTANCE}`, slow(4_000));
+  put("ragged", dynamic(`preferred_batch_size: [2] max_queue_delay_microseconds: ${MINUTE_US}`) + RAGGED, ragged());
   cluster = await startModelCluster(repository.folder);
 });
 
@@ -58,6 +64,21 @@ describe("dynamic batching", () => {
     const after = await cluster.statistics("fours");
     expect([after.inferenceCount - before.inferenceCount, after.executionCount - before.executionCount]).toEqual([4n, 1n]);
   });
+});
+
+test("requests of different lengths share a ragged batch: the model gets them flat with where each ends, and each gets its own part back", async () => {
+  const send = async (values: readonly number[]) => {
+    const answer = await cluster.client.infer({ model: "ragged", inputs: [tensor("X", "FP32", [1, values.length], values)] });
+    return {
+      twice: [...answer.output("TWICE").as("FP32")],
+      shape: answer.output("TWICE").shape,
+      soFar: answer.output("SO_FAR").as("FP32")[0],
+    };
+  };
+  const [long, short] = await Promise.all([send([1, 2, 3]), send([10])]);
+  expect([long.twice, long.shape, short.twice, short.shape]).toEqual([[2, 4, 6], [1, 3], [20], [1, 1]]);
+  expect([long.soFar, short.soFar].toSorted((a = 0, b = 0) => b - a)[0]).toBe(16); // whichever came second
+  expect(await cluster.statistics("ragged")).toMatchObject({ inferenceCount: 2n, executionCount: 1n });
 });
 
 describe("queue policies", () => {

@@ -18,6 +18,10 @@ test("sets batch size and threads of ONNX models that do not say, from any numbe
   expect(readingOf(",default-max-batch-size=8")).toMatchObject({ defaultMaxBatchSize: 8 });
 });
 
+test.each(["s3://bucket/models", "gs://bucket", "as://account/container"])("object stores are refused with what to do: %s", (models) => {
+  expect(() => readSettings(SOURCE_SETTINGS, { flags: ["--models", models], environment: {} })).toThrow("mount or copy them");
+});
+
 test("changes nothing for backends and pools that are not here", () => {
   const nothing = { parameters: new Map() };
   expect(readingOf("python,shm-default-byte-size=4194304", "tensorflow,version=2", "onnxruntime,enable-global-threadpool=1")).toEqual(

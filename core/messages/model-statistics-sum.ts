@@ -40,11 +40,38 @@ export function sumStatistics({ model, version, past }: Named, parts: readonly N
       computeInfer: latencies("computeInfer"),
       computeOutput: latencies("computeOutput"),
     },
+    ...responses(parts.flatMap((part) => part.responses ?? [])),
     cached: parts.some((part) => part.cached),
     pending: count((part) => part.pending),
     running: count((part) => part.running),
     loadMs: Math.max(0, ...parts.map((part) => part.loadMs)),
     residentBytes: count((part) => part.residentBytes),
+  };
+}
+
+type Responses = NonNullable<NodeModelStatistics["responses"]>;
+
+function responses(parts: readonly Responses[]): Pick<NodeModelStatistics, "responses"> {
+  if (parts.length === 0) return {};
+  const count = Math.max(...parts.map(({ places }) => places.length));
+  const places = Array.from({ length: count }, (_, place) => {
+    const same = parts.flatMap((part) => part.places[place] ?? []);
+    const duration = (of: keyof Responses["places"][number]) => sumDurations(same.map((one) => one[of]));
+    return {
+      computeInfer: duration("computeInfer"),
+      computeOutput: duration("computeOutput"),
+      success: duration("success"),
+      fail: duration("fail"),
+      empty: duration("empty"),
+      cancel: duration("cancel"),
+    };
+  });
+  return {
+    responses: {
+      places,
+      first: sumDurations(parts.map(({ first }) => first)),
+      firstBins: addBins(parts.map(({ firstBins }) => firstBins)),
+    },
   };
 }
 

@@ -7,6 +7,16 @@ const Duration = Type.Tuple([Count, Count]);
 /** As `core/telemetry/latency-bins.ts` has them. */
 const Bins = Type.Array(Count);
 
+/** Answers at one place among those of their request. */
+const ResponsePlace = Type.Object({
+  computeInfer: Duration,
+  computeOutput: Duration,
+  success: Duration,
+  fail: Duration,
+  empty: Duration,
+  cancel: Duration,
+});
+
 export const NodeModelStatistics = Type.Object({
   model: Type.String(),
   version: Type.String(),
@@ -30,6 +40,8 @@ export const NodeModelStatistics = Type.Object({
   failures: Type.Object({ REJECTED: Count, CANCELED: Count, BACKEND: Count, OTHER: Count }),
   /** How long requests that succeeded were here, and in each stage. */
   latencies: Type.Object({ request: Bins, queue: Bins, computeInput: Bins, computeInfer: Bins, computeOutput: Bins }),
+  /** Of models that answer any number of times: by place, and how long requests waited for their first answer. */
+  responses: Type.Optional(Type.Object({ places: Type.Array(ResponsePlace), first: Duration, firstBins: Bins })),
   /** Its answers are kept and found again. */
   cached: Type.Boolean(),
   /** Requests that wait, and that run, now. */

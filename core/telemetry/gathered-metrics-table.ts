@@ -61,6 +61,10 @@ export const TRITON_METRICS = {
   modelCacheMisses: counter("nv_cache_num_misses_per_model", "Number of cache misses per model"),
   modelCacheHitDuration: counter("nv_cache_hit_duration_per_model", "Total cache hit duration per model, in microseconds"),
   modelCacheMissDuration: counter("nv_cache_miss_duration_per_model", "Total cache miss duration per model, in microseconds"),
+  firstResponse: histogram(
+    "nv_inference_first_response_histogram_ms",
+    "Duration from request to first response in milliseconds, of models that answer any number of times",
+  ),
   requestSummary: summary(
     "nv_inference_request_summary_us",
     "Summary of inference request duration in microseconds (includes cached requests)",

@@ -2,7 +2,7 @@
 import type { DurationName, ModelStatistics } from "../serving/model-catalog.ts";
 
 export function statisticsMessage({ durations, ...statistics }: ModelStatistics) {
-  const { name, version, lastInferenceMs, inferenceCount, executionCount, batches, memoryBytes } = statistics;
+  const { name, version, lastInferenceMs, inferenceCount, executionCount, responses, batches, memoryBytes } = statistics;
   const duration = (which: DurationName) => durations[which];
   return {
     name,
@@ -20,6 +20,7 @@ export function statisticsMessage({ durations, ...statistics }: ModelStatistics)
       cacheHit: duration("cache_hit"),
       cacheMiss: duration("cache_miss"),
     },
+    responseStats: Object.fromEntries(responses.map((durations, place) => [String(place), responseMessage(durations)])),
     batchStats: batches.map(({ batchSize, computeInput, computeInfer, computeOutput }) => ({
       batchSize,
       computeInput,
@@ -27,5 +28,16 @@ export function statisticsMessage({ durations, ...statistics }: ModelStatistics)
       computeOutput,
     })),
     memoryUsage: memoryBytes === 0n ? [] : [{ type: "CPU", id: 0n, byteSize: memoryBytes }],
+  };
+}
+
+function responseMessage(durations: ModelStatistics["responses"][number]) {
+  return {
+    computeInfer: durations.compute_infer,
+    computeOutput: durations.compute_output,
+    success: durations.success,
+    fail: durations.fail,
+    emptyResponse: durations.empty_response,
+    cancel: durations.cancel,
   };
 }

@@ -28,8 +28,8 @@ export class FleetMetrics {
   readonly #counted = new CountedSoFar();
   readonly #recent = new RecentLatencies();
   readonly #machine: MachineSeries;
-  /** By `model/version`: what is not served at the moment keeps its labels. */
-  #tags: ReadonlyMap<string, CountedModel["tags"]> = new Map();
+  /** By `model/version`: what is not served at the moment keeps its labels and bounds. */
+  #configured: ReadonlyMap<string, Configured> = new Map();
   #asked: Promise<void> | undefined;
 
   /** @throws ServingError INVALID_ARGUMENT when `metricsConfig` is not what it may be */
@@ -63,14 +63,16 @@ export class FleetMetrics {
   #models(here: ReadonlySet<string>): readonly CountedModel[] {
     const served = new Map(this.#deps.views.served().map(({ model }) => [`${model.name}/${model.version}`, model]));
     const keys = new Set([...served.keys(), ...this.#deps.wanted().map(({ model, version }) => `${model}/${version}`)]);
-    this.#tags = new Map(
-      [...keys].map((key) => [key, served.has(key) ? metricTags(served.get(key)?.configJson ?? "{}") : (this.#tags.get(key) ?? {})]),
-    );
+    const configured = (key: string): Configured => {
+      const config = served.get(key)?.configJson;
+      return config === undefined ? (this.#configured.get(key) ?? { tags: {}, buckets: {} }) : configuredMetrics(config);
+    };
+    this.#configured = new Map([...keys].map((key) => [key, configured(key)]));
     const counted = this.#counted.models(here);
     const recent = this.#config.summaryLatencies ? this.#recent.recent(counted, this.#deps.clock.now()) : undefined;
     return [...keys].toSorted().flatMap((key) => {
       const sum = counted.get(key);
-      return sum === undefined ? [] : [{ sum, tags: this.#tags.get(key) ?? {}, recent: recent?.get(key) ?? sum.latencies }];
+      return sum === undefined ? [] : [{ sum, ...configured(key), recent: recent?.get(key) ?? sum.latencies }];
     });
   }
 }
@@ -88,8 +90,17 @@ function cacheFamilies(cache: CacheStatistics | undefined): readonly MetricFamil
   ];
 }
 
-/** @param configJson Triton's JSON of the configuration */
-function metricTags(configJson: string): CountedModel["tags"] {
-  const tags = jsonField(JSON.parse(configJson), "metric_tags");
-  return Object.fromEntries(Object.entries(tags ?? {}).map(([tag, value]) => [tag, String(value)]));
+type Configured = Pick<CountedModel, "tags" | "buckets">;
+
+/** @param configJson Triton's JSON of the configuration, which has been checked */
+function configuredMetrics(configJson: string): Configured {
+  const config: unknown = JSON.parse(configJson);
+  const tags = Object.entries(jsonField(config, "metric_tags") ?? {}).map(([tag, value]) => [tag, String(value)]);
+  const controls = jsonField(jsonField(config, "model_metrics"), "metric_control");
+  const buckets = (Array.isArray(controls) ? controls : []).flatMap((control: unknown) => {
+    const family = jsonField(jsonField(control, "metric_identifier"), "family");
+    const bounds = jsonField(jsonField(control, "histogram_options"), "buckets");
+    return typeof family === "string" && Array.isArray(bounds) ? [[family, bounds.map(Number)]] : [];
+  });
+  return { tags: Object.fromEntries(tags), buckets: Object.fromEntries(buckets) };
 }

@@ -10,6 +10,8 @@ export interface CountedModel {
   readonly sum: NodeModelStatistics;
   /** `metric_tags` of its configuration. */
   readonly tags: Readonly<Record<string, string>>;
+  /** Bounds of histograms, by the metric's name: `model_metrics` of its configuration. */
+  readonly buckets: Readonly<Record<string, readonly number[]>>;
   /** Of the last minute, by stage. */
   readonly recent: NodeModelStatistics["latencies"];
 }
@@ -21,6 +23,9 @@ type Stage = keyof NodeModelStatistics["latencies"];
 const STAGE_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const STAGE_US = STAGE_SECONDS.map((seconds) => Math.round(seconds * 1e6));
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/** Triton's, milliseconds. */
+const FIRST_RESPONSE_MS = [100, 500, 2000, 5000];
 
 const us = (ns: number): number => Math.floor(ns / 1000);
 
@@ -49,6 +54,7 @@ export function modelFamilies(models: readonly CountedModel[], config: MetricsCo
     ifCached(triton.modelCacheMisses, ({ cacheMiss }) => cacheMiss[0]),
     ifCached(triton.modelCacheHitDuration, ({ cacheHit }) => us(cacheHit[1])),
     ifCached(triton.modelCacheMissDuration, ({ cacheMiss }) => us(cacheMiss[1])),
+    ...(config.histogramLatencies ? [all(triton.firstResponse, firstResponseSamples)] : []),
     ...(config.summaryLatencies
       ? SUMMARIES.map(([described, stage]) => all(described, (model) => summarySamples(model, stage, config.summaryQuantiles)))
       : []),
@@ -93,6 +99,17 @@ function stageSamples({ labels, sum }: { readonly labels: Labels; readonly sum: 
     const counted = { counts: countsUpTo(bins, STAGE_US), count: countOf(bins), total: ns(sum) / 1e9 };
     return histogramSamples({ ...labels, stage }, STAGE_SECONDS, counted);
   });
+}
+
+function firstResponseSamples({ labels, sum, buckets }: CountedModel & { readonly labels: Labels }): readonly MetricSample[] {
+  const { responses } = sum;
+  if (responses === undefined) return [];
+  const bounds = buckets[TRITON_METRICS.firstResponse.name] ?? FIRST_RESPONSE_MS;
+  const counts = countsUpTo(
+    responses.firstBins,
+    bounds.map((ms) => ms * 1000),
+  );
+  return histogramSamples(labels, bounds, { counts, count: responses.first[0], total: responses.first[1] / 1e6 });
 }
 
 function batchSamples({

@@ -72,6 +72,14 @@ function statisticsOf(sum: NodeModelStatistics): ModelStatistics {
       cache_hit: duration(sum.cacheHit),
       cache_miss: duration(sum.cacheMiss),
     },
+    responses: (sum.responses?.places ?? []).map((place) => ({
+      compute_infer: duration(place.computeInfer),
+      compute_output: duration(place.computeOutput),
+      success: duration(place.success),
+      fail: duration(place.fail),
+      empty_response: duration(place.empty),
+      cancel: duration(place.cancel),
+    })),
     batches: sum.batches.map((batch) => ({
       batchSize: BigInt(batch.size),
       computeInput: duration(batch.computeInput),

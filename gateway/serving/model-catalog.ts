@@ -75,6 +75,9 @@ export const DURATION_NAMES = [
 ] as const;
 export type DurationName = (typeof DURATION_NAMES)[number];
 
+export const RESPONSE_DURATION_NAMES = ["compute_infer", "compute_output", "success", "fail", "empty_response", "cancel"] as const;
+export type ResponseDurationName = (typeof RESPONSE_DURATION_NAMES)[number];
+
 /** As the statistics extension defines them (extensions.md section 1), for one version. */
 export interface ModelStatistics {
   readonly name: string;
@@ -84,6 +87,8 @@ export interface ModelStatistics {
   readonly inferenceCount: bigint;
   readonly executionCount: bigint;
   readonly durations: Readonly<Record<DurationName, StatisticDuration>>;
+  /** Of models that answer any number of times, by an answer's place in its request; else empty. */
+  readonly responses: readonly Readonly<Record<ResponseDurationName, StatisticDuration>>[];
   /** By batch size, ascending. */
   readonly batches: readonly {
     readonly batchSize: bigint;

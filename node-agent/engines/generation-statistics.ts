@@ -1,6 +1,7 @@
 /**
  * What a replica's generations have come to, counted as Triton counts the requests of a model: a generation is a request, an inference
- * and an execution of batch size 1, from its submit to the end of its last choice. What is not queue is compute. One that goes on on
+ * and an execution of batch size 1, from its submit to the end of its last choice. What is not queue is compute. Each token of its
+ * first choice is a response. One that goes on on
  * another node is counted there anew, and canceled here.
  */
 import type { Clock } from "../../core/clock.ts";
@@ -9,6 +10,7 @@ import { type ChoiceToken, type FinishReason, type GenerationSubmit, openChoices
 import type { GenerationTiming } from "../generation/generation-timing.ts";
 import type { GenerationEngine } from "./generation-engine.ts";
 import type { GenerationHandle, GenerationSink } from "./generation-sink.ts";
+import type { ResponseOutcome } from "./response-statistics.ts";
 import { type FailureReason, type ModelStatistics, StatisticsCounter } from "./statistics.ts";
 
 const REASONS: Partial<Record<ErrorCode, FailureReason>> = {
@@ -51,7 +53,15 @@ export class GenerationStatistics {
   count(submit: GenerationSubmit, timing: GenerationTiming, sink: GenerationSink): CountedGeneration {
     const arrivedMs = this.#clock.now();
     const open = new Set(openChoices(submit));
+    let beforeMs = arrivedMs;
+    const responded = (place: number, outcome: ResponseOutcome) => {
+      const nowMs = this.#clock.now();
+      const times = { inferUs: (nowMs - beforeMs) * 1000, outputUs: 0, ageUs: (nowMs - arrivedMs) * 1000 };
+      this.#counter.responded(place, outcome, times);
+      beforeMs = nowMs;
+    };
     return new CountedGeneration(sink, open, {
+      responded,
       succeeded: () => {
         const nowMs = this.#clock.now();
         const queueUs = ((timing.admittedMs ?? nowMs) - arrivedMs) * 1000;
@@ -66,6 +76,8 @@ export class GenerationStatistics {
 }
 
 interface Outcomes {
+  /** @param place of the response in the generation */
+  readonly responded: (place: number, outcome: ResponseOutcome) => void;
   readonly succeeded: () => void;
   readonly failed: (reason: FailureReason) => void;
 }
@@ -75,6 +87,8 @@ class CountedGeneration implements GenerationSink {
   readonly #sink: GenerationSink;
   readonly #open: Set<number>;
   #outcomes: Outcomes | undefined;
+  /** The next response's place. */
+  #next = 0;
 
   constructor(sink: GenerationSink, open: Set<number>, outcomes: Outcomes) {
     this.#sink = sink;
@@ -83,6 +97,11 @@ class CountedGeneration implements GenerationSink {
   }
 
   tokens(tokens: readonly ChoiceToken[]): void {
+    for (const { choice, position } of tokens) {
+      if (choice !== 0) continue;
+      this.#outcomes?.responded(position, "success");
+      this.#next = position + 1;
+    }
     this.#sink.tokens(tokens);
   }
 
@@ -92,6 +111,7 @@ class CountedGeneration implements GenerationSink {
   }
 
   failed(error: ServingError): void {
+    this.#outcomes?.responded(this.#next, "fail");
     this.refused(error);
     this.#sink.failed(error);
   }
@@ -107,6 +127,7 @@ class CountedGeneration implements GenerationSink {
     return {
       ...handle,
       cancel: () => {
+        this.#outcomes?.responded(this.#next, "cancel");
         this.#outcomes?.failed("CANCELED");
         this.#outcomes = undefined;
         handle.cancel();
@@ -120,6 +141,7 @@ class CountedGeneration implements GenerationSink {
 
   #choiceOver(choice: number): void {
     if (!this.#open.delete(choice) || this.#open.size > 0) return;
+    this.#outcomes?.responded(this.#next, "empty");
     this.#outcomes?.succeeded();
     this.#outcomes = undefined;
   }

@@ -24,7 +24,8 @@ export interface ResponseStatistics {
   /** By place; the last one counts all that follow, too. */
   readonly places: readonly ResponsePlaceStatistics[];
   /** How long requests waited for their first answer. */
-  readonly first: SparseBins;
+  readonly first: Duration;
+  readonly firstBins: SparseBins;
 }
 
 /** Places that are told apart. */
@@ -34,7 +35,7 @@ type PlaceSums = { readonly [Part in keyof ResponsePlaceStatistics]: DurationSum
 
 export class ResponseCounter {
   readonly #places: PlaceSums[] = [];
-  readonly #first = new LatencyBins();
+  readonly #first = new DurationSum(new LatencyBins());
 
   add(place: number, outcome: ResponseOutcome, { inferUs, outputUs, ageUs }: ResponseTimes): void {
     const sums = this.#place(Math.min(place, RESPONSE_PLACES_MAX - 1));
@@ -48,7 +49,8 @@ export class ResponseCounter {
 
   snapshot(): ResponseStatistics {
     return {
-      first: this.#first.sparse(),
+      first: this.#first.snapshot(),
+      firstBins: this.#first.bins?.sparse() ?? [],
       places: this.#places.map(({ computeInfer, computeOutput, success, fail, empty, cancel }) => ({
         computeInfer: computeInfer.snapshot(),
         computeOutput: computeOutput.snapshot(),

@@ -2,6 +2,7 @@
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import type { Duration } from "../engines/duration-sum.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
+import type { ResponseStatistics } from "../engines/response-statistics.ts";
 import { residentBytes } from "../runners/resident-bytes.ts";
 
 export interface LoadedVersion {
@@ -51,10 +52,26 @@ export function nodeStatistics(
       computeInfer: [...computeInfer],
       computeOutput: [...computeOutput],
     },
+    ...(told.responses !== undefined && { responses: responsesOf(told.responses) }),
     cached,
     pending: queued,
     running,
     loadMs,
     residentBytes: residentBytes(pids ?? []),
+  };
+}
+
+function responsesOf({ places, first, firstBins }: ResponseStatistics): NonNullable<NodeModelStatistics["responses"]> {
+  return {
+    places: places.map(({ computeInfer, computeOutput, success, fail, empty, cancel }) => ({
+      computeInfer: pair(computeInfer),
+      computeOutput: pair(computeOutput),
+      success: pair(success),
+      fail: pair(fail),
+      empty: pair(empty),
+      cancel: pair(cancel),
+    })),
+    first: pair(first),
+    firstBins: [...firstBins],
   };
 }

@@ -8,6 +8,7 @@ export const NO_STATISTICS: Omit<ModelStatistics, "name" | "version"> = {
   inferenceCount: 0n,
   executionCount: 0n,
   durations: durations(() => NONE),
+  responses: [],
   batches: [],
   memoryBytes: 0n,
 };
@@ -23,6 +24,7 @@ export function batchStatistics(counts: { readonly done: number; readonly execut
       if (name === "fail") return { count: executed.count - done.count, ns: 0n };
       return name.startsWith("cache") ? NONE : done;
     }),
+    responses: [],
     batches: [{ batchSize: 1n, computeInput: executed, computeInfer: executed, computeOutput: executed }],
     memoryBytes: 0n,
   };

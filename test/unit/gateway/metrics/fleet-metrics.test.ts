@@ -5,7 +5,7 @@ import { TELEMETRY_DEFAULTS } from "../../../../core/telemetry/options.ts";
 import { FleetMetrics } from "../../../../gateway/metrics/fleet-metrics.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import { type ModelRig, modelRig, NEVER, published } from "../serving/model-rig.ts";
-import { told } from "../serving/told-statistics.ts";
+import { told, toldOften } from "../serving/told-statistics.ts";
 
 const logger = createLogger({ level: "silent", form: "json" });
 const SILENCE_MS = 500;
@@ -124,6 +124,36 @@ describe("/metrics of all nodes", () => {
     await rig.clock.pass(61_000);
     await rig.beat();
     expect(await scrape()).toContain('nv_inference_queue_summary_us{model="m",quantile="0.5",version="1"} NaN');
+  });
+
+  test("has a histogram of decoupled models' first answers where that is asked for, with the configuration's bounds", async () => {
+    await using rig = await modelRig();
+    const control = {
+      metric_identifier: { family: "nv_inference_first_response_histogram_ms" },
+      histogram_options: { buckets: [150, 250] },
+    };
+    const configJson = JSON.stringify({ name: "bounds", model_metrics: { metric_control: [control] } });
+    rig.host(0, published("m", "1", { decoupled: true }));
+    rig.host(0, published("bounds", "1", { decoupled: true, configJson }), { replica: "bounds/1/1" });
+    rig.agent(0).statistics = [toldOften("m", 3), toldOften("bounds", 2), told("once", 1)];
+    await rig.beat();
+    const family = "nv_inference_first_response_histogram_ms";
+    const text = await scraper(rig, ["histogram_latencies=true"])();
+    expect(text.split("\n").filter((line) => line.startsWith(family))).toEqual([
+      `${family}_bucket{le="150",model="bounds",version="1"} 0`,
+      `${family}_bucket{le="250",model="bounds",version="1"} 2`,
+      `${family}_bucket{le="+Inf",model="bounds",version="1"} 2`,
+      `${family}_sum{model="bounds",version="1"} 400`,
+      `${family}_count{model="bounds",version="1"} 2`,
+      `${family}_bucket{le="100",model="m",version="1"} 0`,
+      `${family}_bucket{le="500",model="m",version="1"} 3`,
+      `${family}_bucket{le="2000",model="m",version="1"} 3`,
+      `${family}_bucket{le="5000",model="m",version="1"} 3`,
+      `${family}_bucket{le="+Inf",model="m",version="1"} 3`,
+      `${family}_sum{model="m",version="1"} 600`,
+      `${family}_count{model="m",version="1"} 3`,
+    ]);
+    expect(await scraper(rig)()).not.toContain(family);
   });
 
   test("has the cache's series where answers are kept", async () => {

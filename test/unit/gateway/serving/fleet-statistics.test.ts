@@ -1,8 +1,10 @@
 /** Statistics of a model are those of all nodes that host it, added up. */
 import { describe, expect, test } from "vitest";
+import { statisticsText } from "../../../../gateway/kserve/statistics-answer.ts";
+import { statisticsMessage } from "../../../../gateway/kserve-grpc/statistics-message.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import { modelRig, NEVER, published } from "./model-rig.ts";
-import { told } from "./told-statistics.ts";
+import { told, toldOften } from "./told-statistics.ts";
 
 describe("statistics", () => {
   test("of one node come as the node tells them", async () => {
@@ -28,6 +30,7 @@ describe("statistics", () => {
           cache_hit: duration(9n),
           cache_miss: duration(7n),
         },
+        responses: [],
         batches: [{ batchSize: 1n, computeInput: duration(2n), computeInfer: duration(3n), computeOutput: duration(4n) }],
         memoryBytes: 1_000n,
       },
@@ -53,6 +56,30 @@ describe("statistics", () => {
         { batchSize: 2n, computeInfer: { count: 12n } },
       ],
     });
+  });
+
+  test("of decoupled models tell each place among a request's answers, as JSON and as protobuf", async () => {
+    await using rig = await modelRig(2);
+    for (const [node, times] of [1, 2].entries()) {
+      rig.host(node, published("m", "1", { decoupled: true }), { replica: `m/1/${node + 1}` });
+      rig.agent(node).statistics = [toldOften("m", times)];
+    }
+    await rig.beat();
+    const [sum] = await rig.statistics.statistics("m", undefined, NEVER);
+    const [three, none] = [
+      { count: 3n, ns: 3000n },
+      { count: 0n, ns: 0n },
+    ];
+    const answered = { compute_infer: three, compute_output: three, success: three, fail: none, empty_response: none, cancel: none };
+    const ended = { ...answered, compute_output: none, success: none, empty_response: three };
+    expect(sum?.responses).toEqual([answered, ended]);
+    if (sum === undefined) return;
+    const json = JSON.parse(statisticsText([sum]));
+    expect(json.model_stats[0].response_stats).toMatchObject({
+      0: { success: { count: 3 } },
+      1: { empty_response: { count: 3, ns: 3000 } },
+    });
+    expect(statisticsMessage(sum).responseStats).toMatchObject({ 0: { success: three }, 1: { emptyResponse: three, cancel: none } });
   });
 
   test("without a name are those of all models, by name and by version", async () => {

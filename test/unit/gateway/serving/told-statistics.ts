@@ -1,5 +1,6 @@
 /** What a node may say of a model version. */
 import type { NodeModelStatistics } from "../../../../core/messages/model-statistics.ts";
+import { LatencyBins } from "../../../../core/telemetry/latency-bins.ts";
 
 /** Everything in it is `times` as much. */
 export function told(model: string, times: number, version = "1"): NodeModelStatistics {
@@ -28,4 +29,15 @@ export function told(model: string, times: number, version = "1"): NodeModelStat
     loadMs: 1_500,
     residentBytes: 1_000 * times,
   };
+}
+
+/** The same of a decoupled model: so many answers at each of two places, the first after 200 ms. */
+export function toldOften(model: string, times: number): NodeModelStatistics {
+  const pair = (count: number): [number, number] => [count * times, count * 1000 * times];
+  const none: [number, number] = [0, 0];
+  const answered = { computeInfer: pair(1), computeOutput: pair(1), success: pair(1), fail: none, empty: none, cancel: none };
+  const ended = { ...answered, computeOutput: none, success: none, empty: pair(1) };
+  const bins = new LatencyBins();
+  for (let count = 0; count < times; count++) bins.add(200_000);
+  return { ...told(model, times), responses: { places: [answered, ended], first: [times, times * 200e6], firstBins: bins.sparse() } };
 }

@@ -57,6 +57,27 @@ describe("a generation", () => {
     });
   });
 
+  test("has a response for each token of its first choice, and one for its end", () => {
+    const { clock, statistics, counted } = begin(2);
+    const token = { id: 1, logprob: undefined, topLogprobs: [] };
+    clock.advance(10);
+    counted.tokens([
+      { ...token, choice: 0, position: 0 },
+      { ...token, choice: 1, position: 0 },
+    ]);
+    clock.advance(5);
+    counted.tokens([{ ...token, choice: 0, position: 1 }]);
+    counted.finished(0, "length");
+    counted.finished(1, "length");
+    const { responses } = statistics.snapshot();
+    expect(responses?.places.map(({ success, empty }) => [success.ns / 1e6, empty.count])).toEqual([
+      [10, 0],
+      [5, 0],
+      [0, 1],
+    ]);
+    expect(responses?.first).toEqual({ count: 1, ns: 10e6 });
+  });
+
   test.each([
     ["RESOURCE_EXHAUSTED", "REJECTED"],
     ["DEADLINE_EXCEEDED", "CANCELED"],

@@ -31,6 +31,7 @@ const ROWS: readonly Row[] = [
     [HTTPS, "all three listeners speak TLS 1.2 and newer"],
     ["test/contract/wire-tls.test.ts", "without certificates nobody dials or listens with TLS"],
     ["test/contract/servers/nats.test.ts", "a broker with TLS is talked to in TLS"],
+    ["test/contract/servers/redis-tls.test.ts", "a Redis whose authority nobody knows"],
   ],
   ["S03", "API keys", ["test/unit/gateway/access/api-keys.test.ts", "R29: "], [HTTPS, "keys come and go with their file, within 5 s"]],
   ["S04", "every route declares who may call it", [ACCESS, "asks for the right key"]],

@@ -138,7 +138,7 @@ export async function openDoors(
       limits: grpcLimits(options),
       compressionLevel: options.grpcInferResponseCompressionLevel,
       methods: kserveGrpcMethods({ ...services, forwardedHeaders: patternOf(options.grpcHeaderForwardPattern) }),
-      report: (err, path) => logger.warn({ err, path }, "a call failed"),
+      report: (err, path) => logger.warn({ err, path, ...failedTrace(err) }, "a call failed"),
       answered: answeredCalls({ ...deps, requests: deps.metrics.requests }),
     });
     stopping?.addEventListener("abort", () => grpc.announceStop(), { once: true });

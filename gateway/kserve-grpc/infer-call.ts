@@ -6,6 +6,7 @@ import { traceparentOf } from "../http/traceparent.ts";
 import { forwardHeaders } from "../kserve/request-parameters.ts";
 import type { SharedMemoryRegions } from "../kserve/shared-memory.ts";
 import type { InferRequest, InferResponse } from "../serving/inference.ts";
+import { failedIn } from "../tracing/traced-routes.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
 import { inputTensors } from "./input-tensors.ts";
 import { type FoundModel, findModel, parseVersion } from "./models.ts";
@@ -22,6 +23,8 @@ export interface InferCall extends Disposable {
   readonly emptyFinal: boolean;
   /** @throws ServingError what cannot be had as the client wants it */
   answer(response: InferResponse): InferAnswer;
+  /** To be told of what ends it before its last answer. @returns the same, as an error of ours */
+  failed(thrown: unknown): ServingError;
 }
 
 /** @throws ServingError with Triton's text */
@@ -38,6 +41,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
   const wishes = new OutputWishes(wire, regions);
   const { id } = wire;
   const span = beginSpan(deps, wire, call);
+  let failure: ServingError | undefined;
   return {
     model,
     emptyFinal,
@@ -62,9 +66,14 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       parameters,
       outputs: wishes.fulfil(outputs, model.view),
     }),
+    failed(thrown) {
+      failure = ServingError.from(thrown);
+      failedIn(span.traceparent === "" ? traceparentOf(call) : span.traceparent, failure);
+      return failure;
+    },
     [Symbol.dispose]() {
       wishes[Symbol.dispose]();
-      if (span !== NO_SPAN) endSpan(deps, span);
+      if (span !== NO_SPAN) endSpan(deps, span, failure);
     },
   };
 }
@@ -78,10 +87,10 @@ function beginSpan({ tracing }: KserveGrpcDeps, { model }: WireInferRequest, cal
   return span;
 }
 
-function endSpan({ tracing }: KserveGrpcDeps, span: Span): void {
+function endSpan({ tracing }: KserveGrpcDeps, span: Span, failure: ServingError | undefined): void {
   const nowMs = tracing?.clock.now() ?? 0;
   span.event("GRPC_SEND_START", nowMs);
-  span.end(nowMs);
+  span.end(nowMs, failure);
 }
 
 /** @throws ServingError UNIMPLEMENTED where it is off, PERMISSION_DENIED for clients on other machines: they share no memory with this one */

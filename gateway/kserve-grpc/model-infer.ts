@@ -18,5 +18,9 @@ export async function modelInfer(deps: KserveGrpcDeps, bytes: Uint8Array, call: 
     });
   }
   using infer = inferCall(deps, wire, model, call);
-  return encodeInferResponse(infer.answer(await deps.tensors.inference.infer(infer.request, call.signal)));
+  try {
+    return encodeInferResponse(infer.answer(await deps.tensors.inference.infer(infer.request, call.signal)));
+  } catch (thrown) {
+    throw infer.failed(thrown);
+  }
 }

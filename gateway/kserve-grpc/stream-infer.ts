@@ -132,15 +132,22 @@ class InferStream {
       named = { id: wire.id, model: model.view.name, version: model.view.version };
       const infer = held.use(inferCall(this.#deps, wire, model, this.#call));
       if (!model.view.decoupled) return this.#ordered(this.#ordinary(infer), named, before);
-      return { answered: before, ended: this.#decoupled(infer, named).catch((thrown: unknown) => this.#failed(thrown, named)) };
+      return {
+        answered: before,
+        ended: this.#decoupled(infer, named).catch((thrown: unknown) => this.#failed(infer.failed(thrown), named)),
+      };
     } catch (thrown) {
       return this.#ordered(Promise.reject(thrown), named, before);
     }
   }
 
   async #ordinary(infer: InferCall): Promise<Message> {
-    const response = await this.#deps.tensors.inference.infer(infer.request, this.#scope.signal);
-    return encodeStreamResponse(marked(infer.answer(response), true));
+    try {
+      const response = await this.#deps.tensors.inference.infer(infer.request, this.#scope.signal);
+      return encodeStreamResponse(marked(infer.answer(response), true));
+    } catch (thrown) {
+      throw infer.failed(thrown);
+    }
   }
 
   /** Sends what becomes of a request once all before it have been answered. */

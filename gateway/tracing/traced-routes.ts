@@ -12,7 +12,12 @@ export function tracedRoutes(routes: readonly Route[], tracing: RequestTracing):
 
 const FAILED = new WeakMap<ServingError, string>();
 
-/** Fields for the log line of an error that a traced route has thrown. */
+/** For `failedTrace`. */
+export function failedIn(traceparent: string, error: ServingError): void {
+  if (traceparent !== "") FAILED.set(error, traceparent);
+}
+
+/** Fields for the log line of an error that a traced route or call has thrown. */
 export function failedTrace(error: ServingError): Readonly<Record<string, string>> {
   return traceFieldsOf(FAILED.get(error) ?? "");
 }

@@ -98,13 +98,16 @@ describe("a collector", () => {
     const client = new GrpcClient(cluster.grpcAddress);
     await client.infer(request);
     await client.infer(request, { headers: { traceparent: `00-${TRACE_ID}-${CLIENT_SPAN}-01` } });
+    const wide = { ...request, inputs: [tensor("INPUT0", "INT32", [1, 2], [MARKER, MARKER])] };
+    await expect(client.infer(wide, { headers: { traceparent: `00-${TRACE_ID}-${CLIENT_SPAN}-01` } })).rejects.toThrow();
     const failing = { method: "POST", body: "{}", headers: { traceparent: `00-${TRACE_ID}-${CLIENT_SPAN}-01` } };
     expect((await fetch(`${cluster.url}/v2/models/m/infer`, failing)).status).toBe(500);
     await client.close();
-    const spans = await receiver.until("InferRequest", 2);
+    const spans = await receiver.until("InferRequest", 3);
     const roots = spans.filter(({ name }) => name === "InferRequest");
     expect(roots.map(({ traceId, parentId, status }) => [traceId, parentId, status])).toEqual([
       [TRACE_ID, CLIENT_SPAN, 0],
+      [TRACE_ID, CLIENT_SPAN, 2],
       [TRACE_ID, CLIENT_SPAN, 2],
     ]);
   });

@@ -65,6 +65,7 @@ function specOf({ name }: Tensor, view: CheckedModel): TensorSpec {
 
 function checkInputCount(request: CheckedRequest, view: CheckedModel): void {
   const { inputs } = request;
+  if (hasAllInOrder(inputs, view)) return;
   const required = view.inputs.filter(({ optional }) => !optional);
   const missing = required.filter(({ name }) => !inputs.some((input) => input.name === name));
   const [least, most] = [required.length, view.inputs.length];
@@ -77,6 +78,13 @@ function checkInputCount(request: CheckedRequest, view: CheckedModel): void {
     `${wanted} but got ${inputs.length} inputs for model '${view.name}'. Got input(s) ${nameList(inputs)}, but missing required ` +
       `input(s) ${nameList(missing)}. Please provide all required input(s).`,
   );
+}
+
+/** As nearly all requests do. */
+function hasAllInOrder(inputs: readonly Tensor[], view: CheckedModel): boolean {
+  if (inputs.length !== view.inputs.length) return false;
+  for (let place = 0; place < inputs.length; place++) if (inputs[place]?.name !== view.inputs[place]?.name) return false;
+  return true;
 }
 
 function nameList(named: readonly { readonly name: string }[]): string {

@@ -8,6 +8,8 @@ type LabelsOf<Name extends keyof Table> = Readonly<Record<Table[Name]["labels"][
 
 export interface CounterOf<Labels> {
   inc(labels: Labels, by?: number): void;
+  /** Counts one more with these labels: to be made once, for what every request counts. */
+  counting(labels: Labels): () => void;
 }
 export interface GaugeOf<Labels> {
   set(labels: Labels, value: number): void;
@@ -37,10 +39,22 @@ export function createMetrics(): Metrics {
   const registry = new Registry();
   const loop = monitorEventLoopDelay({ resolution: 10 });
   loop.enable();
+  const updates = new Set<() => void>();
   const counter = <Name extends keyof Table>(key: Name): CounterOf<LabelsOf<Name>> => {
     const { name, help, labels } = METRICS[key];
     const made = new Counter<string>({ name, help, labelNames: labels, registers: [registry] });
-    return { inc: (values, by = 1) => made.inc({ ...values }, by) };
+    return { inc: (values, by = 1) => made.inc({ ...values }, by), counting: (values) => tallied(made, { ...values }) };
+  };
+  /** A plain number until somebody looks. */
+  const tallied = (made: Counter<string>, labels: Record<string, string>) => {
+    let count = 0;
+    updates.add(() => {
+      if (count > 0) made.inc(labels, count);
+      count = 0;
+    });
+    return () => {
+      count += 1;
+    };
   };
   const gauge = <Name extends keyof Table>(key: Name): GaugeOf<LabelsOf<Name>> => {
     const { name, help, labels } = METRICS[key];
@@ -53,7 +67,6 @@ export function createMetrics(): Metrics {
     return { observe: (values, value) => made.observe({ ...values }, value) };
   };
   const eventLoopDelay = gauge("eventLoopDelay");
-  const updates = new Set<() => void>();
   return {
     requests: counter("requests"),
     timeToFirstToken: histogram("timeToFirstToken"),

@@ -28,9 +28,13 @@ export interface AnsweredCallsDeps {
 
 /** Only inferences are counted, as over HTTP. */
 export function answeredCalls({ requests, clock, accessLog, auditLog }: AnsweredCallsDeps): Answered {
+  const ok = requests.counting({ door: "kserve-grpc", outcome: "ok" });
   return ({ service, method, access }, call, arrivedMs) => {
     const { outcome, tenant, key, subject } = call;
-    if (access === "inference") requests.inc({ door: "kserve-grpc", outcome });
+    if (access === "inference") {
+      if (outcome === "ok") ok();
+      else requests.inc({ door: "kserve-grpc", outcome });
+    }
     const isControl = auditLog !== undefined && access === "control";
     if (accessLog === undefined && !isControl) return;
     const ms = Math.round(1000 * (clock.now() - arrivedMs)) / 1000;

@@ -9,10 +9,12 @@ export function countedRoutes(door: string, routes: readonly Route[], requests: 
 }
 
 function counted(door: string, route: Route, requests: Metrics["requests"]): (request: HttpRequest) => Promise<HttpAnswer> {
+  const ok = requests.counting({ door, outcome: "ok" });
   return async (request) => {
     try {
       const answer = await route.handle(request);
-      requests.inc({ door, outcome: answer.kind === "events" || answer.status < 400 ? "ok" : `status ${answer.status}` });
+      if (answer.kind === "events" || answer.status < 400) ok();
+      else requests.inc({ door, outcome: `status ${answer.status}` });
       return answer;
     } catch (thrown) {
       requests.inc({ door, outcome: ServingError.from(thrown).code });

@@ -79,7 +79,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
 }
 
 function beginSpan({ tracing }: KserveGrpcDeps, { model }: WireInferRequest, call: GrpcCall): Span {
-  if (tracing === undefined) return NO_SPAN;
+  if (tracing === undefined || tracing.isOff) return NO_SPAN;
   const startMs = tracing.clock.now();
   const attributes = { "rpc.system": "grpc", "rpc.service": "inference.GRPCInferenceService" };
   const span = tracing.begin(model, traceparentOf(call), { name: "InferRequest", startMs, attributes });

@@ -1,4 +1,5 @@
 /** The JSON of an inference request, read in Triton's order and refused in its words. Pure. */
+import type { ServingError } from "../../core/errors.ts";
 import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { type Dtype, isDtype } from "../../core/tensor/dtype.ts";
 import type { Shape } from "../../core/tensor/tensor.ts";
@@ -87,7 +88,8 @@ function readInput(json: JsonValue, before: readonly InputHead[], { text, id, by
   const parameters = memberOf(json, "parameters") ?? null;
   const binary = memberOf(parameters, "binary_data_size");
   const shared = memberOf(parameters, "shared_memory_region");
-  checkOneSource({ data, binary_data_size: binary, shared_memory_region: shared });
+  const sources = (data === undefined ? 0 : 1) + (binary === undefined ? 0 : 1) + (shared === undefined ? 0 : 1);
+  if (sources !== 1) throw notOneSource({ data, binary_data_size: binary, shared_memory_region: shared });
   const name = asText(requiredMember(json, "name", "Unable to parse 'name'"), "Unable to parse 'name'");
   const datatype = asText(requiredMember(json, "datatype", "Unable to parse 'datatype'"), "Unable to parse 'datatype'");
   const shape = readShape(json, name);
@@ -105,11 +107,10 @@ function readInput(json: JsonValue, before: readonly InputHead[], { text, id, by
   return { ...head, source: { kind: "json", data: readTensorData(text, start, { input: name, dtype: datatype, count, bytesMax }) } };
 }
 
-function checkOneSource(sources: Readonly<Record<string, JsonValue | undefined>>): void {
+function notOneSource(sources: Readonly<Record<string, JsonValue | undefined>>): ServingError {
   const set = Object.keys(sources).filter((name) => sources[name] !== undefined);
-  if (set.length === 1) return;
   const found = set.length === 0 ? "no field is set" : `set ${set.map((name) => `'${name}'`).join(" ")}`;
-  throw invalid(
+  return invalid(
     "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', 'shared_memory_region' in " +
       `'parameters'. But ${found}`,
   );

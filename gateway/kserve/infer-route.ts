@@ -11,7 +11,7 @@ import { BodyBytes } from "./body-bytes.ts";
 import { deflate, ENCODINGS, inflate, type RequestEncoding, requestEncoding, responseEncoding } from "./content-encoding.ts";
 import { tritonError } from "./errors.ts";
 import { headerLength } from "./header-length.ts";
-import { encodeInferAnswer } from "./infer-answer.ts";
+import { encodeInferAnswer, type InferAnswer } from "./infer-answer.ts";
 import { type HeadLimits, type InferHead, type InputHead, parseInferHead } from "./infer-head.ts";
 import { modelPath } from "./model-path.ts";
 import { rawInput } from "./raw-request.ts";
@@ -49,14 +49,37 @@ export async function infer(deps: InferDeps, request: HttpRequest): Promise<Http
   const encoding = requestEncoding(request.header("content-encoding"));
   if (encoding === "unknown") return tritonError(501, "Unsupported compression type", { "accept-encoding": ENCODINGS });
   const call = await readCall(deps, request, view, encoding);
-  using leases = new DisposableStack();
-  const shared = leaseOutputs(call.head, leases, () => sharedMemoryFor(request, deps.tensors));
-  const response = await deps.tensors.inference.infer(inferRequest(call, request), request.signal);
-  const answer = encodeInferAnswer(response, { head: call.head, view, shared });
+  const answer = wantsShared(call.head)
+    ? await answerShared(deps, request, call, view)
+    : await answerOf(deps, request, call, view, NONE_SHARED);
   const wanted = responseEncoding(request.header("accept-encoding"));
   if (wanted === "identity") return { kind: "whole", status: 200, ...answer };
   const headers = { ...answer.headers, "content-encoding": wanted };
   return { kind: "whole", status: 200, headers, body: await deflate(wanted, inOneBody(answer.body)) };
+}
+
+const NONE_SHARED: ReadonlyMap<string, RegionLease> = new Map();
+
+async function answerOf(
+  { tensors }: InferDeps,
+  request: HttpRequest,
+  call: InferCall,
+  view: ModelView,
+  shared: ReadonlyMap<string, RegionLease>,
+): Promise<InferAnswer> {
+  const response = await tensors.inference.infer(inferRequest(call, request), request.signal);
+  return encodeInferAnswer(response, { head: call.head, view, shared });
+}
+
+function wantsShared({ outputs }: InferHead): boolean {
+  for (const { shared } of outputs.values()) if (shared !== undefined) return true;
+  return false;
+}
+
+async function answerShared(deps: InferDeps, request: HttpRequest, call: InferCall, view: ModelView): Promise<InferAnswer> {
+  using leases = new DisposableStack();
+  const shared = leaseOutputs(call.head, leases, () => sharedMemoryFor(request, deps.tensors));
+  return await answerOf(deps, request, call, view, shared);
 }
 
 /** @throws ServingError with Triton's texts */

@@ -47,6 +47,11 @@ export class TraceSettings {
     return all.count === -1 ? all : { ...all, count: Math.max(0, all.count - taken) };
   }
 
+  /** Nothing is traced, whatever it is. */
+  get areOff(): boolean {
+    return this.#areAllOff;
+  }
+
   /**
    * Counts a request. @returns whether it is traced: every so many-th one until the count is used up, and in mode `opentelemetry`
    * each that its client traces

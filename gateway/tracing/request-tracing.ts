@@ -28,6 +28,11 @@ export class RequestTracing {
     return this.#deps.clock;
   }
 
+  /** Nothing is traced now: there is nothing to begin. */
+  get isOff(): boolean {
+    return this.#deps.settings.areOff;
+  }
+
   /**
    * @param model undefined where the request does not say so early: the global settings count
    * @param traceparent the client's; empty: it has none

@@ -7,7 +7,9 @@ import type { RequestTracing } from "./request-tracing.ts";
 
 /** Only requests for inference are traced. What fails is logged with the trace that it belongs to, see `failedTrace`. */
 export function tracedRoutes(routes: readonly Route[], tracing: RequestTracing): readonly Route[] {
-  return routes.map((route) => (route.access === "inference" ? { ...route, handle: (request) => traced(route, request, tracing) } : route));
+  const handle = (route: Route, request: HttpRequest) =>
+    tracing.isOff && request.header("traceparent") === undefined ? route.handle(request) : traced(route, request, tracing);
+  return routes.map((route) => (route.access === "inference" ? { ...route, handle: (request) => handle(route, request) } : route));
 }
 
 const FAILED = new WeakMap<ServingError, string>();

@@ -45,14 +45,13 @@ const REFUSED: Readonly<Record<string, string>> = {
   "exit-timeout-secs": "give --drain-ms to nereid gateway and nereid agent",
   "grpc-address": "all doors listen on --host",
   "host-policy": "give threads in each model's configuration (intra_op_thread_count), and cores with taskset",
-  "log-error": "give --log-level, or change /v2/logging at run time",
   "log-file": "the log goes to standard error: redirect it",
   "log-format": "lines are JSON; /v2/logging changes the form of times",
-  "log-info": "give --log-level info, or change /v2/logging at run time",
-  "log-verbose": "give --log-level debug, or change /v2/logging at run time",
-  "log-warning": "give --log-level warn, or change /v2/logging at run time",
   "metrics-address": "all doors listen on --host",
 };
+
+/** Which of them are on is one setting here, `--log-level`. */
+const LOGS: readonly string[] = ["log-error", "log-info", "log-verbose", "log-warning"];
 
 const OFF = /^(false|no|0)$/i;
 /** Of these, the value may be left out. */
@@ -60,15 +59,16 @@ const SWITCHES = new Set([...Object.keys(ONLY_OFF), "allow-gpu-metrics", "enable
 
 /**
  * @param argv words after the program's name
- * @returns without the flags that change nothing
+ * @returns without the flags that change nothing, those of what is logged as `--log-level` unless that is there
  * @throws ServingError INVALID_ARGUMENT naming what to say instead
  */
 export function withoutTritonFlags(argv: readonly string[]): readonly string[] {
   const kept: string[] = [];
+  const logs = new Map<string, string>();
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
     const [, name = "", given] = /^--([a-z0-9-]+)(?:=(.*))?$/s.exec(word) ?? [];
-    const isOurs = !WITHOUT_EFFECT.includes(name) && ONLY_OFF[name] === undefined && REFUSED[name] === undefined;
+    const isOurs = !WITHOUT_EFFECT.includes(name) && !LOGS.includes(name) && ONLY_OFF[name] === undefined && REFUSED[name] === undefined;
     if (isOurs) {
       kept.push(word);
       continue;
@@ -77,8 +77,20 @@ export function withoutTritonFlags(argv: readonly string[]): readonly string[] {
     const takesNext = given === undefined && next !== undefined && (!SWITCHES.has(name) || /^(true|false)$/.test(next));
     if (takesNext) index += 1;
     const value = given ?? (takesNext ? next : "true") ?? "";
+    if (LOGS.includes(name)) logs.set(name, value);
     const remedy = REFUSED[name] ?? (OFF.test(value) ? undefined : ONLY_OFF[name]);
     if (remedy !== undefined) throw new ServingError("INVALID_ARGUMENT", `--${name} is tritonserver's: ${remedy}`);
   }
-  return kept;
+  const level = logLevelOf(logs);
+  const isGiven = kept.some((word) => /^--log-level(=|$)/.test(word));
+  return level === undefined || isGiven ? kept : [...kept, "--log-level", level];
+}
+
+/** @returns undefined where nothing but what is logged anyway is asked for */
+function logLevelOf(logs: ReadonlyMap<string, string>): "debug" | "info" | "error" | "silent" | undefined {
+  const isOff = (name: string) => OFF.test(logs.get(name) ?? "true");
+  if (logs.has("log-verbose") && !isOff("log-verbose")) return "debug";
+  if (logs.has("log-info") && !isOff("log-info")) return "info";
+  if (isOff("log-error")) return "silent";
+  return isOff("log-warning") ? "error" : undefined;
 }

@@ -20,6 +20,8 @@ const FLAGS = `model-repository model-store model-control-mode load-model reposi
   enable-peer-access allow-client-shm allow-sagemaker sagemaker-port sagemaker-safe-port-range sagemaker-thread-count
   allow-vertex-ai vertex-ai-port vertex-ai-default-model`.split(/\s+/);
 
+const LOG_LEVEL = ["--log-level", "debug", "info"];
+
 const settings = Object.entries(UP_SETTINGS).flatMap(([name, row]) => [name, ...("aliases" in row ? (row.aliases ?? []) : [])].map(flagOf));
 
 describe("a flag of tritonserver", () => {
@@ -29,7 +31,7 @@ describe("a flag of tritonserver", () => {
       expect(withoutTritonFlags([word])).toEqual([word]);
       return;
     }
-    const outcome = () => withoutTritonFlags(["up", word, "--nodes", "1"]);
+    const outcome = () => withoutTritonFlags(["up", word, "--nodes", "1"]).filter((kept) => !LOG_LEVEL.includes(kept));
     try {
       expect(outcome()).toEqual(["up", "--nodes", "1"]);
     } catch {
@@ -52,8 +54,32 @@ describe("a flag of tritonserver", () => {
     expect(() => withoutTritonFlags(["--model-namespacing"])).toThrow("rename one of two");
   });
 
+  test.each([
+    [["--log-verbose=1"], ["--log-level", "debug"]],
+    [
+      ["--log-verbose", "0", "--log-info=true"],
+      ["--log-level", "info"],
+    ],
+    [
+      ["--log-info=1", "--log-verbose", "2"],
+      ["--log-level", "debug"],
+    ],
+    [["--log-info", "false", "--log-warning=true", "--log-error=true"], []],
+    [["--log-warning=false"], ["--log-level", "error"]],
+    [
+      ["--log-warning=0", "--log-error=0"],
+      ["--log-level", "silent"],
+    ],
+    [
+      ["--log-level", "warn", "--log-verbose=1"],
+      ["--log-level", "warn"],
+    ],
+  ])("of what is logged, %j, is %j here", (given, expected) => {
+    expect(withoutTritonFlags(given)).toEqual(expected);
+  });
+
   test("names ours where another one does it", () => {
-    expect(() => withoutTritonFlags(["--log-verbose", "1"])).toThrow("--log-verbose is tritonserver's: give --log-level debug");
+    expect(() => withoutTritonFlags(["--log-file", "x"])).toThrow("--log-file is tritonserver's: the log goes to standard error");
     expect(() => withoutTritonFlags(["--exit-timeout-secs=30"])).toThrow("give --drain-ms");
   });
 });

@@ -65,6 +65,10 @@ describe("a program that cannot start ends with 1 and one line", () => {
     expect(await ended(["agent", "--nats-url", "x"])).toContain("is no NATS server");
   });
 
+  test("for a gateway that leaves placing to others and shares nothing with them", async () => {
+    expect(await ended(["gateway", "--no-placement", "--port", "0"])).toContain("--placement false needs --redis-url");
+  });
+
   test("for a port that is taken, which it names", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");

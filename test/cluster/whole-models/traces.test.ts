@@ -7,7 +7,7 @@ import { GrpcClient } from "../../../client/grpc/grpc-client.ts";
 import type { InferRequest } from "../../../client/infer-request.ts";
 import { tensor } from "../../../client/tensor-input.ts";
 import { identity } from "../../models/small-models.ts";
-import { type ReceivedSpan, startTraceReceiver } from "../../support/trace-receiver.ts";
+import { type ReceivedSpan, startTraceReceiver, type TraceReceiver } from "../../support/trace-receiver.ts";
 import { startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
 
@@ -18,6 +18,12 @@ const MARKER = 1_431_655_765;
 const MARKER_BYTES = "UUUU";
 
 const repository = new ModelRepository();
+const step = (from: string, to: string) =>
+  `step { model_name: "m" model_version: -1 input_map { key: "INPUT0" value: "${from}" } output_map { key: "OUTPUT0" value: "${to}" } }`;
+repository.put("both", {
+  "config.pbtxt": `platform: "ensemble" max_batch_size: 8 input { name: "IN" data_type: TYPE_INT32 dims: [ 1 ] }
+    output { name: "OUT" data_type: TYPE_INT32 dims: [ 1 ] } ensemble_scheduling { ${step("IN", "between")} ${step("between", "OUT")} }`,
+});
 repository.put("m", { "1/model.onnx": identity("i32", ["batch", 1]), "config.pbtxt": "max_batch_size: 8" });
 const folder = mkdtempSync(path.join(tmpdir(), "nereid-traces-"));
 
@@ -66,6 +72,7 @@ describe("a collector", () => {
       "HTTP_SEND_START",
       "HTTP_SEND_END",
     ]);
+    expect(await ensembleSpans(cluster.url, receiver)).toEqual(["InferRequest", "infer", "both", "m", "m"]);
     const settings = await fetch(`${cluster.url}/v2/trace/setting`);
     expect(await settings.json()).toEqual({
       trace_level: ["TIMESTAMPS"],
@@ -112,6 +119,18 @@ describe("a collector", () => {
     ]);
   });
 });
+
+/** Of a request to the ensemble, by their depth: each is below the one before or beside it, and the queues and batches are left out. */
+async function ensembleSpans(url: string, receiver: TraceReceiver): Promise<readonly string[]> {
+  const traceId = TRACE_ID.replace("0a", "0b");
+  const body = JSON.stringify({ inputs: [{ name: "IN", datatype: "INT32", shape: [1, 1], data: [1] }] });
+  const headers = { traceparent: `00-${traceId}-${CLIENT_SPAN}-01` };
+  expect((await fetch(`${url}/v2/models/both/infer`, { method: "POST", body, headers })).status).toBe(200);
+  const spans = (await receiver.until("InferRequest", 2)).filter((span) => span.traceId === traceId);
+  const below = (parentId: string): readonly string[] =>
+    spans.flatMap((span) => (span.parentId === parentId ? [span.name, ...below(span.spanId)] : []));
+  return below(CLIENT_SPAN).filter((name) => name !== "queue" && name !== "compute");
+}
 
 describe("Triton's trace file", () => {
   test("has every third request with its timestamps in order, as the settings say at run time, until the count is used up", async () => {

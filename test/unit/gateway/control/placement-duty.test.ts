@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "../../../../core/random.ts";
 import { MemoryPlacementStore } from "../../../../core/store/placement/memory.ts";
+import { OTHERS_PLACE, type PlacementLease } from "../../../../core/store/placement/placement-lease.ts";
 import { LEASE_TTL_MS, PlacementDuty } from "../../../../gateway/control/placement-duty.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { LogBook } from "../../node-agent/hosting-rig.ts";
@@ -11,10 +12,10 @@ function cluster() {
   const store = new MemoryPlacementStore({ clock, random: seededRandom(2n) });
   const log = new LogBook();
   const heard = { fence: 0 };
-  const gateway = (holder: string, own = clock) => {
+  const gateway = (holder: string, own = clock, { lease }: { readonly lease: PlacementLease } = store) => {
     const seen: (number | undefined)[] = [];
     const duty: PlacementDuty = new PlacementDuty({
-      lease: store.lease,
+      lease,
       holder,
       clock: own,
       logger: log.logger,
@@ -40,6 +41,16 @@ class HeldUpClock extends FakeClock {
 }
 
 describe("the duty to place", () => {
+  test("never comes to a gateway that leaves it to others, not even when nobody else is there", async () => {
+    const { clock, gateway } = cluster();
+    const serving = gateway("a", clock, { lease: OTHERS_PLACE });
+    await clock.pass(10_000);
+    const placing = gateway("b");
+    await clock.pass(1_000);
+    expect([serving.duty.fence(), placing.duty.fence()]).toEqual([undefined, 1]);
+    await Promise.all([serving, placing].map(({ duty }) => duty[Symbol.asyncDispose]()));
+  });
+
   test("is one gateway's at a time, and stays with it", async () => {
     const { clock, gateway } = cluster();
     const [a, b] = [gateway("a"), gateway("b")];

@@ -4,6 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ModelDtype } from "../../models/onnx-model.ts";
+import { REPEAT } from "../../models/sample-backends.ts";
 import { accumulate, addSub, classifier, identity } from "../../models/small-models.ts";
 import { pythonJson } from "../../support/python.ts";
 import { eventually, type ModelCluster, startModelCluster } from "./model-cluster.ts";
@@ -65,6 +66,7 @@ beforeAll(async () => {
     .put("sums", sums("u64"))
     .put("named_sums", sums("string"))
     .put("link", { "1/model.onnx": identity(), "config.pbtxt": ONE_INSTANCE })
+    .put("repeat_int32", { "config.pbtxt": REPEAT })
     .put("chain", { "1/.keep": "", "config.pbtxt": CHAIN });
   for (const [dtype, name] of Object.entries(IDENTITIES))
     repository.put(`identity_${dtype}`, { "1/model.onnx": identity(name), "config.pbtxt": ONE_INSTANCE });
@@ -76,7 +78,15 @@ beforeAll(async () => {
     "--http-header-forward-pattern": "my-.*|timeout",
     "--grpc-header-forward-pattern": "my-.*|^timeout",
   });
-  const loaded = ["add_sub", "classifier", "patient", "sums", "named_sums", ...Object.keys(IDENTITIES).map((dtype) => `identity_${dtype}`)];
+  const loaded = [
+    "add_sub",
+    "classifier",
+    "patient",
+    "sums",
+    "named_sums",
+    "repeat_int32",
+    ...Object.keys(IDENTITIES).map((dtype) => `identity_${dtype}`),
+  ];
   await Promise.all(loaded.map((name) => cluster.client.loadModel(name)));
   const addresses = [cluster.url.replace("http://", ""), cluster.grpcAddress];
   results = Object.fromEntries(Object.entries(Object(await pythonJson(SCRIPT, [...addresses, file]))));
@@ -290,6 +300,17 @@ describe.each(["http", "http.aio", "grpc", "grpc.aio"] as const)("tritonclient.%
     expect(found().client_timeout).toMatch(isHttp ? /^TimeoutError$/ : /^StatusCode\.(DEADLINE_EXCEEDED|CANCELLED)$/);
     if (kind === "http") expect(found().not_yet.message).toBe("failed to obtain inference response");
     else expect(found().canceled).toBe(kind === "grpc" ? "StatusCode.CANCELLED" : true);
+  });
+
+  test("is told that a model answers any number of times, and streams its answers over gRPC", () => {
+    const where = isHttp ? "HTTP end point" : "ModelInfer RPC";
+    expect(found().not_decoupled).toEqual(
+      refused("501", "UNIMPLEMENTED", `${where} doesn't support models with decoupled transaction policy`),
+    );
+    if (isHttp) return;
+    const answers = (id: string) => [7, 8, 9].map((value) => [id, value, false]);
+    expect(found().answers).toEqual(answers("r"));
+    if (kind === "grpc") expect(found().answers_final).toEqual([...answers("f"), ["f", null, true]]);
   });
 
   if (isHttp) {

@@ -56,6 +56,7 @@ def many(kind, client, results):
         results["at_a_time"] = [got[n] for n in numbers]
         client.async_infer("sums", term(kind, 9), lambda result, error: answers.put(result), **told)
         results["told"] = first(answers.get(timeout=60), "OUTPUT")
+    many_answers(kind, client, results)
     if not kind.http:
         streams(kind, client, results)
         channel_options(kind, results)
@@ -66,14 +67,20 @@ def streams(kind, client, results):
     asked = [("identity_INT64", number(kind, n), {"request_id": f"n{n}"}) for n in range(4)]
     asked.insert(2, ("identity_INT64", term(kind, 1), {"request_id": "bad"}))
     asked += [("sums", term(kind, n), {**TOLD, "sequence_start": n == 1, "sequence_end": n == 3}) for n in (1, 2, 3)]
+
+    def told(result):
+        final = result.get_response().parameters["triton_final_response"].bool_param
+        return [result.get_response().id, first(result, result.get_response().outputs[0].name), final]
+
+    results["streamed"] = through(kind, client, asked, len(asked), told)
+
+
+def through(kind, client, asked, count, told):
+    """What comes back for requests on one stream: of each message what `told` makes of it, or the error's text."""
     seen = []
 
     def take(result, error):
-        if error is not None:
-            return seen.append(error.message())
-        said_back = result.get_response(as_json=True)
-        final = said_back["parameters"]["triton_final_response"]["bool_param"]
-        seen.append([said_back["id"], first(result, result.get_response().outputs[0].name), final])
+        seen.append(told(result) if error is None else error.message())
 
     if kind.aio:
 
@@ -81,12 +88,12 @@ def streams(kind, client, results):
             for model, inputs, options in asked:
                 yield {"model_name": model, "inputs": inputs, **options}
 
-        async def through():
+        async def read():
             given = {"stream_timeout": 60, "headers": {"x-team": "one"}, "compression_algorithm": "gzip"}
             async for result, error in client.it.stream_infer(requests(), **given):
                 take(result, error)
 
-        loop.run_until_complete(through())
+        loop.run_until_complete(read())
     else:
         done = queue.Queue()
 
@@ -96,13 +103,35 @@ def streams(kind, client, results):
 
         client.start_stream(taken, stream_timeout=60, headers={"x-team": "one"}, compression_algorithm="gzip")
         for model, inputs, options in asked:
-            names = ["OUTPUT"] if model == "sums" else ["OUTPUT0"]
-            outputs = [kind.output(name) for name in names]
-            client.async_stream_infer(model, inputs, outputs=outputs, enable_empty_final_response=True, **options)
-        for _ in asked:
+            client.async_stream_infer(model, inputs, **options)
+        for _ in range(count):
             done.get(timeout=60)
         client.stop_stream()
-    results["streamed"] = seen
+    return seen
+
+
+def many_answers(kind, client, results):
+    """Triton's sample model `repeat_int32`, which answers any number of times."""
+    values = np.array([7, 8, 9], np.int32)
+    inputs = [
+        kind.tensor("IN", values, "INT32"),
+        kind.tensor("DELAY", np.array([1, 1, 1], np.uint32), "UINT32"),
+        kind.tensor("WAIT", np.array([1], np.uint32), "UINT32"),
+    ]
+    results["not_decoupled"] = said(client.infer, "repeat_int32", inputs)
+    if kind.http:
+        return
+
+    def told(result):
+        answer = result.get_response()
+        out = None if len(answer.outputs) == 0 else int(result.as_numpy("OUT")[0])
+        return [answer.id, out, answer.parameters["triton_final_response"].bool_param]
+
+    results["answers"] = through(kind, client, [("repeat_int32", inputs, {"request_id": "r"})], 3, told)
+    # The asynchronous client cannot ask for the final message.
+    if not kind.aio:
+        asked = [("repeat_int32", inputs, {"request_id": "f", "enable_empty_final_response": True, "outputs": [kind.output("OUT")]})]
+        results["answers_final"] = through(kind, client, asked, 4, told)
 
 
 def channel_options(kind, results):

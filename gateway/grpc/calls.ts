@@ -1,21 +1,22 @@
 /** The calls of a server: checks what HTTP/2 and gRPC ask of a request, finds its method, and knows what runs. */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { type Asked, type Caller, type Guard, PUBLIC } from "../access/guard.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
+import { HEADER_LIST_BYTES_MAX } from "../http2/header-reader.ts";
+import type { ServerStream } from "../http2/server-stream.ts";
 import type { Answered } from "./answered-calls.ts";
 import { type CompressionLevel, type Encoding, requestEncoding, responseEncoding } from "./compression.ts";
-import type { Connection } from "./connection.ts";
+import { httpRefusal, RefusedRequest } from "./http-refusal.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { GrpcMethod } from "./method.ts";
 import { RequestBudget } from "./request-budget.ts";
 import { type ReadingLimits, RequestMessages } from "./request-messages.ts";
 import { type CallHost, RunningCall } from "./running-call.ts";
-import { runStreaming } from "./streaming.ts";
+import { StreamingRun } from "./streaming.ts";
 import { parseTimeout } from "./timeout.ts";
 import { Turns } from "./turns.ts";
-import { runUnary } from "./unary.ts";
+import { UnaryRun } from "./unary.ts";
 
 export interface CallsOptions {
   readonly clock: Clock;
@@ -32,10 +33,11 @@ const INFLATING_AT_ONCE = 4;
 /** Failures by our fault: what a client did wrong is told to the client alone. */
 const REPORTED: readonly string[] = ["INTERNAL", "UNKNOWN", "DATA_LOSS"];
 
-/** For whoever comes with a browser or curl. */
-const NO_GRPC_TEXT = "This is a gRPC server: it takes POST with content-type application/grpc.\n";
-
 const STOPPING = new ServingError("UNAVAILABLE", "GRPC server is shutting down and has stopped accepting new requests.");
+const TOO_MANY_HEADERS = new ServingError(
+  "RESOURCE_EXHAUSTED",
+  `the metadata is larger than the ${HEADER_LIST_BYTES_MAX} bytes that this server takes`,
+);
 const CUT = new ServingError("UNAVAILABLE", "the server is stopping: ask another one, or again later");
 
 interface AcceptedCall {
@@ -70,22 +72,17 @@ export class Calls {
     this.#reading = { budget, inflating: new Turns(INFLATING_AT_ONCE) };
   }
 
-  begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, connection: Connection): void {
-    stream.on("error", ignore); // a broken stream tells by closing
-    if (stream.destroyed || stream.closed) return; // reset in the read that brought it
-    const status = httpRefusal(headers);
+  begin(stream: ServerStream): void {
+    const status = httpRefusal(stream.headers);
     if (status !== undefined) {
-      stream.respond({ ":status": status, "content-type": "text/plain" });
-      stream.end(NO_GRPC_TEXT);
-      stream.resume();
+      stream.handler = new RefusedRequest(stream, status);
       return;
     }
     try {
-      this.#run(stream, headers, connection, this.#accepted(stream, headers));
+      this.#run(stream, this.#accepted(stream));
     } catch (thrown) {
-      const refused = { host: this.#host, connection, caller: PUBLIC, deadlineMs: undefined, responseEncoding: "identity" } as const;
-      new RunningCall(stream, headers, refused).fail(ServingError.from(thrown));
-      stream.resume();
+      const refused = { host: this.#host, caller: PUBLIC, deadlineMs: undefined, responseEncoding: "identity" } as const;
+      new RunningCall(stream, refused).fail(ServingError.from(thrown));
     }
   }
 
@@ -111,39 +108,34 @@ export class Calls {
   }
 
   /** @throws ServingError what refuses the call */
-  #accepted(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): AcceptedCall {
+  #accepted({ headers: { path, fields, oversized }, remoteAddress }: ServerStream): AcceptedCall {
     if (this.#stopping) throw STOPPING;
-    const method = this.#methods.get(headers[":path"] ?? "");
+    if (oversized) throw TOO_MANY_HEADERS;
+    const method = this.#methods.get(path);
     if (method === undefined) throw new ServingError("UNIMPLEMENTED", ""); // Triton says no more than that
     const asked: Asked = {
       get fromLoopback() {
-        return isLoopbackHost(stream.session?.socket.remoteAddress ?? "");
+        return isLoopbackHost(remoteAddress);
       },
-      header: (name) => one(headers[name]),
+      header: (name) => fields.get(name),
     };
     const caller = this.#options.guard.admit(method, asked);
     caller.budget?.check();
     return {
       caller,
       method,
-      encoding: requestEncoding(one(headers["grpc-encoding"])),
-      deadlineMs: parseTimeout(one(headers["grpc-timeout"])),
+      encoding: requestEncoding(fields.get("grpc-encoding")),
+      deadlineMs: parseTimeout(fields.get("grpc-timeout")),
     };
   }
 
-  #run(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    connection: Connection,
-    { caller, method, encoding, deadlineMs }: AcceptedCall,
-  ): void {
+  #run(stream: ServerStream, { caller, method, encoding, deadlineMs }: AcceptedCall): void {
     const { answered, clock, compressionLevel } = this.#options;
-    const call = new RunningCall(stream, headers, {
+    const call = new RunningCall(stream, {
       host: this.#host,
-      connection,
       caller,
       deadlineMs,
-      responseEncoding: compressionLevel === "none" ? "identity" : responseEncoding(one(headers["grpc-accept-encoding"])),
+      responseEncoding: compressionLevel === "none" ? "identity" : responseEncoding(stream.headers.fields.get("grpc-accept-encoding")),
     });
     const takeBackDeadline =
       deadlineMs === undefined
@@ -160,19 +152,12 @@ export class Calls {
     const { messageBytesMax } = this.#options.limits;
     const bytesMax = method.kind === "unary" ? Math.min(method.requestBytesMax ?? messageBytesMax, messageBytesMax) : messageBytesMax;
     const messages = new RequestMessages(this.#reading, bytesMax, encoding);
-    if (method.kind === "unary") runUnary(method, call, messages, done);
-    else void runStreaming(method, call, messages, done);
+    if (method.kind === "unary") {
+      stream.handler = new UnaryRun(method, call, messages, done);
+      return;
+    }
+    const run = new StreamingRun(call, messages);
+    stream.handler = run;
+    void run.run(method, done);
   }
 }
-
-/** The HTTP status for what is no gRPC; undefined for what is. */
-function httpRefusal(headers: IncomingHttpHeaders): number | undefined {
-  if (headers[":method"] !== "POST") return 405;
-  return headers["content-type"]?.startsWith("application/grpc") ? undefined : 415;
-}
-
-function one(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
-}
-
-function ignore(): void {}

@@ -1,32 +1,14 @@
 /** What a gRPC server takes, and how long it waits. Pure. */
+import type { ConnectionLimits } from "../http2/limits.ts";
 
-export interface GrpcLimits {
+export interface GrpcLimits extends ConnectionLimits {
   /** Of one message, as sent and inflated. */
   readonly messageBytesMax: number;
   /** Of all requests that are being read or handled, together; eight times `messageBytesMax` unless said. */
   readonly messagesBytesMax: number;
-  /** Calls at once on one connection. */
-  readonly streamsMax: number;
   readonly connectionsMax: number;
-  /** Streams that a client may reset, a second; twice `streamsMax` in one go. */
-  readonly resetsPerSecondMax: number;
-  /** A connection has to become HTTP/2 in this time. */
-  readonly handshakeMsMax: number;
   /** The request of a unary call: the call ends when nothing of it comes for so long. */
   readonly requestIdleMsMax: number;
-  /** A client that reads nothing of an answer for so long is cut. */
-  readonly unreadMsMax: number;
-  /** A connection that says nothing for so long is asked whether it is still there. */
-  readonly keepaliveMs: number;
-  readonly keepaliveAnswerMsMax: number;
-  /** A client's pings may come so often while no data flows… */
-  readonly pingIntervalMsMin: number;
-  /** …and so many too early before its connection ends. */
-  readonly pingStrikesMax: number;
-  /** A connection's clients are sent to a new one after so long; undefined: never. */
-  readonly connectionAgeMsMax: number | undefined;
-  /** Its calls are ended so long after that; undefined: never. */
-  readonly connectionAgeGraceMs: number | undefined;
   /** How exactly the times above are kept. */
   readonly sweepMs: number;
 }

@@ -1,27 +1,26 @@
 /** One call on its stream: what its handler knows of it, how its answer is written, and how it ends. */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { constants } from "node:http2";
 import { type ErrorCode, ServingError } from "../../core/errors.ts";
 import type { Caller } from "../access/guard.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
+import { type HeaderBlock, headerBlock } from "../http2/hpack/encoder.ts";
+import type { ServerStream } from "../http2/server-stream.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
 import { ACCEPTED_ENCODINGS, type CompressionLevel, compressed, type Encoding } from "./compression.ts";
-import type { Connection } from "./connection.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { GrpcCall, Message } from "./method.ts";
 import type { RequestBudget } from "./request-budget.ts";
-import { OK_TRAILERS, type StatusTrailers, statusTrailers } from "./status.ts";
+import { OK_TRAILERS, statusTrailers } from "./status.ts";
 
 const PREFIX_BYTES = 5;
-/** Up to this size a message is joined with its prefix into one piece: copying is cheaper than another write. */
-const JOINED_BYTES_MAX = 32 * 1024;
-/** Longer pieces are written in parts, so that a slow reader can be told from one that has stopped. */
-const PART_BYTES = 256 * 1024;
 
-const HEAD = { ":status": 200, "content-type": "application/grpc" };
+const HEAD = { ":status": "200", "content-type": "application/grpc" };
 const REFUSAL_HEAD = { ...HEAD, "grpc-accept-encoding": ACCEPTED_ENCODINGS };
-const WITHOUT_BODY = { endStream: true, sendDate: false };
-const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
+const HEADS: Readonly<Record<Encoding, HeaderBlock>> = {
+  identity: headerBlock(HEAD),
+  gzip: headerBlock({ ...HEAD, "grpc-encoding": "gzip" }),
+  deflate: headerBlock({ ...HEAD, "grpc-encoding": "deflate" }),
+};
+const OK = headerBlock(OK_TRAILERS);
 
 /** What all calls of a server share. */
 export interface CallHost {
@@ -35,47 +34,44 @@ export interface CallHost {
 
 export interface CallOptions {
   readonly host: CallHost;
-  readonly connection: Pick<Connection, "sent">;
   readonly caller: Caller;
   readonly deadlineMs: number | undefined;
   readonly responseEncoding: Encoding;
 }
 
+/** What runs a call's handler. */
+export interface CallRun {
+  /** The call has ended: nothing is to be waited for. */
+  stopped(): void;
+}
+
 export class RunningCall implements GrpcCall {
-  readonly stream: ServerHttp2Stream;
+  readonly stream: ServerStream;
   readonly tenant: string;
   readonly key: string | undefined;
   readonly budget: KeyBudget | undefined;
   readonly deadlineMs: number | undefined;
-  /** Called when the client has reset the stream. */
-  onGone: (() => void) | undefined;
-  readonly #headers: IncomingHttpHeaders;
+  run: CallRun | undefined;
   readonly #options: CallOptions;
   /** Made when somebody asks for it: it is the most expensive part of a call. */
   #controller: AbortController | undefined;
   #reason: ServingError | undefined;
-  #trailers: StatusTrailers = OK_TRAILERS;
   #ended = false;
   #outcome: "ok" | ErrorCode = "ok";
   #subject = "";
-  /** What the call waits for the client to do, and sweeps since it last did. */
-  #waitsFor: "request" | "reader" | undefined;
+  /** Of who waits for the client to read. */
+  #goOn: (() => void) | undefined;
+  /** Whether the client owes a part of its request, and sweeps since it last sent one. */
+  #awaitsRequest = false;
   #idleSweeps = 0;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: CallOptions) {
+  constructor(stream: ServerStream, options: CallOptions) {
     this.stream = stream;
     this.tenant = options.caller.tenant;
     this.key = options.caller.key;
     this.budget = options.caller.budget;
     this.deadlineMs = options.deadlineMs;
-    this.#headers = headers;
     this.#options = options;
-    stream.on("aborted", () => {
-      if (!this.#ended) this.#outcome = "CANCELLED";
-      this.#ended = true;
-      this.#abort(new ServingError("CANCELLED", "the client canceled the call"));
-      this.onGone?.();
-    });
   }
 
   get signal(): AbortSignal {
@@ -100,12 +96,11 @@ export class RunningCall implements GrpcCall {
   }
 
   get fromLoopback(): boolean {
-    return isLoopbackHost(this.stream.session?.socket.remoteAddress ?? "");
+    return isLoopbackHost(this.stream.remoteAddress);
   }
 
   header(name: string): string | undefined {
-    const value = this.#headers[name];
-    return Array.isArray(value) ? value.join(", ") : value;
+    return this.stream.headers.fields.get(name);
   }
 
   /** What it is about; empty: nobody has said. */
@@ -124,38 +119,30 @@ export class RunningCall implements GrpcCall {
   }
 
   headers(): readonly (readonly [name: string, value: string])[] {
-    return Object.keys(this.#headers)
-      .filter((name) => !name.startsWith(":"))
-      .map((name) => [name, this.header(name) ?? ""] as const);
+    return [...this.stream.headers.fields];
   }
 
   /** Writes the whole answer of a unary call. @returns a promise where the client has to read first. */
   answer(message: Message): Promise<void> | undefined {
     if (this.#ended) return undefined;
-    const joined = this.#options.responseEncoding === "identity" ? joinedFrame(message) : undefined;
-    if (joined === undefined) return this.#answerInParts(message);
-    this.#ended = true;
-    this.#respond();
-    this.stream.end(joined);
-    return undefined;
+    const { responseEncoding } = this.#options;
+    return responseEncoding === "identity" ? this.#answer(message, false) : this.#answerCompressed(message);
   }
 
   /** Writes one of several messages. @returns a promise while the client has to catch up: until it has read, or is gone. */
   write(message: Message): Promise<void> | undefined {
     if (this.#ended) return undefined;
-    if (!this.stream.headersSent) this.#respond();
-    const joined = this.#options.responseEncoding === "identity" ? joinedFrame(message) : undefined;
-    if (joined === undefined) return this.#writeInParts(message);
-    this.#options.connection.sent();
-    return this.stream.write(joined) ? undefined : this.#drained();
+    const { responseEncoding } = this.#options;
+    this.stream.respond(HEADS[responseEncoding]);
+    return responseEncoding === "identity" ? this.#write(message, false) : this.#writeCompressed(message);
   }
 
   /** Ends the answer with OK. */
   finish(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (!this.stream.headersSent) this.#respond();
-    this.stream.end();
+    this.stream.respond(HEADS[this.#options.responseEncoding]);
+    this.stream.end(OK);
   }
 
   /** Ends the call with what went wrong. Only the first end counts. */
@@ -163,51 +150,50 @@ export class RunningCall implements GrpcCall {
     if (this.#ended) return;
     this.#ended = true;
     this.#outcome = error.code;
-    this.#waitsFor = undefined;
-    const { stream } = this;
-    this.#options.host.failed(error, this.header(":path") ?? "");
-    if (stream.destroyed || stream.closed) return;
-    this.#options.connection.sent();
-    if (stream.headersSent) {
-      this.#trailers = statusTrailers(error);
-      stream.end(); // the trailers follow what is still to be sent
-    } else {
-      stream.respond({ ...REFUSAL_HEAD, ...statusTrailers(error) }, WITHOUT_BODY);
-      this.#dropRequest();
-    }
+    this.#awaitsRequest = false;
+    this.#options.host.failed(error, this.stream.headers.path);
+    const trailers = statusTrailers(error);
+    if (this.stream.headersSent)
+      this.stream.end(headerBlock(trailers)); // they follow what is still to be sent
+    else this.stream.answerWithoutBody(headerBlock({ ...REFUSAL_HEAD, ...trailers }));
+    this.drained();
   }
 
   /** Stops the handler and ends the call with the reason. */
   stop(reason: ServingError): void {
     this.#abort(reason);
     this.fail(reason);
+    this.run?.stopped();
+  }
+
+  /** To be called when the stream has ended before the call. */
+  gone(why: "canceled" | "unread"): void {
+    if (!this.#ended) this.#outcome = "CANCELLED";
+    this.#ended = true;
+    const { unreadMsMax } = this.#options.host.limits;
+    const what = why === "canceled" ? "canceled the call" : `read nothing of the answer for ${unreadMsMax} ms`;
+    this.#abort(new ServingError("CANCELLED", `the client ${what}`));
+    this.drained();
+    this.run?.stopped();
+  }
+
+  /** To be called when the client has read. */
+  drained(): void {
+    this.#goOn?.();
+    this.#goOn = undefined;
   }
 
   /** The client has to send on (`true`), or owes nothing any more. */
   awaitRequest(waits: boolean): void {
-    this.#waitsFor = waits ? "request" : undefined;
+    this.#awaitsRequest = waits;
     this.#idleSweeps = 0;
   }
 
   /** To be called every `sweepMs`. */
   sweep(): void {
-    if (this.#waitsFor === undefined) return;
-    const { sweepMs, requestIdleMsMax, unreadMsMax } = this.#options.host.limits;
-    const isRequest = this.#waitsFor === "request";
-    const limitMs = isRequest ? requestIdleMsMax : unreadMsMax;
-    if (++this.#idleSweeps * sweepMs <= limitMs) return;
-    const what = isRequest ? "sent nothing of its request" : "read nothing of the answer";
-    const reason = new ServingError("CANCELLED", `the client ${what} for ${limitMs} ms`);
-    if (isRequest) this.stop(reason);
-    else this.#cut(reason);
-  }
-
-  /** Ends the call where a status would not be read. */
-  #cut(reason: ServingError): void {
-    this.#ended = true;
-    this.#outcome = reason.code;
-    this.#abort(reason);
-    this.stream.close(constants.NGHTTP2_CANCEL);
+    const { sweepMs, requestIdleMsMax } = this.#options.host.limits;
+    if (!this.#awaitsRequest || ++this.#idleSweeps * sweepMs <= requestIdleMsMax) return;
+    this.stop(new ServingError("CANCELLED", `the client sent nothing of its request for ${requestIdleMsMax} ms`));
   }
 
   #abort(reason: ServingError): void {
@@ -215,84 +201,52 @@ export class RunningCall implements GrpcCall {
     this.#controller?.abort(this.#reason);
   }
 
-  #respond(): void {
-    const { responseEncoding: encoding, connection } = this.#options;
-    connection.sent();
-    this.stream.respond(encoding === "identity" ? HEAD : { ...HEAD, "grpc-encoding": encoding }, WITH_TRAILERS);
-    this.stream.on("wantTrailers", () => {
-      this.stream.sendTrailers(this.#trailers);
-      if (!this.stream.readableEnded) setImmediate(() => this.#dropRequest()); // Node sends trailers in an immediate, too
+  #answer(message: Message, isCompressed: boolean): Promise<void> | undefined {
+    this.stream.answer(HEADS[this.#options.responseEncoding], framed(message, isCompressed), OK);
+    const caughtUp = this.#caughtUp();
+    if (caughtUp === undefined) this.#ended = true;
+    return caughtUp?.then(() => {
+      this.#ended = true;
     });
   }
 
-  /** What is left of the request is of no use (RFC 9113, 8.1). */
-  #dropRequest(): void {
-    const { stream } = this;
-    if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+  async #answerCompressed(message: Message): Promise<void> {
+    const smaller = await this.#compressed(message);
+    if (!this.#ended) await this.#answer(smaller ?? message, smaller !== undefined);
   }
 
-  async #answerInParts(message: Message): Promise<void> {
-    if (!this.stream.headersSent) this.#respond();
-    await this.#writeInParts(message);
-    this.finish();
+  #write(message: Message, isCompressed: boolean): Promise<void> | undefined {
+    this.stream.write(framed(message, isCompressed));
+    return this.#caughtUp();
   }
 
-  async #writeInParts(message: Message): Promise<void> {
-    const { responseEncoding, host, connection } = this.#options;
+  async #writeCompressed(message: Message): Promise<void> {
+    const smaller = await this.#compressed(message);
+    if (!this.#ended) await this.#write(smaller ?? message, smaller !== undefined);
+  }
+
+  /** undefined: it stays as it is. */
+  async #compressed(message: Message): Promise<Message | undefined> {
+    const { responseEncoding, host } = this.#options;
     const smaller = await compressed(message, responseEncoding, host.compressionLevel);
-    const pieces = smaller === undefined ? message : [smaller];
-    if (this.#ended) return;
-    const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
-    writePrefix(prefix, byteLengthOf(pieces), smaller !== undefined);
-    this.stream.write(prefix);
-    for (const piece of pieces) {
-      for (let start = 0; start < piece.byteLength; start += PART_BYTES) {
-        connection.sent();
-        const goesOn = this.stream.write(piece.subarray(start, start + PART_BYTES));
-        if (!goesOn) await this.#drained();
-        if (this.#ended || this.stream.destroyed) return;
-      }
-    }
+    return smaller && [smaller];
   }
 
-  /** Resolves too when the stream closes: the writer finds out by itself. */
-  #drained(): Promise<void> {
+  /** Resolves too when the call ends: the writer finds out by itself. */
+  #caughtUp(): Promise<void> | undefined {
+    if (!this.stream.isFull) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waitsFor = "reader";
-    this.#idleSweeps = 0;
-    const goOn = () => {
-      this.#waitsFor = undefined;
-      this.stream.off("drain", goOn);
-      this.stream.off("close", goOn);
-      resolve();
-    };
-    this.stream.once("drain", goOn);
-    this.stream.once("close", goOn);
+    this.#goOn = resolve;
     return promise;
   }
 }
 
-function byteLengthOf(message: Message): number {
-  let sum = 0;
-  for (const { byteLength } of message) sum += byteLength;
-  return sum;
-}
-
-function writePrefix(into: Buffer, byteLength: number, isCompressed: boolean): void {
-  into[0] = isCompressed ? 1 : 0;
-  into.writeUInt32BE(byteLength, 1);
-}
-
-/** The message with its prefix; undefined when it is too long to be copied. */
-function joinedFrame(message: Message): Buffer | undefined {
-  const byteLength = byteLengthOf(message);
-  if (byteLength > JOINED_BYTES_MAX) return undefined;
-  const frame = Buffer.allocUnsafe(PREFIX_BYTES + byteLength);
-  writePrefix(frame, byteLength, false);
-  let offset = PREFIX_BYTES;
-  for (const piece of message) {
-    frame.set(piece, offset);
-    offset += piece.byteLength;
-  }
-  return frame;
+/** The message behind its prefix. */
+function framed(message: Message, isCompressed: boolean): Message {
+  let byteLength = 0;
+  for (const piece of message) byteLength += piece.byteLength;
+  const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
+  prefix[0] = isCompressed ? 1 : 0;
+  prefix.writeUInt32BE(byteLength, 1);
+  return [prefix, ...message];
 }

@@ -1,22 +1,17 @@
-/** The gRPC server: the methods of all doors on Node's HTTP/2, with or without TLS. */
-import {
-  createSecureServer,
-  createServer,
-  type Http2SecureServer,
-  type Http2Server,
-  type Http2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+/** The gRPC server: the methods of all doors over HTTP/2, with or without TLS. */
+import type { Server, Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import type { ServingError } from "../../core/errors.ts";
 import { type Guard, OPEN_GUARD } from "../access/guard.ts";
 import type { TlsSource } from "../access/tls.ts";
+import { listener } from "../http/listener.ts";
 import { type ListenAddress, listeningError } from "../http/listening-error.ts";
 import { Sweep } from "../http/sweep.ts";
+import { Connection, type ConnectionHost } from "../http2/connection.ts";
+import type { ServerStream } from "../http2/server-stream.ts";
 import type { Answered } from "./answered-calls.ts";
 import { Calls } from "./calls.ts";
 import type { CompressionLevel } from "./compression.ts";
-import { Connection } from "./connection.ts";
 import { type GrpcLimits, grpcLimits } from "./limits.ts";
 import type { GrpcMethod } from "./method.ts";
 
@@ -44,14 +39,6 @@ export interface GrpcServer extends AsyncDisposable {
   close(graceMs: number): Promise<void>;
 }
 
-/** What a client may send before we have read it. */
-const STREAM_WINDOW_BYTES = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES = 32 * 1024 * 1024;
-const HEADER_BYTES_MAX = 16 * 1024;
-/** What a connection's streams may hold before Node refuses more of them, MiB; with its default of 10 it does under load. */
-const SESSION_MEBIBYTES_MAX = 1024;
-/** Streams over the limit that end a connection: a client opens some before it has read our settings. */
-const REJECTED_STREAMS_MAX = 1_000;
 /** What clients get to read their last status. */
 const LAST_WORDS_MS = 500;
 
@@ -62,13 +49,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   return server;
 }
 
-class MethodServer implements GrpcServer {
+class MethodServer implements GrpcServer, ConnectionHost {
+  readonly limits: GrpcLimits;
   readonly #clock: Clock;
-  readonly #limits: GrpcLimits;
-  readonly #server: Http2Server | Http2SecureServer;
+  readonly #server: Server;
   readonly #sweep: Sweep;
   readonly #calls: Calls;
-  readonly #connections = new Map<Http2Session, Connection>();
+  readonly #connections = new Set<Connection>();
   #port = 0;
 
   constructor({
@@ -82,13 +69,11 @@ class MethodServer implements GrpcServer {
     answered,
   }: GrpcServerOptions) {
     this.#clock = clock;
-    this.#limits = grpcLimits(limits);
-    this.#sweep = new Sweep(clock, this.#limits.sweepMs);
-    this.#calls = new Calls({ clock, methods, limits: this.#limits, compressionLevel, guard, report, answered });
-    this.#server = http2Server(tls, this.#limits);
-    this.#server.maxConnections = this.#limits.connectionsMax;
-    this.#server.on("session", (session) => this.#connected(session));
-    this.#server.on("sessionError", () => undefined); // it ends the connection: there is nobody left to tell
+    this.limits = grpcLimits(limits);
+    this.#sweep = new Sweep(clock, this.limits.sweepMs);
+    this.#calls = new Calls({ clock, methods, limits: this.limits, compressionLevel, guard, report, answered });
+    this.#server = listener((socket) => this.#connected(socket), { protocol: "h2", handshakeMsMax: this.limits.handshakeMsMax, tls });
+    this.#server.maxConnections = this.limits.connectionsMax;
   }
 
   get port(): number {
@@ -108,7 +93,7 @@ class MethodServer implements GrpcServer {
   }
 
   announceStop(): void {
-    for (const session of this.#connections.keys()) session.close();
+    for (const connection of this.#connections) connection.leave();
   }
 
   async close(graceMs: number): Promise<void> {
@@ -118,9 +103,9 @@ class MethodServer implements GrpcServer {
     takeBackStop();
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
-    for (const session of this.#connections.keys()) session.close();
+    for (const connection of this.#connections) connection.leaveNow();
     const takeBackCut = this.#clock.after(LAST_WORDS_MS, () => {
-      for (const session of this.#connections.keys()) session.destroy();
+      for (const connection of this.#connections) connection.cut();
     });
     await closed;
     takeBackCut();
@@ -132,37 +117,23 @@ class MethodServer implements GrpcServer {
   }
 
   sweep(nowMs: number): void {
-    for (const connection of this.#connections.values()) connection.sweep(nowMs);
+    for (const connection of this.#connections) connection.sweep(nowMs);
     this.#calls.sweep();
   }
 
-  #connected(session: Http2Session): void {
-    const connection = new Connection(session, this.#limits, this.#sweep);
-    this.#connections.set(session, connection);
-    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    session.on("stream", (stream: ServerHttp2Stream, headers) => {
-      connection.heard();
-      this.#calls.begin(stream, headers, connection);
-    });
-    session.once("close", () => this.#connections.delete(session));
+  nowMs(): number {
+    return this.#clock.now();
   }
-}
 
-function http2Server(source: TlsSource | undefined, { streamsMax, resetsPerSecondMax }: GrpcLimits): Http2Server | Http2SecureServer {
-  const options = {
-    maxSessionMemory: SESSION_MEBIBYTES_MAX,
-    maxSessionRejectedStreams: REJECTED_STREAMS_MAX,
-    streamResetBurst: 2 * streamsMax, // a client may give up all its calls at once
-    streamResetRate: resetsPerSecondMax,
-    settings: {
-      maxConcurrentStreams: streamsMax,
-      initialWindowSize: STREAM_WINDOW_BYTES,
-      maxHeaderListSize: HEADER_BYTES_MAX,
-      enablePush: false,
-    },
-  };
-  if (source === undefined) return createServer(options);
-  const server = createSecureServer({ ...options, ...source.options, allowHTTP1: false });
-  source.onRenewal((renewed) => server.setSecureContext(renewed));
-  return server;
+  begin(stream: ServerStream): void {
+    this.#calls.begin(stream);
+  }
+
+  closed(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  #connected(socket: Socket): void {
+    this.#connections.add(new Connection(socket, this));
+  }
 }

@@ -1,71 +1,99 @@
 /** Runs a unary call: one whole message in, the handler, one message out. */
 import { ServingError } from "../../core/errors.ts";
+import type { StreamHandler } from "../http2/server-stream.ts";
 import type { Frame } from "./message-reader.ts";
 import type { Message, UnaryMethod } from "./method.ts";
 import type { RequestMessages } from "./request-messages.ts";
-import type { RunningCall } from "./running-call.ts";
+import type { CallRun, RunningCall } from "./running-call.ts";
 
-/** @param done called once, when the handler has ended and its answer is written */
-export function runUnary(method: UnaryMethod, call: RunningCall, messages: RequestMessages, done: () => void): void {
-  const { stream } = call;
-  let request: Frame | undefined;
-  let settled = false;
-  const settle = () => {
-    if (settled) return;
-    settled = true;
-    messages.release();
-    done();
-  };
-  const fail = (thrown: unknown) => {
-    call.fail(ServingError.from(thrown));
-    settle();
-  };
-  call.awaitRequest(true);
-  stream.on("data", (chunk: Uint8Array) => {
-    if (call.ended) return;
+export class UnaryRun implements StreamHandler, CallRun {
+  readonly #method: UnaryMethod;
+  readonly #call: RunningCall;
+  readonly #messages: RequestMessages;
+  readonly #done: () => void;
+  #request: Frame | undefined;
+  #settled = false;
+
+  /** @param done called once, when the handler has ended and its answer is written */
+  constructor(method: UnaryMethod, call: RunningCall, messages: RequestMessages, done: () => void) {
+    this.#method = method;
+    this.#call = call;
+    this.#messages = messages;
+    this.#done = done;
+    call.run = this;
     call.awaitRequest(true);
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#call.awaitRequest(true);
+    this.#call.stream.use(bytes.byteLength);
     try {
-      for (const frame of messages.push(chunk)) {
-        if (request !== undefined) throw new ServingError("UNIMPLEMENTED", `${method.method} takes one message, and the client sent more`);
-        request = frame;
+      for (const frame of this.#messages.push(bytes)) {
+        if (this.#request !== undefined) {
+          throw new ServingError("UNIMPLEMENTED", `${this.#method.method} takes one message, and the client sent more`);
+        }
+        this.#request = frame;
       }
     } catch (thrown) {
-      fail(thrown);
+      this.#fail(thrown);
     }
-  });
-  stream.on("end", () => {
-    call.awaitRequest(false);
-    if (call.ended) return settle();
-    if (request === undefined || messages.partial) {
-      const sent = messages.partial ? "a part of one" : "none";
-      return fail(new ServingError("INTERNAL", `${method.method} takes one message, and the client sent ${sent}`));
+  }
+
+  end(): void {
+    this.#call.awaitRequest(false);
+    if (this.#request !== undefined && !this.#messages.partial) {
+      this.#handle(this.#request);
+      return;
     }
-    handle(method, request, call, messages, { settle, fail });
-  });
-  call.onGone = () => {
-    if (!stream.readableEnded) settle(); // before its end there is no handler to wait for
-  };
-}
+    const sent = this.#messages.partial ? "a part of one" : "none";
+    this.#fail(new ServingError("INTERNAL", `${this.#method.method} takes one message, and the client sent ${sent}`));
+  }
 
-interface Ends {
-  settle(): void;
-  fail(thrown: unknown): void;
-}
+  gone(why: "canceled" | "unread"): void {
+    this.#call.gone(why);
+  }
 
-/** Without waiting where nothing has to be waited for: this is the path of every small request. */
-function handle(method: UnaryMethod, frame: Frame, call: RunningCall, messages: RequestMessages, { settle, fail }: Ends): void {
-  const answer = (message: Message) => {
-    const written = call.answer(message);
-    if (written === undefined) settle();
-    else written.then(settle, fail);
-  };
-  try {
-    const outcome = frame.compressed
-      ? messages.inflated(frame).then((bytes) => method.handle(bytes, call))
-      : method.handle(frame.bytes, call);
-    if (outcome instanceof Promise) outcome.then(answer).catch(fail);
-    else answer(outcome);
-  } catch (thrown) {
-    fail(thrown);
+  stopped(): void {
+    if (!this.#call.stream.requestEnded) this.#settle(); // before its end there is no handler to wait for
+  }
+
+  drained(): void {
+    this.#call.drained();
+  }
+
+  /** Without waiting where nothing has to be waited for: this is the path of every small request. */
+  #handle(frame: Frame): void {
+    const [method, call] = [this.#method, this.#call];
+    try {
+      const outcome = frame.compressed
+        ? this.#messages.inflated(frame).then((bytes) => method.handle(bytes, call))
+        : method.handle(frame.bytes, call);
+      if (outcome instanceof Promise) outcome.then((message) => this.#answer(message)).catch((thrown: unknown) => this.#fail(thrown));
+      else this.#answer(outcome);
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  #answer(message: Message): void {
+    const written = this.#call.answer(message);
+    if (written === undefined) this.#settle();
+    else
+      written.then(
+        () => this.#settle(),
+        (thrown: unknown) => this.#fail(thrown),
+      );
+  }
+
+  #fail(thrown: unknown): void {
+    this.#call.fail(ServingError.from(thrown));
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#messages.release();
+    this.#done();
   }
 }

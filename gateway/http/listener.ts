@@ -3,11 +3,18 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createSecureServer } from "node:tls";
 import type { TlsSource } from "../access/tls.ts";
 
-/** @param tls undefined: in plain text */
-export function listener(connected: (socket: Socket) => void, handshakeMsMax: number, tls: TlsSource | undefined): Server {
+export interface ListenerOptions {
+  /** By the name that clients of TLS know it by (ALPN). */
+  readonly protocol: "http/1.1" | "h2";
+  readonly handshakeMsMax: number;
+  /** undefined: in plain text */
+  readonly tls: TlsSource | undefined;
+}
+
+export function listener(connected: (socket: Socket) => void, { protocol, handshakeMsMax, tls }: ListenerOptions): Server {
   if (tls === undefined) return createServer({ allowHalfOpen: true, noDelay: true }, connected);
   // Not half open: a client that leaves within its handshake would keep the server from closing.
-  const options = { ...tls.options, noDelay: true, handshakeTimeout: handshakeMsMax, ALPNProtocols: ["http/1.1"] };
+  const options = { ...tls.options, noDelay: true, handshakeTimeout: handshakeMsMax, ALPNProtocols: [protocol] };
   const server = createSecureServer(options, connected);
   server.on("tlsClientError", (_, socket) => socket.destroy());
   tls.onRenewal((renewed) => server.setSecureContext(renewed));

@@ -97,7 +97,11 @@ class Gateway implements HttpServer, ConnectionHost {
       keepAliveMs: this.limits.keepAliveMs,
       report: report ?? (() => undefined),
     });
-    this.#server = listener((socket) => this.#connected(socket), this.limits.headersMsMax, tls);
+    this.#server = listener((socket) => this.#connected(socket), {
+      protocol: "http/1.1",
+      handshakeMsMax: this.limits.headersMsMax,
+      tls,
+    });
   }
 
   get port(): number {

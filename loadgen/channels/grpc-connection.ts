@@ -22,7 +22,7 @@ import {
 
 /** What a message has in front: not compressed, and its length. */
 const PREFIX_BYTES = 5;
-/** Bytes received after which the peer may send as many again. */
+/** Bytes of data after which the peer may send as many again. */
 const WINDOW_STEP = 2 ** 28;
 const NO_MESSAGE = "the server answered with an error instead of a message";
 
@@ -158,7 +158,6 @@ export class GrpcConnection implements Disposable {
       offset = end;
     }
     this.#rest = offset === bytes.length ? undefined : bytes.subarray(offset);
-    this.#received += chunk.length;
     if (this.#received < WINDOW_STEP) return;
     this.#write(windowUpdate(this.#received));
     this.#received = 0;
@@ -170,6 +169,7 @@ export class GrpcConnection implements Disposable {
     switch (type) {
       case FRAME.data:
       case FRAME.headers: {
+        if (type === FRAME.data) this.#received += payload.length;
         const stream = this.#streams.get(number);
         if (stream === undefined) return;
         if (type === FRAME.data && payload.length > 0) stream.hasMessage = true;

@@ -16,6 +16,7 @@ const BANS = "test/house/bans.test.ts";
 const BODIES = "test/protocol/bodies.test.ts";
 const EXTERNAL = "test/unit/core/repository/external-data.test.ts";
 const FRAMES = "test/unit/core/wire/frame.test.ts";
+const HTTP2 = "test/protocol/http2.test.ts";
 const FUZZ = "test/protocol/fuzz.test.ts";
 const INFER_HEAD = "test/unit/gateway/kserve/infer-head.test.ts";
 const LISTENING = "test/cluster/processes/serving.test.ts";
@@ -275,6 +276,34 @@ const ROWS: readonly Row[] = [
     "a changed byte in a shard or a download",
     ["test/unit/partitioner/cutting/cut-shard.test.ts", "a damaged shard is cut again"],
     ["test/unit/cli/pull/pull-model.test.ts", "keeps nothing whose digest is wrong"],
+  ],
+  [
+    "R55",
+    "CVE-2024-27316, -27983 Apache, Node",
+    "CONTINUATION without end",
+    [HTTP2, "CONTINUATION without end"],
+    ["test/unit/gateway/http2/header-reader.test.ts", "is too much"],
+  ],
+  [
+    "R56",
+    "CVE-2025-8671 (MadeYouReset)",
+    "frames that have the server reset calls",
+    [HTTP2, "calls that the server has to reset"],
+    [HTTP2, "calls without a path"],
+  ],
+  [
+    "R57",
+    "CVE-2019-9511 to -9518",
+    "floods of frames that bring nothing, and of answers that nobody reads",
+    [HTTP2, "empty DATA"],
+    [HTTP2, "SETTINGS"],
+    [HTTP2, "reads none of their answers is not read on"],
+  ],
+  [
+    "R58",
+    "CVE-2016-1544, -6581 nghttp2, hpack",
+    "headers that grow when they are decompressed",
+    ["test/unit/gateway/http2/hpack/decoder.test.ts", "names one large entry again and again is cut at the limit"],
   ],
 ];
 

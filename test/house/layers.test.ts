@@ -42,7 +42,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   typebox: ["core/messages/", "core/model/", "core/store/", "gateway/"],
   "@nats-io/transport-node": ["core/bus/nats.ts"],
   "node:http": ["gateway/http/"],
-  "node:http2": ["gateway/grpc/"],
+  "node:http2": [],
   "node:net": ["gateway/http/", "core/link/", "core/wire/", "node-agent/runners/", "loadgen/channels/"],
   "node:worker_threads": ["gateway/http/", "gateway/text/", "node-agent/"],
   "node:child_process": ["node-agent/", "cli/", "protos/generate.mjs"],

@@ -57,7 +57,7 @@ describe.skipIf(typeof analyzer === "string")(`perf_analyzer${typeof analyzer ==
 
   test.each(["http", "grpc"])("and nereid bench measure the same load over %s alike, with the same flags", async (protocol) => {
     const address = protocol === "http" ? new URL(cluster.url).host : cluster.grpcAddress;
-    // A rate that the machine keeps whatever else it does, and a model that lets each request wait for 20 ms.
+    // A rate that the machine keeps whatever else it does, and a model that lets a request wait for 20 ms, less where two meet.
     const text =
       "-m patient --shape INPUT0:16 --request-rate-range 40 --measurement-mode count_windows --measurement-request-count 20 -s 1000 -r 3";
     const flags = [...text.split(" "), "--async", "-i", protocol, "-u", address];
@@ -65,8 +65,8 @@ describe.skipIf(typeof analyzer === "string")(`perf_analyzer${typeof analyzer ==
     for (const said of [await perfAnalyzerSays(flags), ours.stdout + ours.stderr]) {
       const [, throughput, latency] = /^Request Rate: 40, throughput: ([\d.]+) infer\/sec, latency (\d+) usec$/m.exec(said) ?? [];
       expect(Math.abs(Number(throughput) - 40), said).toBeLessThan(8);
-      expect(Number(latency), said).toBeGreaterThan(20_000);
-      expect(Number(/\+ queue (\d+) usec/.exec(said)?.[1]), said).toBeGreaterThan(19_000);
+      expect(Number(latency), said).toBeGreaterThan(10_000);
+      expect(Number(/\+ queue (\d+) usec/.exec(said)?.[1]), said).toBeGreaterThan(10_000);
     }
   });
 

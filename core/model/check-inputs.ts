@@ -4,7 +4,7 @@
  */
 import { ServingError } from "../errors.ts";
 import { DTYPES } from "../tensor/dtype.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { dataBytes, type Tensor } from "../tensor/tensor.ts";
 import type { PublishedModel, TensorSpec } from "./published-model.ts";
 
 /** What is looked at of a request. */
@@ -117,8 +117,8 @@ function checkInput(request: CheckedRequest, input: Tensor, spec: TensorSpec, vi
   }
   // A batch of no rows takes the bytes of one, as in Triton.
   const expected = elementsOf(view.maxBatchSize > 0 ? [Math.max(1, shape[0] ?? 1), ...shape.slice(1)] : shape) * DTYPES[dtype].bytes;
-  if (input.data.byteLength === expected) return;
-  const sizes = `Expected ${expected}, got ${input.data.byteLength}`;
+  if (dataBytes(input) === expected) return;
+  const sizes = `Expected ${expected}, got ${dataBytes(input)}`;
   throw refused(request, `input byte size mismatch for input '${name}' for model '${view.name}'. ${sizes}`);
 }
 

@@ -2,6 +2,7 @@
  * Tensors as they travel: a head and raw bytes. Numbers are little-endian, row-major, without padding; a BOOL is one byte; an
  * element of BYTES is a 4-byte little-endian length and the bytes (KServe v2, binary tensor data extension). Pure.
  */
+import { joinedBytes } from "../bytes/joined-bytes.ts";
 import { ServingError } from "../errors.ts";
 import { DTYPES, type Dtype } from "./dtype.ts";
 
@@ -17,6 +18,40 @@ export interface TensorHead {
 /** `data` belongs to whoever made the tensor; nobody changes it. Not aligned: copy before making a wider typed array of it. */
 export interface Tensor extends TensorHead {
   readonly data: Uint8Array;
+  /** The same bytes as they arrived, where that was in several pieces: whoever passes them on takes these, and nobody joins them. */
+  readonly parts?: readonly Uint8Array[];
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** A tensor whose bytes are these pieces, one after another: they are joined when somebody asks for `data`. */
+export function tensorOf({ name, dtype, shape }: TensorHead, parts: readonly Uint8Array[]): Tensor {
+  const [only = NO_BYTES] = parts;
+  if (parts.length < 2) return { name, dtype, shape, data: only };
+  let joined: Uint8Array | undefined;
+  const tensor = {
+    name,
+    dtype,
+    shape,
+    get data(): Uint8Array {
+      joined ??= joinedBytes(parts, bytesOf(parts));
+      return joined;
+    },
+  };
+  // Not for copies by spread: one with other data would keep these.
+  return Object.defineProperty(tensor, "parts", { value: parts, enumerable: false });
+}
+
+/** Its bytes in the pieces in which they are there. */
+export const partsOf = (tensor: Tensor): readonly Uint8Array[] => tensor.parts ?? [tensor.data];
+
+/** How many bytes it has; joins nothing. */
+export const dataBytes = (tensor: Tensor): number => (tensor.parts === undefined ? tensor.data.byteLength : bytesOf(tensor.parts));
+
+function bytesOf(parts: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const part of parts) bytes += part.byteLength;
+  return bytes;
 }
 
 /** The number of elements. @throws ServingError INVALID_ARGUMENT when it passes what a number holds exactly. */

@@ -5,10 +5,10 @@
 
 import { ByteReader } from "../bytes/byte-reader.ts";
 import { ByteWriter } from "../bytes/byte-writer.ts";
+import { PieceReader } from "../bytes/piece-reader.ts";
 import { assert, ServingError } from "../errors.ts";
 import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
-import type { Tensor, TensorHead } from "../tensor/tensor.ts";
-import { byteSize } from "../tensor/tensor.ts";
+import { byteSize, type TensorHead, tensorOf } from "../tensor/tensor.ts";
 import type { Batch, BatchResult, ModelPort, ModelSignature } from "./model-runner.ts";
 import { MODEL_PAYLOAD_BYTES_MAX } from "./model-wire.ts";
 
@@ -72,17 +72,17 @@ export class BatchCodec {
     return { head: writer.take(), parts, payloadBytes };
   }
 
-  /** @param payload the outputs' data are views of it. @throws ServingError INVALID_ARGUMENT when the bytes are no result. */
-  decodeResult(head: Uint8Array, payload: Uint8Array): BatchResult {
+  /** @param payload in pieces; the outputs' data are views of it. @throws ServingError INVALID_ARGUMENT when the bytes are no result. */
+  decodeResult(head: Uint8Array, payload: readonly Uint8Array[]): BatchResult {
     const reader = new ByteReader(head, "a batch's result");
     const [inputUs, inferUs, outputUs] = [reader.f64(), reader.f64(), reader.f64()];
-    let offset = 0;
-    const outputs = readTensors(reader, this.#signature.outputs).map(({ name, dtype, shape, byteLength }): Tensor => {
-      offset += byteLength;
-      return { name, dtype, shape, data: new Uint8Array(payload.buffer, payload.byteOffset + offset - byteLength, byteLength) };
-    });
+    const announced = readTensors(reader, this.#signature.outputs);
     reader.end();
-    if (offset !== payload.byteLength) reader.fail(`has ${payload.byteLength} bytes of tensors and announces ${offset}`);
+    const wanted = announced.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const got = payload.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (wanted !== got) reader.fail(`has ${got} bytes of tensors and announces ${wanted}`);
+    const pieces = new PieceReader(payload);
+    const outputs = announced.map((tensor) => tensorOf(tensor, pieces.take(tensor.byteLength)));
     return { outputs, inputUs, inferUs, outputUs };
   }
 

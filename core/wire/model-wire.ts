@@ -26,12 +26,13 @@ export interface ModelFrameHead {
 
 export interface ModelFrameListener {
   /**
-   * Where the payload goes: arrays that together have its size, filled in order. undefined: it is given in one piece.
+   * Where the payload goes: arrays that together have its size, filled in order; `pieces`: nowhere, it is given as views of the chunks
+   * that it came in, which must stay as they are; undefined: it is given in one piece.
    * @throws ServingError when the head makes no sense
    */
-  room(frame: ModelFrameHead): readonly Uint8Array[] | undefined;
-  /** @param payload in one piece, perhaps a view of what arrived; empty when it had a room */
-  frame(frame: ModelFrameHead, payload: Uint8Array): void;
+  room(frame: ModelFrameHead): readonly Uint8Array[] | "pieces" | undefined;
+  /** @param payload its pieces, perhaps views of what arrived; none when it had a room */
+  frame(frame: ModelFrameHead, payload: readonly Uint8Array[]): void;
 }
 
 export const MODEL_HEADER_BYTES = 16;
@@ -39,6 +40,7 @@ export const MODEL_HEADER_BYTES = 16;
 export const MODEL_PAYLOAD_BYTES_MAX = 2 ** 31 - 1;
 const HEAD_BYTES_MAX = 2 ** 24;
 const NOTHING = new Uint8Array();
+const NO_PIECES: readonly Uint8Array[] = [];
 
 /** Header and head of a frame, with `room` bytes behind them for a payload that is to travel in the same piece. */
 export function modelFrame(frame: Omit<ModelFrameHead, "payloadBytes">, payloadBytes: number, room: number): Buffer {
@@ -55,6 +57,7 @@ type Stage =
   | { readonly kind: "header" }
   | { readonly kind: "head"; readonly frame: Omit<ModelFrameHead, "head">; readonly headBytes: number }
   | { readonly kind: "whole"; readonly frame: ModelFrameHead }
+  | { readonly kind: "pieces"; readonly frame: ModelFrameHead; readonly pieces: Uint8Array[]; left: number }
   /** The payload goes to these arrays; the first of them has `filled` bytes. */
   | { readonly kind: "rooms"; readonly frame: ModelFrameHead; readonly rooms: Uint8Array[]; filled: number };
 
@@ -98,9 +101,11 @@ export class ModelFrameParser {
       }
       case "whole": {
         const payload = this.#gather(stage.frame.payloadBytes);
-        if (payload !== undefined) this.#give(stage.frame, payload);
+        if (payload !== undefined) this.#give(stage.frame, [payload]);
         return payload !== undefined;
       }
+      case "pieces":
+        return this.#collect(stage);
       case "rooms":
         return this.#fill(stage);
     }
@@ -109,6 +114,7 @@ export class ModelFrameParser {
   #begin(frame: ModelFrameHead): void {
     const rooms = this.#listener.room(frame);
     if (rooms === undefined) this.#stage = { kind: "whole", frame };
+    else if (rooms === "pieces") this.#stage = { kind: "pieces", frame, pieces: [], left: frame.payloadBytes };
     else {
       const bytes = rooms.reduce((sum, room) => sum + room.byteLength, 0);
       if (bytes !== frame.payloadBytes) damaged(`has ${frame.payloadBytes} bytes of tensors where ${bytes} belong`);
@@ -120,7 +126,7 @@ export class ModelFrameParser {
   #fill(stage: Extract<Stage, { readonly kind: "rooms" }>): boolean {
     const [room] = stage.rooms;
     if (room === undefined) {
-      this.#give(stage.frame, NOTHING);
+      this.#give(stage.frame, NO_PIECES);
       return true;
     }
     const part = this.#chunk.subarray(this.#at, this.#at + room.byteLength - stage.filled);
@@ -133,7 +139,15 @@ export class ModelFrameParser {
     return true;
   }
 
-  #give(frame: ModelFrameHead, payload: Uint8Array): void {
+  #collect(stage: Extract<Stage, { readonly kind: "pieces" }>): boolean {
+    const piece = this.#skip(Math.min(stage.left, this.#chunk.byteLength - this.#at));
+    if (piece.byteLength > 0) stage.pieces.push(piece);
+    stage.left -= piece.byteLength;
+    if (stage.left === 0) this.#give(stage.frame, stage.pieces);
+    return this.#stage !== stage;
+  }
+
+  #give(frame: ModelFrameHead, payload: readonly Uint8Array[]): void {
     this.#stage = HEADER;
     this.#listener.frame(frame, payload);
   }

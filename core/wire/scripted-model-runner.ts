@@ -135,7 +135,7 @@ export class ScriptedModelRunner implements ModelRunnerHandle {
         return { port, head: { name: at.name, dtype: tensor.dtype, shape: tensor.shape }, data: tensor.data };
       });
       const result = encodeResult(outputs, { inputUs: 0, inferUs: runMs * 1000, outputUs: 0 });
-      return codec.decodeResult(result.head, Buffer.concat(result.parts));
+      return codec.decodeResult(result.head, result.parts);
     });
   }
 

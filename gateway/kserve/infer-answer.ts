@@ -1,6 +1,6 @@
 /** The answer to an inference: JSON, then the bytes of the outputs that go as they are. Pure. */
 import type { ParameterValue } from "../../core/messages/parameter-value.ts";
-import type { Tensor } from "../../core/tensor/tensor.ts";
+import { dataBytes, partsOf, type Tensor } from "../../core/tensor/tensor.ts";
 import type { InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import { classify } from "./classification.ts";
@@ -59,8 +59,9 @@ function outputText(output: Tensor, { head, view, shared }: AnswerContext, blobs
   const classes = wish?.classes ?? 0;
   const tensor = classes === 0 ? output : classify(output, { classes, batched: view.maxBatchSize > 0, labels: labelsOf(output, view) });
   if (!(wish?.binary ?? head.binaryOutput)) return `{${headText(tensor)},"data":[${writeTensorData(tensor)}]}`;
-  if (tensor.data.byteLength > 0) blobs.push(tensor.data);
-  return `{${headText(tensor)},"parameters":{"binary_data_size":${tensor.data.byteLength}}}`;
+  const bytes = dataBytes(tensor);
+  if (bytes > 0) blobs.push(...partsOf(tensor));
+  return `{${headText(tensor)},"parameters":{"binary_data_size":${bytes}}}`;
 }
 
 function headText({ name, dtype, shape }: Tensor): string {

@@ -1,6 +1,6 @@
 /** `POST …/infer`: from a request's bytes to the serving core and back. */
 import { ServingError } from "../../core/errors.ts";
-import type { Tensor } from "../../core/tensor/tensor.ts";
+import { type Tensor, tensorOf } from "../../core/tensor/tensor.ts";
 import { type Body, wholeBody } from "../http/body.ts";
 import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
 import type { HttpAnswer, HttpRequest } from "../http/route.ts";
@@ -152,7 +152,7 @@ function inputTensor(input: InputHead, rest: BodyBytes, model: string, sharedMem
       if (source.bytes > rest.left) {
         throw invalid(`unexpected size for input '${name}', expecting ${source.bytes - rest.left} additional bytes for model '${model}'`);
       }
-      return { name, dtype, shape, data: rest.take(source.bytes) };
+      return tensorOf(input, rest.takePieces(source.bytes));
     case "shared": {
       using lease = sharedMemory().lease(source.range);
       return { name, dtype, shape, data: lease.read() };

@@ -113,11 +113,11 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
     this.#child.kill();
   }
 
-  room(): undefined {
-    return undefined;
+  room(): "pieces" {
+    return "pieces";
   }
 
-  frame(frame: ModelFrameHead, payload: Uint8Array): void {
+  frame(frame: ModelFrameHead, payload: readonly Uint8Array[]): void {
     const asked = this.#asked;
     if (asked.kind === "nothing" || frame.number !== asked.number) {
       this.#nonsense(`a runner answered '${frame.kind}' to a question that nobody asked`);

@@ -1,7 +1,7 @@
 /** Requests that run together become one batch: inputs are joined where they are copied anyway, so nothing is copied here. Pure. */
 import { assert } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
-import { elementCount, type Shape, type Tensor } from "../../../core/tensor/tensor.ts";
+import { elementCount, partsOf, type Shape, type Tensor } from "../../../core/tensor/tensor.ts";
 import type { Batch, BatchInput } from "../../../core/wire/model-runner.ts";
 import { batchInputs } from "./batch-inputs.ts";
 import type { BatchPlan, PlannedInput } from "./batch-plan.ts";
@@ -42,7 +42,7 @@ export class BatchAssembler {
   #join(first: Tensor, place: number, requests: readonly RequestTensors[]): BatchInput {
     const planned = this.#inputs.get(first.name);
     const tensors = requests.length === 1 ? [first] : requests.map((request) => tensorAt(request, place, first.name));
-    const parts = tensors.map(({ data }) => data);
+    const parts = tensors.length === 1 ? partsOf(first) : tensors.flatMap(partsOf);
     if (planned?.ragged === true) {
       const elements = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
       return { head: { name: first.name, dtype: first.dtype, shape: [elements] }, parts };

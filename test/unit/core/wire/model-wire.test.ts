@@ -48,7 +48,7 @@ function received(stream: Uint8Array, sizes: readonly number[], rooms: boolean):
       return rooms ? parts : undefined;
     },
     frame: ({ kind, number }, payload) =>
-      found.push({ kind, number, head, payload: new Uint8Array(rooms ? Buffer.concat(parts) : payload) }),
+      found.push({ kind, number, head, payload: new Uint8Array(Buffer.concat(rooms ? parts : payload)) }),
   });
   const buffer = new Uint8Array(1000);
   for (let at = 0, turn = 0; at < stream.byteLength; turn++) {
@@ -78,7 +78,7 @@ describe("frames", () => {
   test("a payload that arrived with its head is a view, not a copy", () => {
     const chunk = bytesOf({ kind: "result", number: 1, head: Uint8Array.of(1), payload: Uint8Array.of(2, 3) });
     let got: Uint8Array | undefined;
-    new ModelFrameParser({ room: () => undefined, frame: (_, payload) => (got = payload) }).push(chunk);
+    new ModelFrameParser({ room: () => undefined, frame: (_, [payload]) => (got = payload) }).push(chunk);
     expect(got?.buffer).toBe(chunk.buffer);
   });
 
@@ -155,7 +155,7 @@ describe("batches and results", () => {
           times,
         );
         const payload = Buffer.concat(encoded.parts);
-        const result = new BatchCodec(signatureOf(tensors)).decodeResult(encoded.head, payload);
+        const result = new BatchCodec(signatureOf(tensors)).decodeResult(encoded.head, [payload]);
         expect(result).toEqual({ ...times, outputs: tensors.map((tensor) => ({ ...tensor, data: new Uint8Array(tensor.data) })) });
         for (const { data } of result.outputs) expect([data.constructor, data.buffer]).toEqual([Uint8Array, payload.buffer]);
       }),
@@ -184,7 +184,7 @@ describe("batches and results", () => {
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
         try {
           decodeBatch(bytes, signatureOf([x]));
-          codec.decodeResult(bytes, new Uint8Array());
+          codec.decodeResult(bytes, []);
         } catch (thrown) {
           expect(thrown).toMatchObject({ code: "INVALID_ARGUMENT" });
         }

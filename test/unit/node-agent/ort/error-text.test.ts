@@ -17,7 +17,9 @@ test("a newer format than the runtime knows is told without the runtime's source
 
 test("newer operators than the runtime knows are told with the newest that it knows", () => {
   const text = `Load model failed:${OPSET_PLACE}ONNX Runtime only *guarantees* support for released opset versions. Opset 99 is under development. Current official support for domain ai.onnx is till opset 26.\n`;
-  expect(readableError(text)).toMatch(/^Load model failed:ONNX Runtime only .* is till opset 26\.; export the model with an opset that old/);
+  expect(readableError(text)).toMatch(
+    /^Load model failed:ONNX Runtime only .* is till opset 26\.; export the model with an opset that old/,
+  );
 });
 
 test.each(["No Op registered for Frobnicate with domain_version of 21", "No opset import for domain 'my.ops'"])(

@@ -10,6 +10,7 @@ import type { Logger } from "../../core/telemetry/logger.ts";
 import { Fleet } from "./fleet.ts";
 
 const EXPIRY_PERIOD_MS = 500;
+const HEARD_MAX = 256;
 
 export class FleetWatch implements Disposable {
   readonly fleet = new Fleet();
@@ -19,6 +20,8 @@ export class FleetWatch implements Disposable {
   readonly #subscription: { unsubscribe(): void };
   /** Milliseconds in which a heartbeat could have been heard: while this process is held up, nobody is silent. */
   #listenedMs = 0;
+  /** The last heartbeat of each length, so that its copy on the other way is known without being read. */
+  readonly #heard = new Map<number, Uint8Array>();
   #lookedAtMs: number;
   #takeBack: () => void = () => {};
 
@@ -38,11 +41,20 @@ export class FleetWatch implements Disposable {
 
   /** A heartbeat has come, on the bus or over a link; a copy changes nothing. */
   hear(payload: Uint8Array): void {
+    if (this.#isCopy(payload)) return;
     try {
       if (this.fleet.hear(decodeJson(Heartbeat, payload), this.#listenedMs)) this.#changed();
     } catch (thrown) {
       this.#logger.warn({ err: ServingError.from(thrown) }, "a heartbeat that does not fit was dropped");
     }
+  }
+
+  #isCopy(payload: Uint8Array): boolean {
+    const last = this.#heard.get(payload.byteLength);
+    if (last !== undefined && Buffer.compare(last, payload) === 0) return true;
+    if (this.#heard.size >= HEARD_MAX) this.#heard.clear();
+    this.#heard.set(payload.byteLength, payload.slice());
+    return false;
   }
 
   /** The node is not there any more, whatever its silence says. */

@@ -106,7 +106,7 @@ export class NodeWatch implements Disposable {
         length += frame.bytes.byteLength;
         if (length > HEARTBEAT_BYTES_MAX) throw new ServingError("RESOURCE_EXHAUSTED", "a heartbeat is too long");
         if (frame.bytes.at(-1) !== HEARTBEAT_END) continue;
-        this.#deps.watch.hear(Buffer.concat(parts));
+        this.#deps.watch.hear(Buffer.concat(parts).subarray(0, -1));
         parts = [];
         length = 0;
       }

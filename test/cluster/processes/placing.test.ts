@@ -1,6 +1,6 @@
 /**
  * Three nodes, a pipeline of three stages and five small models: a node that comes without any files takes work, one that is drained loses
- * it, and clients notice nothing.
+ * it, a version takes another's place, and clients notice nothing.
  */
 import path from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -31,7 +31,7 @@ beforeAll(async () => {
   for (const name of SMALL) repository.put(name, { "1/model.onnx": addSub([2], "i32") });
   cache = await shardCache();
   cluster = await ProcessCluster.start({ cache, stages: 3 });
-  const gateway = cluster.gateway(...repositories);
+  const gateway = cluster.gateway(...repositories, "--model-control-mode", "explicit", "--load-model", "*");
   for (const node of ["node-1", "node-2", "node-3"]) cluster.agent(node, ...repositories);
   url = await gateway.url;
   client = new HttpClient(url, { timeoutMs: 60_000 });
@@ -94,6 +94,10 @@ test("with requests on their way to every model, none fails and every text is wh
 
   expect(await run([MAIN, "drain", "node-1", "--undo", "--url", url])).toMatchObject({ code: 0 });
   await vi.waitFor(async () => expect((await placement()).get("node-1")?.there.length).toBeGreaterThan(0), SOON);
+
+  repository.put("one", { "2/model.onnx": addSub([2], "i32") });
+  expect(await fetch(`${url}/v2/repository/models/one/load`, { method: "POST" })).toMatchObject({ status: 200 });
+  expect(await (await fetch(`${url}/v2/models/one`)).json()).toMatchObject({ versions: ["2"] });
   expect(await end()).toBeGreaterThan(50);
 });
 

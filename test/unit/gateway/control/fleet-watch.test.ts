@@ -51,6 +51,16 @@ describe("the fleet as a gateway sees it", () => {
     expect(fleetWatch.fleet.shards()).toMatchObject([{ node: "node-2", stage: 0 }]);
   });
 
+  test("is told each word once, though it comes over the bus and over the link", async () => {
+    const { clock, fleetWatch, one, seen } = watch();
+    const word = one.beat();
+    await clock.pass(0);
+    fleetWatch.hear(encodeJson(word));
+    expect(seen).toEqual(["node-1"]);
+    fleetWatch.hear(encodeJson({ ...word, sequence: word.sequence + 1 }));
+    expect(seen).toEqual(["node-1", "node-1"]);
+  });
+
   test("does not change by a heartbeat that was overtaken", async () => {
     const { clock, fleetWatch, one, seen } = watch();
     one.beat({ sequence: 5, memoryFreeBytes: 5 });

@@ -25,7 +25,7 @@ export class HeardNode {
     });
   }
 
-  beat(changes: Partial<Heartbeat> = {}): void {
+  beat(changes: Partial<Heartbeat> = {}): Heartbeat {
     this.#sequence += 1;
     const heartbeat: Heartbeat = {
       node: this.node,
@@ -42,6 +42,7 @@ export class HeardNode {
       ...changes,
     };
     this.#bus.publish(SUBJECTS.heartbeat(this.node), encodeJson(heartbeat));
+    return heartbeat;
   }
 }
 

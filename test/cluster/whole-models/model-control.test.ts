@@ -24,6 +24,7 @@ let cluster: ModelCluster;
 beforeAll(async () => {
   repository
     .put("sum", { "1/model.onnx": SUM, "config.pbtxt": ONE_INSTANCE })
+    .put("replaced", { "1/model.onnx": SUM, "config.pbtxt": ONE_INSTANCE })
     .put("versions", { "1/model.onnx": SUM, "3/model.onnx": SUM, "config.pbtxt": `version_policy { all { } } ${ONE_INSTANCE}` })
     .put("damaged", { "1/model.onnx": "no model at all" })
     .put("cold", { "1/model.onnx": failing(), "warmup/seven": new Uint8Array(BigInt64Array.of(7n).buffer), "config.pbtxt": COLD })
@@ -124,6 +125,17 @@ describe("overrides", () => {
     expect(await sum("uploaded")).toEqual({ values: [11, 22], version: "7" });
     await cluster.client.unloadModel("uploaded");
     await expect(sum("uploaded")).rejects.toThrow("Request for unknown model: 'uploaded' has no available versions");
+  });
+
+  test("files that come with the call stand for a model that the repository has, until it is loaded without them", async () => {
+    const config = { backend: "onnxruntime", instance_group: [{ count: 1, kind: "KIND_CPU" }] };
+    const before = cluster.runnerPids();
+    await cluster.client.loadModel("replaced", { config, files: { "4/model.onnx": DIFFERENCE } });
+    expect(await sum("replaced")).toEqual({ values: [-9, -18], version: "4" });
+    await cluster.client.loadModel("replaced");
+    expect(await sum("replaced")).toEqual({ values: [11, 22], version: "1" });
+    await cluster.client.unloadModel("replaced");
+    await eventually(cluster.runnerPids, (pids) => pids.length === before.length);
   });
 
   test("files without a configuration are refused", async () => {

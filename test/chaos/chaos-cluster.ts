@@ -4,9 +4,9 @@
  */
 import { seededRandom } from "../../core/random.ts";
 import type { Started } from "../engine/cli/command.ts";
-import { type GatewayProcess, ProcessCluster } from "../support/process-cluster.ts";
+import { type GatewayProcess, isReady, ProcessCluster } from "../support/process-cluster.ts";
 import { type RealServer, startRedis } from "../support/real-servers.ts";
-import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+import { startTcpProxy, type TcpProxy, type Weather } from "../support/tcp-proxy.ts";
 import { chaosModels, FRAGILE, LANGUAGE, type ModelsOptions, SEQUENCES, STATELESS } from "./chaos-models.ts";
 import { NodeProxy } from "./node-proxy.ts";
 import { passing } from "./passing.ts";
@@ -32,11 +32,15 @@ interface Proxies {
   readonly nats: TcpProxy;
   readonly redis: TcpProxy | undefined;
   readonly nodes: ReadonlyMap<string, NodeProxy>;
+  /** Between each node and NATS, before the one that all share. */
+  readonly buses: ReadonlyMap<string, TcpProxy>;
 }
 
 export class ChaosCluster implements AsyncDisposable {
   readonly gateways: GatewayProcess[] = [];
   readonly agents = new Map<string, Started>();
+  /** Gateways to which a balancer would send clients now. */
+  readonly open: string[] = [];
   readonly nats: RealServer;
   readonly #redis: RealServer | undefined;
   readonly #proxies: Proxies | undefined;
@@ -114,13 +118,35 @@ export class ChaosCluster implements AsyncDisposable {
   /** Starts a gateway in the place of the one that was there. */
   startGateway(index: number): void {
     const flags = [...this.#shared(), "--model", "none", ...(this.#options.gatewayFlags ?? [])];
-    this.gateways[index] = this.#processes.gateway(...flags);
+    const gateway = this.#processes.gateway(...flags);
+    this.gateways[index] = gateway;
+    this.#balance(gateway).catch(() => {}); // one that never listened: told to who waits for its URL
+  }
+
+  async #balance({ url, process }: GatewayProcess): Promise<void> {
+    const at = await url;
+    await untilHolds(() => isReady(at));
+    this.open.push(at);
+    await process.ended;
+    this.open.splice(this.open.indexOf(at), 1);
   }
 
   /** Starts an agent in the place of the one that was there. */
   startAgent(node: string): void {
-    const proxy = this.#proxies?.nodes.get(node);
-    this.agents.set(node, this.#processes.agent(node, ...this.#shared(), ...(proxy?.flags ?? []), ...(this.#options.agentFlags ?? [])));
+    const proxy = this.#proxies?.nodes.get(node)?.flags ?? [];
+    const bus = this.#proxies?.buses.get(node);
+    const nats = bus === undefined ? [] : ["--nats-url", `nats://127.0.0.1:${bus.port}`];
+    this.agents.set(node, this.#processes.agent(node, ...this.#shared(), ...nats, ...proxy, ...(this.#options.agentFlags ?? [])));
+  }
+
+  /** Nothing passes between the node and anybody but Redis, and nobody closes anything. @returns what ends it */
+  async part(node: string): Promise<() => Promise<void>> {
+    const set = async (weather: Weather) => {
+      await this.proxies.nodes.get(node)?.set("link", { there: weather, back: weather });
+      this.proxies.buses.get(node)?.set({ there: weather, back: weather });
+    };
+    await set({ silent: true });
+    return () => set({});
   }
 
   /** Every model has all its copies, as every gateway sees it. */
@@ -157,11 +183,13 @@ async function startProxies(
   stack: AsyncDisposableStack,
 ): Promise<Proxies> {
   const random = seededRandom(seed);
-  const before = async ({ url }: RealServer) =>
-    stack.use(await startTcpProxy({ host: "127.0.0.1", port: Number(new URL(url).port) }, { random }));
+  const before = async (port: number) => stack.use(await startTcpProxy({ host: "127.0.0.1", port }, { random }));
+  const portOf = ({ url }: RealServer) => Number(new URL(url).port);
+  const bus = await before(portOf(nats));
   return {
-    nats: await before(nats),
-    redis: redis === undefined ? undefined : await before(redis),
+    nats: bus,
+    buses: new Map(await Promise.all(names.map(async (name) => [name, await before(bus.port)] as const))),
+    redis: redis === undefined ? undefined : await before(portOf(redis)),
     nodes: new Map(names.map((name, index) => [name, stack.use(new NodeProxy(index, random))])),
   };
 }

@@ -18,12 +18,14 @@ export interface ModelsOptions {
   readonly stages?: number;
   /** The small models, one copy on each of so many nodes; 0: they are not there. */
   readonly copies?: number;
+  /** How the states of the one that keeps them survive; as the nodes' store allows unless said. */
+  readonly sequenceState?: "none";
   /** So many copies of the fragile one, whose requests wait for one another; 0 unless said. */
   readonly fragile?: number;
 }
 
 /** Disposing removes them. */
-export function chaosModels({ replicas = 1, stages = 1, copies = 0, fragile = 0 }: ModelsOptions): ModelRepository {
+export function chaosModels({ replicas = 1, stages = 1, copies = 0, fragile = 0, sequenceState }: ModelsOptions): ModelRepository {
   const repository = new ModelRepository();
   if (replicas > 0) {
     repository.put(LANGUAGE, {
@@ -48,12 +50,13 @@ export function chaosModels({ replicas = 1, stages = 1, copies = 0, fragile = 0 
   if (copies > 0) {
     const shared = small(copies);
     repository.put(STATELESS, { "1/model.onnx": addSub(["batch", 4]), "config.pbtxt": shared });
+    const kept = sequenceState === undefined ? "" : parameter("sequence_state", sequenceState);
     repository.put(SEQUENCES, {
       "1/model.onnx": accumulate(),
-      "config.pbtxt": `${shared} sequence_batching { max_sequence_idle_microseconds: 60000000 oldest { max_candidate_sequences: 64 } ${CONTROLS} }`,
+      "config.pbtxt": `${shared} ${kept} sequence_batching { max_sequence_idle_microseconds: 60000000 oldest { max_candidate_sequences: 64 } ${CONTROLS} }`,
     });
   }
   return repository;
 }
 
-const parameter = (key: string, value: number) => `parameters { key: "${key}" value { string_value: "${value}" } }`;
+const parameter = (key: string, value: number | string) => `parameters { key: "${key}" value { string_value: "${value}" } }`;

@@ -2,11 +2,13 @@
 import type { Row } from "./row.ts";
 import { resetStorms, slowNetworks } from "./rows/bad-networks.ts";
 import { crashLoop } from "./rows/crash-loop.ts";
+import { flappingAgent } from "./rows/flapping-agent.ts";
 import { flushedRedis } from "./rows/flushed-redis.ts";
 import { frozenAgent } from "./rows/frozen-agent.ts";
 import { fullDisk } from "./rows/full-disk.ts";
 import { hangUps } from "./rows/hang-ups.ts";
 import { killedAgents } from "./rows/killed-agents.ts";
+import { killedAnything } from "./rows/killed-anything.ts";
 import { killedGateways } from "./rows/killed-gateways.ts";
 import { killedSpareAgents, killedSpareRunners } from "./rows/killed-replicas.ts";
 import { killedRunners } from "./rows/killed-runners.ts";
@@ -15,10 +17,12 @@ import { partedStages } from "./rows/parted-stages.ts";
 import { pauses } from "./rows/pauses.ts";
 import { poisonRequest } from "./rows/poison-request.ts";
 import { redisRestarted, redisRewound } from "./rows/redis-restarted.ts";
+import { repeatedSteps } from "./rows/repeated-steps.ts";
 import { rollingRestart } from "./rows/rolling-restart.ts";
 import { oneWayLink, silentLink } from "./rows/silent-links.ts";
 import { startOrders } from "./rows/start-orders.ts";
 import { stoppedAgent } from "./rows/stopped-agent.ts";
+import { twoOwners } from "./rows/two-owners.ts";
 
 export const ROWS: readonly Row[] = [
   killedRunners,
@@ -26,6 +30,7 @@ export const ROWS: readonly Row[] = [
   killedAgents,
   killedSpareRunners,
   killedSpareAgents,
+  killedAnything,
   frozenAgent,
   silentLink,
   oneWayLink,
@@ -44,5 +49,8 @@ export const ROWS: readonly Row[] = [
   stoppedAgent,
   rollingRestart,
   hangUps,
+  repeatedSteps,
+  twoOwners,
+  flappingAgent,
   startOrders,
 ];

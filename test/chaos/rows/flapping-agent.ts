@@ -1,0 +1,52 @@
+/** P22: an agent stands still every other two seconds, for a minute; `--kills 75` makes that five. */
+import { ended } from "../../support/process-cluster.ts";
+import { ChaosCluster } from "../chaos-cluster.ts";
+import { freeze } from "../freeze.ts";
+import { offerLoad } from "../offered-load.ts";
+import { passing } from "../passing.ts";
+import { askLanguage, askStateless } from "../questions.ts";
+import type { Row } from "../row.ts";
+
+const FLAPS = 15;
+const HALF_MS = 2_000;
+const [SMALL_PER_SECOND, LARGE_PER_SECOND] = [20, 1];
+const CHANGES_MAX = 10;
+const GOODPUT_MIN = 0.8;
+/** As agents log it, for each stage that they open. */
+const OPENED = /a shard is open/g;
+
+export const flappingAgent: Row = {
+  promise: "P22",
+  name: "flapping-agent",
+  about: `SIGSTOP and SIGCONT of an agent every ${HALF_MS / 1_000} s, ${FLAPS} times, under requests over two replicas: they are answered, nearly nothing is placed anew`,
+  protection: undefined,
+  run: async (run) => {
+    const { kills: flaps = FLAPS } = run;
+    const options = { nodes: 3, replicas: 2, copies: 2, agentFlags: ["--log-level", "info"] };
+    await using cluster = await ChaosCluster.start(run, options);
+    const where = () => cluster.url;
+    const loads = [offerLoad(SMALL_PER_SECOND, askStateless(where)), offerLoad(LARGE_PER_SECOND, await askLanguage(where))];
+    for (let flap = 0; flap < flaps; flap++) {
+      const wake = freeze(cluster.agent("node-1"));
+      await passing(HALF_MS);
+      wake();
+      await passing(HALF_MS);
+    }
+    const reports = await Promise.all(loads.map((end) => end()));
+    const logs = await Promise.all([...cluster.agents.values()].map((agent) => ended(agent, "SIGKILL")));
+    const changes = logs.reduce((sum, { stderr }) => sum + (stderr.match(OPENED)?.length ?? 0), 0) - options.replicas;
+    const [offered, answered] = [reports.reduce((sum, one) => sum + one.offered, 0), reports.reduce((sum, one) => sum + one.answered, 0)];
+    return {
+      holds: changes <= CHANGES_MAX && answered >= GOODPUT_MIN * offered,
+      figures: {
+        n: flaps,
+        placed_anew: changes,
+        changes_limit: CHANGES_MAX,
+        requests: offered,
+        goodput: (answered / offered).toFixed(3),
+        goodput_min: GOODPUT_MIN,
+      },
+      errors: reports.flatMap(({ errors }) => errors),
+    };
+  },
+};

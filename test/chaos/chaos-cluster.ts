@@ -93,6 +93,11 @@ export class ChaosCluster implements AsyncDisposable {
     return this.#urls[0] ?? "";
   }
 
+  /** Of the first gateway. */
+  async grpcPort(): Promise<number> {
+    return (await this.gateways[0]?.grpcPort) ?? 0;
+  }
+
   get redis(): RealServer {
     if (this.#redis === undefined) throw new Error("this cluster has no Redis");
     return this.#redis;

@@ -44,7 +44,8 @@ export function chaosModels({ replicas = 1, stages = 1, copies = 0, fragile = 0,
   }
   const small = (count: number) => `max_batch_size: 8 instance_group { count: 1 kind: KIND_CPU } ${parameter("replicas", count)}`;
   if (fragile > 0) {
-    const together = "dynamic_batching { preferred_batch_size: [ 4 ] max_queue_delay_microseconds: 20000 }";
+    const waits = "default_queue_policy { default_timeout_microseconds: 60000000 allow_timeout_override: true }";
+    const together = `dynamic_batching { preferred_batch_size: [ 4 ] max_queue_delay_microseconds: 20000 ${waits} }`;
     repository.put(FRAGILE, { "1/model.onnx": remainder(), "config.pbtxt": `${small(fragile)} ${together}` });
   }
   if (copies > 0) {

@@ -22,7 +22,12 @@ export function askStateless(where: Where): Ask {
 }
 
 /** Of the fragile model. */
-export function remainderOnce(url: string, values: readonly number[], divisor: number): Promise<Response> {
+export function remainderOnce(
+  url: string,
+  values: readonly number[],
+  divisor: number,
+  parameters: Readonly<Record<string, number>> = {},
+): Promise<Response> {
   const input = (name: string, data: readonly number[]) => ({ name, datatype: "INT32", shape: [data.length, 1], data });
   const inputs = [
     input("INPUT0", values),
@@ -31,7 +36,7 @@ export function remainderOnce(url: string, values: readonly number[], divisor: n
       values.map(() => divisor),
     ),
   ];
-  return post(url, `/v2/models/${FRAGILE}/infer`, { inputs });
+  return post(url, `/v2/models/${FRAGILE}/infer`, { inputs, parameters });
 }
 
 export function askFragile(where: Where): Ask {

@@ -12,6 +12,7 @@ import { killedAnything } from "./rows/killed-anything.ts";
 import { killedGateways } from "./rows/killed-gateways.ts";
 import { killedSpareAgents, killedSpareRunners } from "./rows/killed-replicas.ts";
 import { killedRunners } from "./rows/killed-runners.ts";
+import { lateRequests } from "./rows/late-requests.ts";
 import { natsAway, natsRestarted } from "./rows/nats-away.ts";
 import { partedStages } from "./rows/parted-stages.ts";
 import { pauses } from "./rows/pauses.ts";
@@ -50,6 +51,7 @@ export const ROWS: readonly Row[] = [
   rollingRestart,
   hangUps,
   repeatedSteps,
+  lateRequests,
   twoOwners,
   flappingAgent,
   startOrders,

@@ -19,6 +19,7 @@ export interface ProcessClusterOptions {
 export interface GatewayProcess {
   /** `http://HOST:PORT`; once it listens. */
   readonly url: Promise<string>;
+  readonly grpcPort: Promise<number>;
   readonly process: Started;
 }
 
@@ -43,9 +44,18 @@ export class ProcessCluster implements AsyncDisposable {
     const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
     const model = ["--model", MODEL, "--stages", String(stages), "--quantization", quantization, "--threads", "1"];
     const process = this.#start(["gateway", ...ports, ...model, ...flags]);
-    const url = process.printed("metrics: ").then((said) => /HTTP: (\S+)/.exec(said)?.[1] ?? "");
-    url.catch(() => {}); // told to who asks for it
-    return { url, process };
+    const said = process.printed("metrics: ");
+    said.catch(() => {}); // told to who asks for an address
+    const address = async (door: RegExp) => door.exec(await said)?.[1] ?? "";
+    return {
+      get url() {
+        return address(/HTTP: (\S+)/);
+      },
+      get grpcPort() {
+        return address(/gRPC: \S*:(\d+)/).then(Number);
+      },
+      process,
+    };
   }
 
   /** `nereid status` on the gateway at `url`. */

@@ -4,7 +4,7 @@
  */
 import { seededRandom } from "../../core/random.ts";
 import type { Started } from "../engine/cli/command.ts";
-import { type GatewayProcess, isReady, ProcessCluster } from "../support/process-cluster.ts";
+import { type GatewayProcess, isReady, ProcessCluster, type ProcessClusterOptions } from "../support/process-cluster.ts";
 import { type RealServer, startRedis } from "../support/real-servers.ts";
 import { startTcpProxy, type TcpProxy, type Weather } from "../support/tcp-proxy.ts";
 import { chaosModels, FRAGILE, LANGUAGE, type ModelsOptions, SEQUENCES, STATELESS } from "./chaos-models.ts";
@@ -22,6 +22,7 @@ export interface ChaosOptions extends ModelsOptions {
   readonly proxied?: boolean;
   readonly gatewayFlags?: readonly string[];
   readonly agentFlags?: readonly string[];
+  readonly environment?: ProcessClusterOptions["environment"];
 }
 
 /** A replica whose stages are open is ready a canary later, which nobody is told. */
@@ -55,7 +56,7 @@ export class ChaosCluster implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const models = stack.use(chaosModels(options));
     const redis = options.redis === undefined ? undefined : stack.use(await startRedis(options.redis));
-    const processes = stack.use(await ProcessCluster.start({ cache }));
+    const processes = stack.use(await ProcessCluster.start({ cache, environment: options.environment }));
     const names = Array.from({ length: options.nodes }, (_, index) => `node-${index + 1}`);
     const proxies = options.proxied === true ? await startProxies(processes.nats, redis, names, seed, stack) : undefined;
     const cluster = new ChaosCluster(processes, redis, proxies, options, models.folder, stack.move());

@@ -35,7 +35,7 @@ export function readCommandLine(argv: readonly string[], rows: readonly Row[]): 
 
 function help(rows: readonly Row[]): string {
   const line = ({ promise, name, about, protection }: Row) =>
-    `  ${promise} ${name}\n      ${about}${protection === undefined ? "" : `\n      fails with: ${protection}`}\n`;
+    `  ${promise} ${name}\n      ${about}\n      ${typeof protection === "string" ? `fails with: ${protection}` : `always there: ${protection.always}`}\n`;
   return `npm run chaos -- [--seed N] [--kills N] [--protected | --unprotected] [ROW ...]
 
 Does to real processes what happens to them, and prints a line for each row: what was seen, the limit, the seed. Then the same once

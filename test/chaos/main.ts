@@ -12,7 +12,7 @@ async function runAll({ rows, seed, kills, runs }: ChaosPlan): Promise<void> {
   const counts = { passed: 0, failed: 0 };
   for (const row of rows) {
     for (const guarded of runs) {
-      if (!guarded && row.protection === undefined) continue;
+      if (!guarded && typeof row.protection !== "string") continue;
       const verdict: Verdict & { readonly broken?: true } = await row.run({ seed, kills, protected: guarded, cache }).catch(broken);
       const kept = verdict.holds && verdict.inTime !== false;
       counts[verdict.broken === undefined && (guarded ? kept : !verdict.holds) ? "passed" : "failed"] += 1;

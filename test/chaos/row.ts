@@ -30,7 +30,7 @@ export interface Row {
   readonly name: string;
   /** For `--help`: what is done to what, and what nobody may notice. */
   readonly about: string;
-  /** What `protected: false` takes away; undefined where nothing that can be taken away protects. */
-  readonly protection: string | undefined;
+  /** What `protected: false` takes away, or what protects and cannot be taken away. */
+  readonly protection: string | { readonly always: string };
   readonly run: (run: RowRun) => Promise<Verdict>;
 }

@@ -1,6 +1,7 @@
 /** All rows of the chaos run, in the order of the promises. A row is a file in `rows/`, or two that differ in a word. */
 import type { Row } from "./row.ts";
 import { resetStorms, slowNetworks } from "./rows/bad-networks.ts";
+import { clockJumps } from "./rows/clock-jumps.ts";
 import { crashLoop } from "./rows/crash-loop.ts";
 import { flappingAgent } from "./rows/flapping-agent.ts";
 import { flushedRedis } from "./rows/flushed-redis.ts";
@@ -44,6 +45,7 @@ export const ROWS: readonly Row[] = [
   flushedRedis,
   slowNetworks,
   resetStorms,
+  clockJumps,
   fullDisk,
   crashLoop,
   poisonRequest,

@@ -10,7 +10,9 @@ import { FRAGILE, LANGUAGE } from "./chaos-models.ts";
 import { passing } from "./passing.ts";
 import { remainderOnce } from "./questions.ts";
 
-const [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX] = [200, 1_200];
+const [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX] = [1_000, 2_000];
+/** Between two of them, which else would wait for each other here. */
+const APART_MS = 10;
 /** Longer than a batch waits for more requests. */
 const ALONE_MS = 200;
 const [CANCELLED, DEADLINE_EXCEEDED] = ["1", "4"];
@@ -66,6 +68,7 @@ async function timed(
   await Promise.all(
     Array.from({ length: requests }, async (_, index) => {
       const timeoutMs = TIMEOUT_MS_MIN + Math.floor(random.next() * (TIMEOUT_MS_MAX - TIMEOUT_MS_MIN));
+      await passing(index * APART_MS);
       const startMs = systemClock.now();
       const said = await ask(timeoutMs, index);
       const off = systemClock.now() - startMs - timeoutMs;

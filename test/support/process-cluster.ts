@@ -14,6 +14,8 @@ export interface ProcessClusterOptions {
   readonly quantization?: string;
   /** Of gateways. */
   readonly flags?: readonly string[];
+  /** What is added to a process's environment: to an agent's by its node, to a gateway's by `gateway-1` and so on, as they are started. */
+  readonly environment?: ((name: string) => Readonly<Record<string, string>>) | undefined;
 }
 
 export interface GatewayProcess {
@@ -28,6 +30,7 @@ export class ProcessCluster implements AsyncDisposable {
   readonly nats: RealServer;
   readonly #options: ProcessClusterOptions;
   readonly #started: Started[] = [];
+  #gateways = 0;
 
   /** @param options NATS runs when it resolves */
   static async start(options: ProcessClusterOptions): Promise<ProcessCluster> {
@@ -43,7 +46,8 @@ export class ProcessCluster implements AsyncDisposable {
     const { stages = 2, quantization = "auto" } = this.#options;
     const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"];
     const model = ["--model", MODEL, "--stages", String(stages), "--quantization", quantization, "--threads", "1"];
-    const process = this.#start(["gateway", ...ports, ...model, ...flags]);
+    this.#gateways += 1;
+    const process = this.#start(`gateway-${this.#gateways}`, ["gateway", ...ports, ...model, ...flags]);
     const said = process.printed("metrics: ");
     said.catch(() => {}); // told to who asks for an address
     const address = async (door: RegExp) => door.exec(await said)?.[1] ?? "";
@@ -64,7 +68,7 @@ export class ProcessCluster implements AsyncDisposable {
   }
 
   agent(node: string, ...flags: readonly string[]): Started {
-    return this.#start(["agent", "--node", node, ...flags]);
+    return this.#start(node, ["agent", "--node", node, ...flags]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -72,10 +76,11 @@ export class ProcessCluster implements AsyncDisposable {
     await this.nats[Symbol.asyncDispose]();
   }
 
-  #start([command = "", ...flags]: readonly string[]): Started {
+  #start(name: string, [command = "", ...flags]: readonly string[]): Started {
     const models = flags.includes("--models") ? [] : ["--models", path.dirname(realModelFolder())];
     const folders = [...models, "--cache", this.#options.cache.folder];
-    const process = start([MAIN, command, "--nats-url", this.nats.url, ...folders, "--log-level", "warn", ...flags]);
+    const environment = this.#options.environment?.(name) ?? {};
+    const process = start([MAIN, command, "--nats-url", this.nats.url, ...folders, "--log-level", "warn", ...flags], environment);
     this.#started.push(process);
     return process;
   }

@@ -44,10 +44,12 @@ const again = async ({ cut }: Connection) => {
   }
 };
 
-export const slowNetworks = row("slow-lossy-networks", "is slow, jittery and lossy in turn", slowly, undefined);
+export const slowNetworks = row("slow-lossy-networks", "is slow, jittery and lossy in turn", slowly, {
+  always: "TCP, and times that allow for it",
+});
 export const resetStorms = row("reset-storms", "is reset four times in turn", again, "--migration-limit 0");
 
-function row(name: string, how: string, treat: (connection: Connection) => Promise<void>, protection: string | undefined): Row {
+function row(name: string, how: string, treat: (connection: Connection) => Promise<void>, protection: Row["protection"]): Row {
   return {
     promise: "P10",
     name,

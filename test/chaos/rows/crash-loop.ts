@@ -13,7 +13,7 @@ export const crashLoop: Row = {
   promise: "P14",
   name: "crash-loop",
   about: `the runner of a language model is killed ${KILLS} times as soon as it is there, under load on another model of the node: that one notices nothing`,
-  protection: undefined,
+  protection: { always: "each model has processes of its own" },
   run: async (run) => {
     await using cluster = await ChaosCluster.start(run, { nodes: 1, replicas: 1, copies: 1 });
     const where = () => cluster.url;

@@ -19,7 +19,7 @@ export const flappingAgent: Row = {
   promise: "P22",
   name: "flapping-agent",
   about: `SIGSTOP and SIGCONT of an agent every ${HALF_MS / 1_000} s, ${FLAPS} times, under requests over two replicas: they are answered, nearly nothing is placed anew`,
-  protection: undefined,
+  protection: { always: "a silence of less than 3 s moves no replica" },
   run: async (run) => {
     const { kills: flaps = FLAPS } = run;
     const options = { nodes: 3, replicas: 2, copies: 2, agentFlags: ["--log-level", "info"] };

@@ -15,7 +15,7 @@ export const flushedRedis: Row = {
   name: "flushall",
   about:
     "FLUSHALL under load over two gateways: stateless requests go on, what is wanted is back, running sequences are told, new ones work",
-  protection: undefined,
+  protection: { always: "gateways remember what is wanted" },
   run: async (run) => {
     await using cluster = await ChaosCluster.start(run, { nodes: 2, gateways: 2, replicas: 1, copies: 2, redis: "" });
     const urls = await cluster.urls();

@@ -15,7 +15,7 @@ export const fullDisk: Row = {
   promise: "P12",
   name: "full-disk",
   about: "the agent's cache has no room for a shard: its load is refused and says why, other models serve on; with room the load works",
-  protection: undefined,
+  protection: { always: "a shard is written whole or not at all" },
   run: async ({ cache }) => {
     using models = chaosModels({ replicas: 1, copies: 1 });
     using disk = new SmallDisk(FULL_MIB);

@@ -17,7 +17,7 @@ export const hangUps: Row = {
   promise: "P18",
   name: "hang-ups",
   about: "eight clients at a time hang up, before the first token, or at a random one: all slots are free soon, none leaks",
-  protection: undefined,
+  protection: { always: "a hang-up resets the stream down to the runner" },
   run: async ({ seed, cache }) => {
     await using cluster = await startRealCluster(cache);
     const random = seededRandom(seed);

@@ -14,7 +14,7 @@ export const killedRunners: Row = {
   promise: "P01",
   name: "kill9-runner-streams",
   about: "kill -9 of runners of both stages while eight streams run: no token is lost, doubled or another one",
-  protection: undefined,
+  protection: { always: "the lead keeps all ids and builds the caches again: without it there is no replica" },
   run: async ({ seed, cache }) => {
     await using cluster = await startRealCluster(cache);
     const report = await killedStreams({

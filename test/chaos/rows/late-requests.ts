@@ -17,7 +17,7 @@ export const lateRequests: Row = {
   promise: "P20",
   name: "late-requests",
   about: `${REQUESTS} requests wait for a process that stands still, ${GENERATIONS} for slots, longer than they may: they are told in time, and none is executed later`,
-  protection: undefined,
+  protection: { always: "each queue knows its deadlines" },
   run: async (run) => {
     const random = seededRandom(run.seed);
     await using cluster = await ChaosCluster.start(run, { nodes: 1, replicas: 1, fragile: 1 });

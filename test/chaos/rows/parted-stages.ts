@@ -15,7 +15,7 @@ export const partedStages: Row = {
   promise: "P02",
   name: "parted-stages-streams",
   about: `nothing passes between the two stages of a model for ${PARTED_MS / 1_000} s, connections stay open: streams pause and go on`,
-  protection: undefined,
+  protection: { always: "steps that were sent wait in the connection, and its loss is noticed by silence" },
   run: async (run) => {
     await using cluster = await ChaosCluster.start(run, { nodes: 2, stages: 2, proxied: true });
     const silent = { there: { silent: true }, back: { silent: true } };

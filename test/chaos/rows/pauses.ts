@@ -14,7 +14,7 @@ export const pauses: Row = {
   promise: "P01",
   name: "pauses",
   about: "kill -9 of a runner when a stream has 10, 100 and 1,000 tokens: it goes on with the same ones, after a pause",
-  protection: undefined,
+  protection: { always: "the lead keeps all ids and builds the caches again: without it there is no replica" },
   run: async ({ cache }) => {
     await using cluster = await startRealCluster(cache, { flags: { "--log-level": "info" } });
     const at = { url: cluster.url, model: MODEL, clock: systemClock };

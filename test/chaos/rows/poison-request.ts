@@ -17,7 +17,7 @@ export const poisonRequest: Row = {
   promise: "P15",
   name: "poison-requests",
   about: `${POISONS} requests divide -2^31 by -1 in batches with others, which ends the process, and are sent ${AGAIN} times more: others notice nothing`,
-  protection: undefined,
+  protection: { always: "what crashed a batch runs alone, and its key is remembered" },
   run: async (run) => {
     await using cluster = await ChaosCluster.start(run, { nodes: 2, replicas: 0, copies: 2, fragile: 2 });
     const where = () => cluster.url;

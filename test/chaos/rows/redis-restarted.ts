@@ -66,7 +66,7 @@ export const redisRewound: Row = {
   name: "old-snapshot-sequences",
   about:
     "Redis comes back with what it had a while ago, then an agent is killed: its sequences are told so, none goes on with an old state",
-  protection: undefined,
+  protection: { always: "the store tells its incarnation and each state its step" },
   run: async (run) => {
     await using cluster = await ChaosCluster.start(run, { nodes: 2, replicas: 0, copies: 2, redis: "" });
     const sequences = startSequences(() => cluster.url, { count: COUNT, steps: STEPS });

@@ -31,7 +31,7 @@ export const startOrders: Row = {
   promise: "P23",
   name: "start-orders",
   about: `NATS, Redis, a gateway and an agent start a second apart in all 24 orders, and NATS or Redis ${LATE_MS / 1_000} s late: all come up, ready is never said too early`,
-  protection: undefined,
+  protection: { always: "every process waits for those that it needs" },
   run: async (run) => {
     const errors: string[] = [];
     const left = [...STARTS];

@@ -1,0 +1,32 @@
+/** Wall clocks of processes that can be set, each for itself. */
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PRELOADED = fileURLToPath(new URL("./skewed-clock.ts", import.meta.url));
+
+export class WallClocks implements Disposable {
+  readonly #folder = mkdtempSync(path.join(tmpdir(), "nereid-clocks-"));
+
+  /** The environment of a process that has the clock `name`, and of all that it starts. */
+  environment(name: string): Readonly<Record<string, string>> {
+    this.set(name, 0);
+    return { NODE_OPTIONS: `--import ${PRELOADED}`, NEREID_CHAOS_CLOCK: this.#file(name) };
+  }
+
+  /** @param offMs from now on the clock is so much ahead, or behind below 0 */
+  set(name: string, offMs: number): void {
+    const written = `${this.#file(name)}.new`;
+    writeFileSync(written, String(offMs));
+    renameSync(written, this.#file(name)); // whoever reads finds a whole number
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  #file(name: string): string {
+    return path.join(this.#folder, name);
+  }
+}

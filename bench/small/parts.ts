@@ -26,7 +26,7 @@ export const REQUESTS_PART: BenchPart = {
 export const LARGE_PART: BenchPart = {
   name: "large",
   help: "the same with tensors of 1 MB there and back",
-  run: (context) => against(context, "tensors of 1 MB", shapes([MEGABYTE], [4]), () => GOAL.large),
+  run: (context) => against(context, "tensors of 1 MB", shapes([MEGABYTE], [4]), () => GOAL.large, 1_000),
 };
 
 export const ECHO_PART: BenchPart = {
@@ -49,12 +49,13 @@ const shapes = (
 
 const nameOf = ({ model, protocol, concurrency }: LoadShape): string => `${model}, ${protocol}, ${concurrency} under way`;
 
-/** Both servers run all the time; the one that is not measured does nothing. */
+/** Both servers run all the time; the one that is not measured does nothing. @param requestCount to warm up, and to measure; as for small tensors unless said */
 async function against(
   context: BenchContext,
   what: string,
   loads: readonly LoadShape[],
   goal: (load: LoadShape) => number,
+  requestCount?: number,
 ): Promise<readonly Row[]> {
   const triton = await context.triton();
   context.say(`\n${what}: ours (ONNX in a process of its own) beside ${triton.version}; servers on core 0, the load on core 1`);
@@ -62,8 +63,9 @@ async function against(
   await using ours = await startOurs(context, models.ours);
   await using theirs = await startTheirs(context, models.theirs);
   for (const load of loads.filter(({ concurrency }) => concurrency === loads[0]?.concurrency))
-    for (const server of [ours, theirs]) await warmUp(server, load, context.signal);
-  const collected = await inTurn([side(context, "ours", ours, loads), side(context, "triton", theirs, loads)], context.rounds, context.say);
+    for (const server of [ours, theirs]) await warmUp(server, load, context.signal, requestCount);
+  const sides = [side(context, "ours", ours, loads, requestCount), side(context, "triton", theirs, loads, requestCount)];
+  const collected = await inTurn(sides, context.rounds, context.say);
   const rows = loads.flatMap((load): readonly Row[] => {
     const figures = (kind: string) => ({
       ours: figuresOf(collected, "ours", `${nameOf(load)} ${kind}`),
@@ -88,13 +90,13 @@ async function against(
 const CORE = "req/s of a core";
 const P99 = "p99 ms";
 
-function side(context: BenchContext, name: string, server: SmallServer, loads: readonly LoadShape[]): Side {
+function side(context: BenchContext, name: string, server: SmallServer, loads: readonly LoadShape[], requestCount?: number): Side {
   return {
     name,
     async measure() {
       const figures = new Map<string, number>();
       for (const load of loads) {
-        const { frontUs, restUs, p99Ms } = await loadOnce(server, load, context.signal);
+        const { frontUs, restUs, p99Ms } = await loadOnce(server, load, context.signal, requestCount);
         figures.set(`${nameOf(load)} ${CORE}`, 1_000_000 / (frontUs + restUs));
         figures.set(`${nameOf(load)} ${P99}`, p99Ms);
       }

@@ -81,10 +81,11 @@ export interface LoadResult {
 /** Requests that are measured; and those of a new server that are not, because code is still compiled in them. */
 const MEASURED = 4_000;
 const UNMEASURED = 40_000;
+const WARM_UP_CONCURRENCY = 8;
 
 /** Until the server's code is compiled. */
-export async function warmUp(server: SmallServer, load: LoadShape, signal: AbortSignal): Promise<void> {
-  await loadOnce(server, load, signal, UNMEASURED);
+export async function warmUp(server: SmallServer, load: LoadShape, signal: AbortSignal, requestCount = UNMEASURED): Promise<void> {
+  await loadOnce(server, { ...load, concurrency: WARM_UP_CONCURRENCY }, signal, requestCount);
 }
 
 /** `nereid bench` on a core of its own. */

@@ -26,7 +26,7 @@ export async function tryVersion(
   { version, open }: VersionToTry,
 ): Promise<void> {
   const { configuration, file } = await prepareVersion(files, read, { version, kept: () => false });
-  if (file === undefined) return; // an ensemble's steps are tried by themselves, and what needs no file has been checked
+  if (file === undefined) return; // an ensemble, whose steps are tried by themselves, or a backend without files, and what needs no file has been checked
   if (open === undefined) await plan(configuration, files);
   else await openOnce(configuration, files, { version, file: `${open.folder}/${file.name}`, logger: open.logger });
 }

@@ -25,6 +25,7 @@ import { RepositoryPoll } from "./control/repository-poll.ts";
 import { type DoorAddresses, type DoorDeps, type OpenDoors, openDoors } from "./doors.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import type { PresetModel } from "./placement/preset-model.ts";
+import { lastAsked } from "./serving/gather-statistics.ts";
 import { generationOnDemand } from "./serving/generation-on-demand.ts";
 import type { ModelDemand } from "./serving/model-catalog.ts";
 import { createModelServing, type ModelServing, type ModelServingDeps } from "./serving/model-serving.ts";
@@ -260,7 +261,8 @@ function startCore(
     createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving, strictReadiness }),
   );
   whole.onChange(() => control.fleetChanged());
-  const loads = { control, folders, fleet, entries: () => plane.wanted(), isServed, clock, logger };
+  const asked = (signal: AbortSignal) => lastAsked({ fleet, submitter, clock, logger }, signal);
+  const loads = { control, folders, fleet, entries: () => plane.wanted(), isServed, lastAsked: asked, clock, logger };
   const demand = options.modelControl === "on-demand" ? stack.use(new LoadsOnDemand(loads)) : returning;
   const retire = () => {
     text.retire();

@@ -33,6 +33,8 @@ export interface LoadsOnDemandDeps {
   readonly entries: () => ReadonlyMap<string, WantedEntry>;
   /** Whether a version of the model takes requests at this gateway. */
   readonly isServed: (model: string) => boolean;
+  /** When each model was asked last, at whichever gateway, as nodes tell: Unix time in milliseconds. @throws the signal's reason */
+  readonly lastAsked: (signal: AbortSignal) => Promise<ReadonlyMap<string, number>>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -117,13 +119,18 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
   async #makeRoom(model: ModelName, { bytes, language }: Pick<WantedLoad, "bytes" | "language">): Promise<void> {
     const { control, fleet, clock, logger } = this.#deps;
     const untilMs = clock.now() + ROOM_MS;
+    let asked: ReadonlyMap<string, number> | undefined;
     for (;;) {
-      const nodes = this.#guests();
+      const nodes = this.#guests(asked);
       // One that may have any number of stages fits where a stage on each node does.
       const stages = language === undefined ? 1 : Math.max(1, language.stages === 0 ? nodes.length : language.stages);
       const need = bytesNeeded(bytes / stages);
       const evictions = chooseEvictions(need, nodes);
       if (evictions.kind === "fits" || nodes.length === 0) return;
+      if (asked === undefined) {
+        asked = await this.#deps.lastAsked(this.#closing.signal);
+        continue;
+      }
       if (evictions.kind === "full" || clock.now() >= untilMs) throw noRoom(model, need, fleet);
       for (const victim of evictions.models) {
         if (this.#deps.entries().get(victim)?.wanted.current === undefined) continue; // on its way out
@@ -134,9 +141,11 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
     }
   }
 
-  #guests(): readonly NodeGuests[] {
+  /** @param lastAsked what other gateways have asked as well; nothing unless it is given */
+  #guests(lastAsked: ReadonlyMap<string, number> = new Map()): readonly NodeGuests[] {
     const { fleet, clock, entries } = this.#deps;
     const nowMs = clock.now();
+    const wallClockMs = clock.wallClockMs();
     const busy = new Set([
       ...fleet.models().flatMap(({ model, inFlight, queued }) => (inFlight + queued > 0 ? [model] : [])),
       ...fleet.replicas().flatMap(({ model, busySlots, queued }) => (busySlots + queued > 0 ? [model] : [])),
@@ -144,9 +153,12 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
     const guestOf = (model: string, share: number): Guest => {
       const load = entries().get(model)?.wanted.current;
       const bytes = bytesNeeded((load?.bytes ?? 0) / share);
-      const idleMs = nowMs - (this.#usage.get(model)?.lastMs ?? Number.NEGATIVE_INFINITY);
+      const idleHereMs = nowMs - (this.#usage.get(model)?.lastMs ?? Number.NEGATIVE_INFINITY);
+      const idleMs = Math.min(idleHereMs, wallClockMs - (lastAsked.get(model) ?? Number.NEGATIVE_INFINITY));
       const idle = load?.onDemand === true && !busy.has(model) && idleMs >= IDLE_MS;
-      return { model, bytes, worth: this.#demand(model, nowMs) * bytes, idle };
+      // What other gateways ask counts as one request, when it was.
+      const demand = Math.max(this.#demand(model, nowMs), 2 ** (-Math.max(0, idleMs) / HALF_LIFE_MS));
+      return { model, bytes, worth: demand * bytes, idle };
     };
     return fleet.nodes().map(({ node, heartbeat }) => ({
       freeBytes: heartbeat.memoryFreeBytes,

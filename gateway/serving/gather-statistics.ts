@@ -28,6 +28,15 @@ export async function gatherStatistics(model: string, deps: GatherDeps, signal: 
   return told.filter((one) => one !== undefined);
 }
 
+/** When each model was asked last, at whichever gateway: Unix time in milliseconds. @throws the signal's reason */
+export async function lastAsked(deps: GatherDeps, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+  const last = new Map<string, number>();
+  for (const { models } of await gatherStatistics("", deps, signal)) {
+    for (const { model, lastInferenceMs } of models) last.set(model, Math.max(last.get(model) ?? 0, lastInferenceMs));
+  }
+  return last;
+}
+
 async function ask(target: NodeTarget, model: string, deps: GatherDeps, signal: AbortSignal): Promise<NodeStatistics | undefined> {
   const { clock, submitter, logger } = deps;
   using limit = deadlineSignal(clock, GATHER_MS_MAX, signal);

@@ -21,6 +21,8 @@ class Rig {
   /** Loads wait for it. */
   held: Promise<void> = Promise.resolve();
   failure: ServingError | undefined;
+  /** When other gateways asked last, by model. */
+  readonly elsewhere = new Map<string, number>();
   readonly demand: LoadsOnDemand;
   readonly #room: number;
   #sequence = 0;
@@ -46,6 +48,7 @@ class Rig {
       fleet: this.fleet,
       entries: () => this.#entries(),
       isServed: (model) => this.served.has(model),
+      lastAsked: async () => this.elsewhere,
       clock: this.clock,
       logger: new LogBook().logger,
     });
@@ -153,6 +156,17 @@ describe("models on demand", () => {
     rig.beat();
     await expect(rig.ready("c")).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED", message: expect.stringContaining("add a node") });
     expect(rig.told.filter((line) => line.startsWith("unload"))).toEqual([]);
+  });
+
+  test("do not push out what another gateway asks for", async () => {
+    const rig = new Rig(2);
+    for (const name of ["a", "b", "b"]) await rig.ready(name);
+    rig.clock.advance(11_000);
+    rig.elsewhere.set("a", rig.clock.wallClockMs() - 1_000);
+    const coming = rig.ready("c");
+    await rig.clock.pass(500);
+    await coming;
+    expect(rig.told).toEqual(["load a", "load b", "unload b", "load c"]);
   });
 
   test("park so many requests and no more", async () => {

@@ -22,7 +22,7 @@ export const REPOSITORY_SETTINGS = {
 };
 
 /** What is set for all models of ONNX Runtime; nothing: the entry is for a backend or a pool that is not here. */
-interface BackendEntry {
+export interface BackendEntry {
   readonly defaultMaxBatchSize?: number;
   /** A parameter of models whose configuration does not set it. */
   readonly parameter?: readonly [name: string, value: string];

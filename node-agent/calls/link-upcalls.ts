@@ -1,12 +1,13 @@
 /** Takes a request's calls of models that are not on this node up the link that it came by, each on a stream of its own. */
-import { joinedBytes } from "../../core/bytes/joined-bytes.ts";
 import { ServingError } from "../../core/errors.ts";
 import { CALL_NUMBERS_FROM, type Link, type LinkStream, type StreamEnd } from "../../core/link/link.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer } from "../../core/messages/infer.ts";
 import { decodeInferResult, encodeCalledInfer } from "../../core/messages/infer-codec.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
-import { SUBMIT_BYTES_MAX, submitFrames } from "../../core/messages/submit-codec.ts";
+import { type AssembledResponse, ResponseAssembler } from "../../core/messages/response-frames.ts";
+import { submitFrames } from "../../core/messages/submit-codec.ts";
+import { answersOften } from "../engines/answers-often.ts";
 import type { Upcalls } from "./model-calls.ts";
 
 /** Begins the streams of calls on one link. */
@@ -47,8 +48,10 @@ class LinkCall implements InferHandle {
   readonly #stream: LinkStream;
   readonly #model: string;
   readonly #sink: InferSink;
-  readonly #parts: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #assembler = new ResponseAssembler();
+  /** Answers that came while the sink had no room, within the stream's credit, and the end. */
+  readonly #held: (Uint8Array | StreamEnd)[] = [];
+  #isFull = false;
   #over = false;
 
   constructor(stream: LinkStream, frames: readonly Uint8Array[], { model, sink }: { readonly model: string; readonly sink: InferSink }) {
@@ -72,37 +75,55 @@ class LinkCall implements InferHandle {
     this.#stream.reset("canceled");
   }
 
+  /** There is room again for answers. */
+  resume(): void {
+    this.#isFull = false;
+    while (!this.#isFull) {
+      const next = this.#held.shift();
+      if (next === undefined) return;
+      if (next instanceof Uint8Array) this.#heard(next);
+      else this.#ended(next);
+    }
+  }
+
   #heard(payload: Uint8Array): void {
     if (this.#over) return;
+    if (this.#isFull) {
+      this.#held.push(payload);
+      return;
+    }
     this.#stream.consumed(1);
     try {
-      const frame = decodeAnswer(payload);
-      if (frame.kind === "failed") this.#fail(new ServingError(frame.code, frame.message));
-      else if (frame.kind === "part") this.#take(frame.bytes);
-      else this.#fail(new ServingError("INTERNAL", `a gateway answered a call with ${frame.kind}`));
+      const response = this.#assembler.push(decodeAnswer(payload));
+      if (response !== undefined) this.#answered(response);
     } catch (thrown) {
       this.#fail(ServingError.from(thrown));
     }
   }
 
-  #take(bytes: Uint8Array): void {
-    this.#parts.push(bytes);
-    this.#bytes += bytes.byteLength;
-    if (this.#bytes > SUBMIT_BYTES_MAX) {
-      this.#fail(
-        new ServingError("RESOURCE_EXHAUSTED", `the answer of model '${this.#model}' is over the limit of ${SUBMIT_BYTES_MAX} bytes`),
-      );
+  #answered(response: AssembledResponse): void {
+    if (response.kind === "final") {
+      this.#over = true;
+      this.#sink.answered(response.result.outputs, response.result.times);
+    } else if (this.#sink.respond === undefined) {
+      this.#fail(answersOften(this.#model));
+    } else {
+      this.#isFull = !this.#sink.respond(response.kind === "failed" ? response.error : response.outputs);
     }
   }
 
   #ended(end: StreamEnd): void {
     if (this.#over) return;
+    if (this.#isFull) {
+      this.#held.push(end);
+      return;
+    }
     if (end.kind !== "end") {
       this.#fail(new ServingError("UNAVAILABLE", `model '${this.#model}' was called, but the way to its answer is gone: try again`));
       return;
     }
     try {
-      const { outputs, times } = decodeInferResult(joinedBytes(this.#parts, this.#bytes));
+      const { outputs, times } = decodeInferResult(this.#assembler.whole());
       this.#over = true;
       this.#sink.answered(outputs, times);
     } catch (thrown) {

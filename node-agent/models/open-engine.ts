@@ -1,6 +1,5 @@
 /** Opens the engine that a model's configuration asks for. */
 import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
 import type { EnsembleScheduling, ModelConfiguration } from "../../core/model/config/configuration.ts";
 import type { ComposingModel } from "../../core/model/config/ensemble-models.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
@@ -80,14 +79,8 @@ function openEnsemble(
   scheduling: EnsembleScheduling,
   deps: EngineDeps,
 ): InferenceEngine {
-  const { name, decoupled, responseCache } = configuration;
-  if (decoupled) {
-    throw new ServingError("UNIMPLEMENTED", `ensemble '${name}' has a decoupled model in it, which this version does not serve`, {
-      reason: "not_served_yet",
-    });
-  }
   const plan = ensemblePlan(configuration, scheduling, composing);
-  return new EnsembleEngine({ plan, cache: responseCache ? deps.cache : undefined, scope: replica }, deps);
+  return new EnsembleEngine({ plan, cache: configuration.responseCache ? deps.cache : undefined, scope: replica }, deps);
 }
 
 async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {

@@ -11,6 +11,7 @@ import type { Tensor } from "../../../core/tensor/tensor.ts";
 import type { Backend, BackendInstance, BackendModel } from "../../backends/backend.ts";
 import { BatchQueue } from "../../scheduling/batch-queue.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
+import { answersOften } from "../answers-often.ts";
 import { AnswerDesk } from "../batch/answer-desk.ts";
 import type { BatchPlan } from "../batch/batch-plan.ts";
 import type { ExecutionGate } from "../batch/execution-gate.ts";
@@ -131,7 +132,7 @@ export class BackendEngine implements InferenceEngine {
     const nowMs = this.#clock.now();
     try {
       if (this.#taking !== "requests") throw this.#unloaded();
-      if (this.#senderDeps.decoupled && sink.respond === undefined) throw this.#answersOften();
+      if (this.#senderDeps.decoupled && sink.respond === undefined) throw answersOften(this.#options.model.configuration.name);
       const request = new HostedRequest(submit, sink, { rows: this.#forms.rows(submit), form: this.#forms.form(submit), nowMs });
       if (this.#desk.answersFromCache(request)) {
         this.#desk.expect(request);
@@ -242,13 +243,6 @@ export class BackendEngine implements InferenceEngine {
     const { configuration, version } = this.#options.model;
     return new ServingError("UNAVAILABLE", `model ${configuration.name} version ${version} was unloaded; try again`, {
       reason: "unloaded",
-    });
-  }
-
-  #answersOften(): ServingError {
-    const { name } = this.#options.model.configuration;
-    return new ServingError("UNIMPLEMENTED", `model '${name}' answers a request any number of times: ask for a stream`, {
-      reason: "decoupled",
     });
   }
 }

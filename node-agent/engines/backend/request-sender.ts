@@ -4,6 +4,7 @@ import { ServingError } from "../../../core/errors.ts";
 import type { Response } from "../../../core/messages/infer-sink.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 import type { ResponseSender } from "../../backends/backend.ts";
+import { AnswerCounter } from "../answer-counter.ts";
 import type { AnswerDesk } from "../batch/answer-desk.ts";
 import type { HostedRequest } from "../batch/hosted-request.ts";
 import type { ResponseOutcome } from "../response-statistics.ts";
@@ -27,8 +28,8 @@ export class RequestSender implements ResponseSender {
   readonly request: HostedRequest;
   readonly #deps: SenderDeps;
   readonly #startedMs: number;
-  /** When it began to make the next answer. */
-  #beforeMs: number;
+  /** Of decoupled models. */
+  readonly #counter: AnswerCounter | undefined;
   #sent = 0;
   #state: "open" | "ended" | "canceled" = "open";
   /** Made when somebody asks for it: most requests are answered at once. */
@@ -40,7 +41,8 @@ export class RequestSender implements ResponseSender {
     this.request = request;
     this.#deps = deps;
     this.#startedMs = deps.clock.now();
-    this.#beforeMs = this.#startedMs;
+    this.#counter = deps.decoupled ? new AnswerCounter(request.arrivedMs, deps.desk.statistics, deps.clock) : undefined;
+    this.#counter?.restart();
   }
 
   get isCanceled(): boolean {
@@ -73,7 +75,7 @@ export class RequestSender implements ResponseSender {
   /** The sink has room again. */
   resume(): void {
     if (this.#full === undefined) return;
-    this.#beforeMs = this.#deps.clock.now();
+    this.#counter?.restart(); // waiting for room is no work on the next answer
     this.#full.resolve();
     this.#full = undefined;
   }
@@ -139,17 +141,10 @@ export class RequestSender implements ResponseSender {
     return response instanceof ServingError ? response : this.#deps.visible(response);
   }
 
-  /** Answers of decoupled models are counted by their place. @param madeMs when this one was there */
+  /** @param madeMs when this one was there */
   #count(outcome: ResponseOutcome, madeMs: number): void {
-    const place = this.#sent++;
-    if (!this.#deps.decoupled) return;
-    const nowMs = this.#deps.clock.now();
-    this.#deps.desk.statistics.responded(place, outcome, {
-      inferUs: (madeMs - this.#beforeMs) * 1000,
-      outputUs: (nowMs - madeMs) * 1000,
-      ageUs: (nowMs - this.request.arrivedMs) * 1000,
-    });
-    this.#beforeMs = nowMs;
+    this.#sent += 1;
+    this.#counter?.count(outcome, madeMs);
   }
 }
 

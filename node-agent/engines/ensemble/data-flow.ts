@@ -26,14 +26,15 @@ export class DataFlow {
   /** By step: the batch size that it ran with. */
   readonly #batchSizes: number[] = [];
   #running = 0;
-  #unsettledOutputs: number;
+  /** Wanted outputs that are not there, and steps that answer any number of times and have not ended. */
+  #unsettled: number;
 
   constructor(graph: FlowGraph) {
     this.#graph = graph;
     this.#slots = Array.from({ length: graph.plan.tensors }, () => undefined);
     this.#uses = [...graph.uses];
     this.#missing = graph.takes.map((tensors) => tensors?.length ?? 0);
-    this.#unsettledOutputs = graph.wanted.length;
+    this.#unsettled = graph.wanted.length + graph.inner.filter((inner) => inner !== undefined).length;
   }
 
   /** Steps that were told to run and have not come back. */
@@ -41,9 +42,9 @@ export class DataFlow {
     return this.#running;
   }
 
-  /** Every wanted output is settled. */
+  /** Every wanted output is settled, and no more answers come. */
   get complete(): boolean {
-    return this.#unsettledOutputs === 0;
+    return this.#unsettled === 0;
   }
 
   /** @returns the steps to run now */
@@ -71,9 +72,15 @@ export class DataFlow {
     return inputs;
   }
 
-  /** The step's answer has come. @returns the steps to run now */
+  /** The batch size of what the step gives; 0: it does not batch. */
+  batchSizeOf(step: number): number {
+    return this.#batchSizes[step] ?? 0;
+  }
+
+  /** The step's answer has come, or the last of its answers. @returns the steps to run now */
   completed(step: number, outputs: readonly Tensor[]): readonly number[] {
     this.#running -= 1;
+    if (this.#graph.inner[step] !== undefined) this.#unsettled -= 1;
     const ready: number[] = [];
     for (const { name, tensor } of this.#graph.plan.steps[step]?.outputs ?? []) {
       const given = outputs.find((output) => output.name === name);
@@ -101,7 +108,7 @@ export class DataFlow {
       this.#missing[taker] = left;
       if (left === 0) ready.push(taker);
     }
-    for (const place of this.#graph.wanted) if (this.#graph.plan.outputs[place]?.tensor === tensor) this.#unsettledOutputs -= 1;
+    for (const place of this.#graph.wanted) if (this.#graph.plan.outputs[place]?.tensor === tensor) this.#unsettled -= 1;
   }
 
   #taken(tensor: number): void {

@@ -8,6 +8,8 @@ import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { CallingRequest, ModelCalls, Upcalls } from "../../calls/model-calls.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
+import { AnswerCounter } from "../answer-counter.ts";
+import { answersOften } from "../answers-often.ts";
 import { AnswerDesk } from "../batch/answer-desk.ts";
 import { HostedRequest } from "../batch/hosted-request.ts";
 import { RequestForms } from "../batch/request-form.ts";
@@ -17,6 +19,7 @@ import { DataFlow } from "./data-flow.ts";
 import type { EnsemblePlan } from "./ensemble-plan.ts";
 import { EnsembleRun } from "./ensemble-run.ts";
 import { type FlowGraph, flowGraph } from "./flow-graph.ts";
+import { nestedPlan } from "./nested-plan.ts";
 import { StepPlaces } from "./step-places.ts";
 
 export interface EnsembleOptions {
@@ -42,6 +45,8 @@ interface RunningRequest {
 
 export class EnsembleEngine implements InferenceEngine {
   readonly #plan: EnsemblePlan;
+  /** It answers any number of times, since a model of it does. */
+  readonly #isDecoupled: boolean;
   readonly #deps: EnsembleDeps;
   readonly #desk: AnswerDesk;
   readonly #forms: RequestForms;
@@ -53,7 +58,8 @@ export class EnsembleEngine implements InferenceEngine {
   #taking: "requests" | "no more" = "requests";
 
   constructor({ plan, cache, scope }: EnsembleOptions, deps: EnsembleDeps) {
-    this.#plan = plan;
+    this.#plan = nestedPlan(plan);
+    this.#isDecoupled = plan.steps.some(({ decoupled }) => decoupled === true);
     this.#deps = deps;
     this.#desk = new AnswerDesk({ preserveOrdering: false, cache, scope }, deps.clock);
     this.#forms = new RequestForms(plan.name, { inputs: [], maxBatchSize: plan.maxBatchSize });
@@ -65,6 +71,7 @@ export class EnsembleEngine implements InferenceEngine {
     if (this.#desk.answersFromCache(request)) return { cancel: () => this.#desk.canceled(request) };
     const from: CallingRequest = { submit, deadlineMs: request.deadlineMs, upcalls };
     const graph = this.#graph(submit.outputs);
+    const counter = this.#isDecoupled ? new AnswerCounter(request.arrivedMs, this.#desk.statistics, this.#deps.clock) : undefined;
     const run = new EnsembleRun(
       graph,
       new DataFlow(graph),
@@ -74,10 +81,16 @@ export class EnsembleEngine implements InferenceEngine {
         done: (outputs, compute) => {
           const queueUs = 0; // it begins at once, what waits are its steps
           this.#desk.statistics.executed(request.size, compute, this.#deps.clock.wallClockMs());
+          counter?.count(outputs.length === 0 ? "empty" : "success");
           this.#desk.answered(request, outputs, { queueUs, ...compute });
           this.#ended(running);
         },
+        respond: (outputs) => {
+          counter?.count("success");
+          return sink.respond?.(outputs) ?? true;
+        },
         failed: (error) => {
+          counter?.count("fail");
           this.#desk.failed(request, error, "OTHER");
           this.#ended(running);
         },
@@ -85,8 +98,8 @@ export class EnsembleEngine implements InferenceEngine {
     );
     const running: RunningRequest = { request, run };
     this.#running.add(running);
-    queueMicrotask(() => run.start(this.#plan.maxBatchSize > 0 ? request.rows : 0));
-    return { cancel: () => this.#cancel(running) };
+    queueMicrotask(() => run.start(submit.inputs, this.#plan.maxBatchSize > 0 ? request.rows : 0));
+    return { cancel: () => this.#cancel(running, counter), resume: () => run.resume() };
   }
 
   load(): EngineLoad {
@@ -118,6 +131,7 @@ export class EnsembleEngine implements InferenceEngine {
     const nowMs = this.#deps.clock.now();
     try {
       if (this.#taking !== "requests") throw this.#unloaded();
+      if (this.#isDecoupled && sink.respond === undefined) throw answersOften(this.#plan.name);
       return new HostedRequest(submit, sink, { rows: this.#forms.rows(submit), form: "", nowMs });
     } catch (thrown) {
       this.#desk.statistics.failed(this.#taking === "requests" ? "OTHER" : "REJECTED", 0);
@@ -125,7 +139,8 @@ export class EnsembleEngine implements InferenceEngine {
     }
   }
 
-  #cancel(running: RunningRequest): void {
+  #cancel(running: RunningRequest, counter: AnswerCounter | undefined): void {
+    if (!running.request.over) counter?.count("cancel");
     running.request.muted = true;
     running.run.cancel();
     this.#desk.canceled(running.request);

@@ -26,7 +26,14 @@ export interface PlannedStep {
   /** Its model has a batch dimension. */
   readonly batches: boolean;
   readonly inputs: readonly StepInput[];
+  /** Of a step with `inner` none. */
   readonly outputs: readonly StepOutput[];
+  /** Its model answers any number of times. */
+  readonly decoupled?: boolean;
+  /** What runs for each answer of a decoupled model (`nested-plan.ts`). */
+  readonly inner?: EnsemblePlan;
+  /** Which of the ensemble's steps it is; its place in the plan's list unless said. */
+  readonly place?: number;
 }
 
 export interface EnsemblePlan {
@@ -67,6 +74,7 @@ export function ensemblePlan(
         const tensor = step.inputs.get(input.name);
         return tensor === undefined ? [] : [{ name: input.name, tensor: numberOf(tensor), dims: input.dims }];
       }),
+      ...(configuration.decoupled && { decoupled: true }),
       outputs: [...step.outputs].map(([output, tensor]) => ({ name: output, tensor: numberOf(tensor) })),
     };
   });

@@ -15,6 +15,8 @@ export interface Called {
   readonly from: CallingRequest;
   readonly sink: InferSink;
   canceled: boolean;
+  /** How often it was told that there is room again. */
+  resumed: number;
 }
 
 export class PlayedModels implements ModelCalls {
@@ -25,11 +27,14 @@ export class PlayedModels implements ModelCalls {
   call(call: ModelCall, from: CallingRequest, sink: InferSink): InferHandle {
     const refusal = this.refusals.get(call.model);
     if (refusal !== undefined) throw refusal;
-    const called: Called = { call, from, sink, canceled: false };
+    const called: Called = { call, from, sink, canceled: false, resumed: 0 };
     this.called.push(called);
     return {
       cancel: () => {
         called.canceled = true;
+      },
+      resume: () => {
+        called.resumed += 1;
       },
     };
   }
@@ -45,6 +50,13 @@ export class PlayedModels implements ModelCalls {
     await turns(4);
   }
 
+  /** One of any number of answers to the earliest call of the model that has not ended. @returns whether there is room for another */
+  async respond(model: string, response: readonly Tensor[] | ServingError): Promise<boolean | undefined> {
+    const hasRoom = this.#find(model).sink.respond?.(response);
+    await turns(4);
+    return hasRoom;
+  }
+
   async fail(model: string, error: ServingError): Promise<void> {
     this.#take(model).sink.failed(error);
     await turns(4);
@@ -53,9 +65,14 @@ export class PlayedModels implements ModelCalls {
   readonly #answered = new Set<Called>();
 
   #take(model: string): Called {
+    const found = this.#find(model);
+    this.#answered.add(found);
+    return found;
+  }
+
+  #find(model: string): Called {
     const found = this.called.find((one) => one.call.model === model && !this.#answered.has(one));
     if (found === undefined) throw new ServingError("NOT_FOUND", `nobody calls ${model}`);
-    this.#answered.add(found);
     return found;
   }
 }
@@ -66,6 +83,7 @@ export interface StepText {
   readonly takes: Readonly<Record<string, string>>;
   readonly gives: Readonly<Record<string, string>>;
   readonly batches?: boolean;
+  readonly decoupled?: boolean;
 }
 
 /** Tensors by name; all are INT32 [-1], with a batch dimension where the model batches. */
@@ -86,8 +104,8 @@ export function planOf(
   const ports = (map: Readonly<Record<string, string>>) =>
     Object.entries(map).map(([name, tensor]) => ({ name, tensor: numberOf(tensor), dims: [-1] }));
   const own = (names: readonly string[]) => ports(Object.fromEntries(names.map((name) => [name, name])));
-  const planned = steps.map(({ model, takes, gives, batches = false }): PlannedStep => {
-    return { model, version: undefined, near: 1, batches, inputs: ports(takes), outputs: ports(gives) };
+  const planned = steps.map(({ model, takes, gives, batches = false, decoupled = false }): PlannedStep => {
+    return { model, version: undefined, near: 1, batches, decoupled, inputs: ports(takes), outputs: ports(gives) };
   });
   const { maxBatchSize = 0, maxInflight = 0 } = options;
   const [inputs, outputs] = [own(options.inputs), own(options.outputs)];
@@ -101,6 +119,23 @@ export class EnsembleWorld {
 
   constructor(plan: EnsemblePlan, options: Partial<EnsembleOptions> = {}) {
     this.engine = new EnsembleEngine({ plan, cache: undefined, scope: "e/1/1", ...options }, { calls: this.models, clock: this.clock });
+  }
+
+  /** A request that may be answered any number of times. */
+  async stream(inputs: readonly Tensor[], fields: Partial<InferSubmit> = {}) {
+    const text = (outputs: readonly Tensor[]) => outputs.map((output) => `${output.name}=${valuesOf(output).join()}`).join(" ");
+    const came: string[] = [];
+    const state = { hasRoom: true };
+    const handle = this.engine.infer(request([], { inputs, ...fields }), {
+      respond: (response) => {
+        came.push(response instanceof ServingError ? response.message : text(response));
+        return state.hasRoom;
+      },
+      answered: (outputs) => came.push(`end ${text(outputs)}`.trim()),
+      failed: ({ code, message }) => came.push(`${code} ${message}`),
+    });
+    await turns(4);
+    return { came, state, handle };
   }
 
   /** What has come in `came`: `NAME=VALUES …` or `CODE message`. */

@@ -1,10 +1,12 @@
 /** The calls of a server: checks what HTTP/2 and gRPC ask of a request, finds its method, and knows what runs. */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import { askedExplanation } from "../access/asked-explanation.ts";
 import { type Asked, type Caller, type Guard, PUBLIC } from "../access/guard.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
 import { HEADER_LIST_BYTES_MAX } from "../http2/header-reader.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 import type { Answered } from "./answered-calls.ts";
 import { type CompressionLevel, type Encoding, requestEncoding, responseEncoding } from "./compression.ts";
 import { httpRefusal, RefusedRequest } from "./http-refusal.ts";
@@ -42,6 +44,7 @@ const CUT = new ServingError("UNAVAILABLE", "the server is stopping: ask another
 
 interface AcceptedCall {
   readonly caller: Caller;
+  readonly explanation: RouteExplanation | undefined;
   readonly method: GrpcMethod;
   readonly encoding: Encoding;
   readonly deadlineMs: number | undefined;
@@ -123,17 +126,19 @@ export class Calls {
     caller.budget?.check();
     return {
       caller,
+      explanation: method.kind === "unary" && method.access === "inference" ? askedExplanation(asked, this.#options.guard) : undefined,
       method,
       encoding: requestEncoding(fields.get("grpc-encoding")),
       deadlineMs: parseTimeout(fields.get("grpc-timeout")),
     };
   }
 
-  #run(stream: ServerStream, { caller, method, encoding, deadlineMs }: AcceptedCall): void {
+  #run(stream: ServerStream, { caller, explanation, method, encoding, deadlineMs }: AcceptedCall): void {
     const { answered, clock, compressionLevel } = this.#options;
     const call = new RunningCall(stream, {
       host: this.#host,
       caller,
+      explanation,
       deadlineMs,
       responseEncoding: compressionLevel === "none" ? "identity" : responseEncoding(stream.headers.fields.get("grpc-accept-encoding")),
     });

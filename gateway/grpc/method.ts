@@ -1,6 +1,7 @@
 /** What a gRPC door exports: its methods as data, without a library's types, so that any server can mount them. */
 import type { Access } from "../access/access.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 
 /** What a handler knows of a call besides its messages. */
 export interface GrpcCall {
@@ -10,6 +11,8 @@ export interface GrpcCall {
   readonly key?: string | undefined;
   /** Of the caller's API key, for what serves the call; undefined: without limits. */
   readonly budget: KeyBudget | undefined;
+  /** Present: the caller wants to know where its request went, and may. Told behind the answer of a unary call. */
+  readonly explanation?: RouteExplanation | undefined;
   /** Aborts in the tick in which the client resets the stream or its time is up. The reason is a ServingError. */
   readonly signal: AbortSignal;
   /** What the client allows in all, milliseconds; undefined: no limit. */

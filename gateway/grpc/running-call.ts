@@ -5,6 +5,7 @@ import { isLoopbackHost } from "../http/host-check.ts";
 import { type HeaderBlock, headerBlock } from "../http2/hpack/encoder.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 import { ACCEPTED_ENCODINGS, type CompressionLevel, compressed, type Encoding } from "./compression.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { GrpcCall, Message } from "./method.ts";
@@ -35,6 +36,7 @@ export interface CallHost {
 export interface CallOptions {
   readonly host: CallHost;
   readonly caller: Caller;
+  readonly explanation?: RouteExplanation | undefined;
   readonly deadlineMs: number | undefined;
   readonly responseEncoding: Encoding;
 }
@@ -50,6 +52,7 @@ export class RunningCall implements GrpcCall {
   readonly tenant: string;
   readonly key: string | undefined;
   readonly budget: KeyBudget | undefined;
+  readonly explanation: RouteExplanation | undefined;
   readonly deadlineMs: number | undefined;
   run: CallRun | undefined;
   readonly #options: CallOptions;
@@ -70,6 +73,7 @@ export class RunningCall implements GrpcCall {
     this.tenant = options.caller.tenant;
     this.key = options.caller.key;
     this.budget = options.caller.budget;
+    this.explanation = options.explanation;
     this.deadlineMs = options.deadlineMs;
     this.#options = options;
   }
@@ -152,7 +156,7 @@ export class RunningCall implements GrpcCall {
     this.#outcome = error.code;
     this.#awaitsRequest = false;
     this.#options.host.failed(error, this.stream.headers.path);
-    const trailers = statusTrailers(error);
+    const trailers = { ...statusTrailers(error), ...this.explanation?.headers() };
     if (this.stream.headersSent)
       this.stream.end(headerBlock(trailers)); // they follow what is still to be sent
     else this.stream.answerWithoutBody(headerBlock({ ...REFUSAL_HEAD, ...trailers }));
@@ -202,12 +206,16 @@ export class RunningCall implements GrpcCall {
   }
 
   #answer(message: Message, isCompressed: boolean): Promise<void> | undefined {
-    this.stream.answer(HEADS[this.#options.responseEncoding], framed(message, isCompressed), OK);
+    this.stream.answer(HEADS[this.#options.responseEncoding], framed(message, isCompressed), this.#trailers());
     const caughtUp = this.#caughtUp();
     if (caughtUp === undefined) this.#ended = true;
     return caughtUp?.then(() => {
       this.#ended = true;
     });
+  }
+
+  #trailers(): HeaderBlock {
+    return this.explanation === undefined ? OK : headerBlock({ ...OK_TRAILERS, ...this.explanation.headers() });
   }
 
   async #answerCompressed(message: Message): Promise<void> {

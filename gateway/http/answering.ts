@@ -1,5 +1,6 @@
 /** Finds who answers a request, lets it in or refuses it, and has the answer written. */
 import { ServingError } from "../../core/errors.ts";
+import { askedExplanation } from "../access/asked-explanation.ts";
 import type { Guard } from "../access/guard.ts";
 import type { Connection } from "./connection.ts";
 import type { Cors } from "./cors.ts";
@@ -71,6 +72,7 @@ export class Answering {
       const { tenant, key, budget } = this.#options.guard.admit(route, exchange);
       [exchange.tenant, exchange.key, exchange.budget] = [tenant, key, budget];
       budget?.check();
+      if (route.access === "inference") exchange.explanation = askedExplanation(exchange, this.#options.guard);
       return undefined;
     } catch (thrown) {
       return this.#failed(thrown, route);
@@ -124,10 +126,11 @@ export class Answering {
     connection.send(exchange, answer, this.#extra(exchange));
   }
 
-  /** For pages of other origins, and for API keys that have limits. */
-  #extra({ head, budget }: Exchange): Readonly<Record<string, string>> | undefined {
+  /** For pages of other origins, for API keys that have limits, and for who asks where a request went. */
+  #extra({ head, budget, explanation }: Exchange): Readonly<Record<string, string>> | undefined {
     const origin = head.fields.get("origin");
     const forPages = origin === undefined ? undefined : this.#options.cors.headers(origin);
-    return budget === undefined ? forPages : { ...forPages, ...budget.headers() };
+    if (budget === undefined && explanation === undefined) return forPages;
+    return { ...forPages, ...budget?.headers(), ...explanation?.headers() };
   }
 }

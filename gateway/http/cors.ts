@@ -3,7 +3,7 @@ import type { FieldList } from "./field-list.ts";
 import type { HttpMethod, WholeAnswer } from "./route.ts";
 
 /** What pages may read of an answer besides its body. */
-const EXPOSED = "inference-header-content-length, x-request-id, x-nereid-generation, retry-after, www-authenticate";
+const EXPOSED = "inference-header-content-length, x-request-id, x-nereid-generation, x-nereid-route, retry-after, www-authenticate";
 const PREFLIGHT_SECONDS = "600";
 /** Names of headers, with commas between them. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~, -]{0,1024}$/;

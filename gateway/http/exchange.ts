@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { ServingError } from "../../core/errors.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 import { type Body, EMPTY_BODY } from "./body.ts";
 import { isLoopbackHost } from "./host-check.ts";
 import { pathOf } from "./path-pattern.ts";
@@ -29,6 +30,7 @@ export class Exchange implements HttpRequest {
   tenant = "";
   key: string | undefined;
   budget: KeyBudget | undefined;
+  explanation: RouteExplanation | undefined;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   #traceparent: string | undefined;
   #abort: AbortController | undefined;

@@ -2,6 +2,7 @@
 import type { ServingError } from "../../core/errors.ts";
 import type { Access } from "../access/access.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 import type { Body } from "./body.ts";
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
@@ -21,6 +22,8 @@ export interface HttpRequest {
   readonly key?: string | undefined;
   /** Of the caller's API key, for what serves the request; undefined: without limits. */
   readonly budget?: KeyBudget | undefined;
+  /** Present: the caller wants to know where its request went, and may. */
+  readonly explanation?: RouteExplanation | undefined;
   /** Aborts in the tick in which the client is gone, or when the server's grace is over. The reason is a ServingError. */
   readonly signal: AbortSignal;
   /** The server has begun to stop: it finishes what runs and takes nothing new. */

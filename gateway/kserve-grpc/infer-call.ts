@@ -51,6 +51,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       id,
       tenant: call.tenant,
       budget: call.budget,
+      explanation: call.explanation,
       parameters: values,
       priority,
       timeoutUs,

@@ -76,6 +76,7 @@ async function generateResponses(deps: GenerateDeps, request: HttpRequest) {
     id,
     tenant: request.tenant,
     budget: request.budget,
+    explanation: request.explanation,
     parameters,
     priority: 0,
     timeoutUs: 0,

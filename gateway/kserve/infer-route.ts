@@ -106,6 +106,7 @@ export function inferRequest({ head, inputs }: InferCall, request: HttpRequest):
     id: head.id,
     tenant: request.tenant,
     budget: request.budget,
+    explanation: request.explanation,
     parameters: head.parameters,
     priority: head.priority,
     timeoutUs: head.timeoutUs,

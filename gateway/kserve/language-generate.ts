@@ -84,6 +84,7 @@ function textRequest(deps: LanguageDeps, request: HttpRequest, model: string, ca
     model,
     tenant: request.tenant,
     budget: request.budget,
+    explanation: request.explanation,
     prompt: { kind: "text", text: call.text },
     choices: 1,
     tokensMax: call.tokensMax,

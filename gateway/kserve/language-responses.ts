@@ -29,6 +29,7 @@ export async function* languageResponses(
       model: request.model,
       tenant: request.tenant,
       budget: request.budget,
+      explanation: request.explanation,
       prompt: { kind: "text", text },
       choices: 1,
       tokensMax,

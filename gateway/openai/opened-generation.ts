@@ -3,6 +3,7 @@ import { linkedSignal } from "../../core/abort.ts";
 import { assert, ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 import type { TextEvent, TextGeneration, TextRequest } from "../serving/text-generation.ts";
 import type { GenerationCall } from "./generation-call.ts";
 
@@ -10,6 +11,8 @@ export interface CallContext {
   readonly tenant: string;
   /** undefined: without limits. */
   readonly budget?: KeyBudget | undefined;
+  /** As in TextRequest. */
+  readonly explanation?: RouteExplanation | undefined;
   readonly traceparent: string;
   readonly signal: AbortSignal;
   /** As in TextRequest. */
@@ -30,7 +33,7 @@ export function openGeneration(generation: TextGeneration, call: GenerationCall,
 function textRequests(
   call: GenerationCall,
   random: Random,
-  { tenant, budget, traceparent, resumable }: CallContext,
+  { tenant, budget, explanation, traceparent, resumable }: CallContext,
 ): readonly TextRequest[] {
   if (resumable !== undefined && call.prompts.length > 1) {
     const message = `a stream of ${call.prompts.length} prompts cannot be resumed: send a request for each, or leave X-Nereid-Resumable out`;
@@ -38,7 +41,7 @@ function textRequests(
   }
   const { model, choices, tokensMax, stop } = call;
   const sampling = { ...call.sampling, seed: call.sampling.seed ?? random.seed() };
-  const common = { model, tenant, budget, choices, tokensMax, stop, sampling, deadlineMs: undefined, traceparent };
+  const common = { model, tenant, budget, explanation, choices, tokensMax, stop, sampling, deadlineMs: undefined, traceparent };
   return call.prompts.map((prompt) => ({ ...common, prompt, ...(resumable !== undefined && { resumable }) }));
 }
 

@@ -109,11 +109,11 @@ export function openaiRoutes(deps: OpenAiDeps): readonly Route[] {
 async function answerGeneration(deps: OpenAiDeps, endpoint: Endpoint, request: HttpRequest): Promise<HttpAnswer> {
   refuseEncoding(request.header("content-encoding"));
   const call = await deps.bodies.parse(endpoint.parser, request.body);
-  const { tenant, budget, signal } = request;
+  const { tenant, budget, explanation, signal } = request;
   const shape = streamShape(call, endpoint.name, Math.floor(deps.clock.wallClockMs() / 1000));
   const resumable = call.stream && asksResumable(request) ? shapeText(shape) : undefined;
   const traceparent = traceparentOf(request);
-  const opened = openGeneration(deps.generation, call, deps.random, { tenant, budget, signal, traceparent, resumable });
+  const opened = openGeneration(deps.generation, call, deps.random, { tenant, budget, explanation, signal, traceparent, resumable });
   const stream = await startedStream(opened);
   if (call.stream) return streamAnswer(deps, stream, shape, undefined);
   const { started, events } = stream;

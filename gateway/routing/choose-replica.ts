@@ -28,7 +28,7 @@ export type Route = { readonly kind: "route"; readonly replica: ReplicaView } | 
 const MATCH_WORTH = 0.5;
 
 /** Sequences per slot. Heartbeats lag and know of all gateways, the own count is exact and knows of one: the larger is nearer. */
-function loadOf(replica: ReplicaView, inFlight: number): number {
+export function loadOf(replica: ReplicaView, inFlight: number): number {
   return Math.max(replica.busySlots + replica.queued, inFlight) / Math.max(1, replica.slots);
 }
 
@@ -48,22 +48,30 @@ function whyNone(question: RouteQuestion, hosted: readonly ReplicaView[]): NoRou
   return hosted.some(({ replica }) => question.refused.get(replica) === "full") ? "full" : "not-ready";
 }
 
-export function chooseReplica(question: RouteQuestion): Route {
-  const { model, version, refused, inFlight } = question;
-  const hosted = question.replicas.filter((view) => view.model === model && (version === undefined || view.version === version));
+function hostedOf({ model, version, replicas }: RouteQuestion): readonly ReplicaView[] {
+  return replicas.filter((view) => view.model === model && (version === undefined || view.version === version));
+}
+
+/** Those that could take it now. @param hosted the question's, where they are known already */
+export function candidatesOf(question: RouteQuestion, hosted = hostedOf(question)): readonly ReplicaView[] {
   const ready = sameCpu(
-    hosted.filter((view) => view.ready && !refused.has(view.replica)),
+    hosted.filter((view) => view.ready && !question.refused.has(view.replica)),
     question.preferredCpu,
   );
-  const chosenVersion = version ?? newest(ready);
-  const scored = ready
-    .filter((view) => view.version === chosenVersion)
-    .map((replica) => {
-      const load = loadOf(replica, inFlight(replica.replica));
-      // A replica without a free slot makes it wait: what it holds is no use then.
-      const worth = load < 1 ? MATCH_WORTH * (question.matches.get(replica.replica) ?? 0) : 0;
-      return { replica, cost: load - worth };
-    });
+  const chosenVersion = question.version ?? newest(ready);
+  return ready.filter((view) => view.version === chosenVersion);
+}
+
+/** The candidate with the lowest is chosen. */
+export function costOf(replica: ReplicaView, { inFlight, matches }: RouteQuestion): number {
+  const load = loadOf(replica, inFlight(replica.replica));
+  // A replica without a free slot makes it wait: what it holds is no use then.
+  return load < 1 ? load - MATCH_WORTH * (matches.get(replica.replica) ?? 0) : load;
+}
+
+export function chooseReplica(question: RouteQuestion): Route {
+  const hosted = hostedOf(question);
+  const scored = candidatesOf(question, hosted).map((replica) => ({ replica, cost: costOf(replica, question) }));
   const lowest = Math.min(...scored.map(({ cost }) => cost));
   const best = scored.filter(({ cost }) => cost === lowest);
   const pick = best[Math.floor(question.chance * best.length)];

@@ -86,6 +86,11 @@ export class SequenceRoutes {
     this.#known.delete(key);
   }
 
+  /** undefined: nobody is known to be it */
+  ownerOf(key: string, nowMs: number): string | undefined {
+    return this.#find(key, nowMs)?.owner;
+  }
+
   #find(key: string, nowMs: number): KnownSequence | undefined {
     const known = this.#known.get(key);
     return known !== undefined && known.expiresMs > nowMs ? known : undefined;
@@ -109,12 +114,16 @@ function heaviest<Candidate extends OwnerCandidate>(key: string, candidates: rea
   let best: Candidate | undefined;
   let bestWeight = -1;
   for (const candidate of candidates) {
-    const weight = mixed(hash(`${candidate.owner} ${key}`));
+    const weight = ownerWeight(key, candidate.owner);
     if (weight <= bestWeight) continue;
     best = candidate;
     bestWeight = weight;
   }
   return best;
+}
+
+export function ownerWeight(key: string, owner: string): number {
+  return mixed(hash(`${owner} ${key}`));
 }
 
 /** FNV-1a, 32 bits. */

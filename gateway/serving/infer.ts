@@ -9,12 +9,13 @@ import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { NearAgents } from "../../core/near-agents.ts";
 import type { Random } from "../../core/random.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
+import { chooseNode, explainNode } from "./choose-node.ts";
 import { inferResponses } from "./infer-responses.ts";
 import { type Callees, type SendTo, sendingOf, toSubmit } from "./infer-submit.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
 import { inferNear } from "./near-inference.ts";
-import { chooseNode, type PlacementDeps, placeInference } from "./place-inference.ts";
+import { type PlacementDeps, placeInference } from "./place-inference.ts";
 import { PoisonRequests } from "./poison-requests.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submitter } from "./submit.ts";
@@ -103,7 +104,11 @@ function placeNear(request: InferRequest, view: ModelView, deps: InferenceDeps, 
   const chosen = chooseNode(view, NOBODY, deps);
   const agent = chosen && near.find(chosen.hosted.node);
   if (chosen === undefined || agent === undefined || chosen.model.configJson !== view.configJson) return undefined;
-  return inferNear(agent, toSubmit(request, chosen, request.deadlineMs), signal, deps.inFlight.begin(chosen.hosted.replica));
+  const { explanation } = request;
+  explanation?.add(explainNode(view, NOBODY, chosen, deps));
+  const answer = inferNear(agent, toSubmit(request, chosen, request.deadlineMs), signal, deps.inFlight.begin(chosen.hosted.replica));
+  explanation?.ended(chosen.hosted, answer === undefined ? "not taken within this process" : "accepted");
+  return answer;
 }
 
 /** Nobody has refused the request yet. */

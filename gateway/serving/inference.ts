@@ -3,6 +3,7 @@ import type { ServingError } from "../../core/errors.ts";
 import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 
 /** As parsed from a client's bytes; not yet checked against the model: `infer` does that, with Triton's texts. */
 export interface InferRequest {
@@ -24,6 +25,8 @@ export interface InferRequest {
   readonly traceparent: string;
   /** How many calls it is inside of: an ensemble's step in one; none unless said. */
   readonly depth?: number;
+  /** Present: the caller wants to know where it went, and why. */
+  readonly explanation?: RouteExplanation | undefined;
 }
 
 export interface InferResponse {

@@ -1,18 +1,17 @@
 /** Brings an inference to a node that hosts its model: chosen by what is under way, another one where one refuses. */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
-import type { InFlight } from "../routing/in-flight.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 import type { AnswerStream } from "./answer-stream.ts";
+import { chooseNode, explainNode, type NodeChoiceDeps, refusalKey } from "./choose-node.ts";
 import type { InferRequest } from "./inference.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
-import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
+import type { ServedVersion } from "./model-views.ts";
 import type { Patience } from "./returning-models.ts";
-import type { Submission } from "./submit.ts";
+import { type Submission, submissionText } from "./submit.ts";
 
-export interface PlacementDeps {
+export interface PlacementDeps extends NodeChoiceDeps {
   readonly catalog: ModelCatalog;
-  readonly views: Pick<ModelViews, "readyFor">;
-  readonly inFlight: InFlight;
   readonly clock: Clock;
   readonly patience: Patience;
 }
@@ -49,7 +48,7 @@ export async function placeInference(
   const arrivedMs = deps.clock.now();
   const notReady = `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`;
   for (;;) {
-    const placing = await placeAnywhere(view, send, deps);
+    const placing = await placeAnywhere(view, send, deps, request.explanation);
     if (placing instanceof PlacedInference) return placing;
     const error = placing.unreachable ?? new ServingError("UNAVAILABLE", notReady);
     try {
@@ -67,11 +66,17 @@ interface Refused {
 }
 
 /** Any node that is ready will do. */
-async function placeAnywhere(view: ModelView, send: Send, deps: PlacementDeps): Promise<PlacedInference | Refused> {
+async function placeAnywhere(
+  view: ModelView,
+  send: Send,
+  deps: PlacementDeps,
+  explanation: RouteExplanation | undefined,
+): Promise<PlacedInference | Refused> {
   const refused = new Set<string>();
   let unreachable: ServingError | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const chosen = chooseNode(view, refused, deps);
+    explanation?.add(explainNode(view, refused, chosen, deps));
     if (chosen === undefined) break;
     const { hosted } = chosen;
     refused.add(refusalKey(hosted));
@@ -79,6 +84,7 @@ async function placeAnywhere(view: ModelView, send: Send, deps: PlacementDeps): 
     let placed: PlacedInference | undefined;
     try {
       const submission = await send(chosen);
+      explanation?.ended(hosted, submissionText(submission));
       if (submission.kind === "accepted") placed = new PlacedInference(submission.answers, count);
       if (submission.kind === "unreachable") unreachable = submission.error;
     } finally {
@@ -87,25 +93,4 @@ async function placeAnywhere(view: ModelView, send: Send, deps: PlacementDeps): 
     if (placed !== undefined) return placed;
   }
   return { unreachable };
-}
-
-const refusalKey = ({ node, replica }: ServedVersion["hosted"]): string => `${node} ${replica}`;
-
-/**
- * The replica with the least under way, by its own word and by what this gateway has sent since. Of a version that is being
- * reloaded the old one, unless that has refused already: then it drains, and the new one has taken over.
- */
-export function chooseNode(view: ModelView, refused: ReadonlySet<string>, deps: PlacementDeps): ServedVersion | undefined {
-  const ready = deps.views.readyFor(view.name, view.version);
-  const left = refused.size === 0 ? ready : ready.filter(({ hosted }) => !refused.has(refusalKey(hosted)));
-  let best: ServedVersion | undefined;
-  let bestLoad = Number.POSITIVE_INFINITY;
-  for (const one of oldestOf(left)) {
-    const load = Math.max(one.hosted.inFlight + one.hosted.queued, deps.inFlight.count(one.hosted.replica));
-    if (load < bestLoad) {
-      best = one;
-      bestLoad = load;
-    }
-  }
-  return best;
 }

@@ -7,7 +7,8 @@ import type { Random } from "../../core/random.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { Fleet, ReplicaView } from "../control/fleet.ts";
-import { chooseReplica, type NoRouteReason } from "../routing/choose-replica.ts";
+import { chooseReplica, type NoRouteReason, type RouteQuestion } from "../routing/choose-replica.ts";
+import { explainReplica } from "../routing/explain-replica.ts";
 import type { InFlight } from "../routing/in-flight.ts";
 import { type PrefixAffinity, prefixKeys } from "../routing/prefix-affinity.ts";
 import type { EncodePool } from "../text/encode-pool.ts";
@@ -16,7 +17,7 @@ import type { AnswerStream } from "./answer-stream.ts";
 import { checkBiases, tokensPerChoice } from "./generation-limits.ts";
 import { promptIds } from "./prompt-ids.ts";
 import { noteOf } from "./resume-note.ts";
-import type { Submission, Submitter } from "./submit.ts";
+import { type Submission, type Submitter, submissionText } from "./submit.ts";
 import type { TextBundles } from "./text-bundles.ts";
 import type { ModelDirectory, TextRequest } from "./text-generation.ts";
 
@@ -81,6 +82,7 @@ export async function placeGeneration(
       };
       outcome = await submitted(submit, replica, deps, signal);
       if (outcome.kind === "accepted") {
+        request.explanation?.ended(replica, submissionText(outcome));
         const { answers } = outcome;
         undo.use(answers);
         deps.affinity.sent(keys, replica.replica);
@@ -91,6 +93,7 @@ export async function placeGeneration(
       if (signal.aborted || !(thrown instanceof ServingError && thrown.code === "UNAVAILABLE")) throw thrown;
       outcome = { kind: "unreachable", error: thrown };
     }
+    request.explanation?.ended(replica, submissionText(outcome));
     deps.metrics.generationsRerouted.inc({ model: request.model });
     refused.set(replica.replica, outcome.kind === "refused" ? outcome.reason : "not-ready");
     lastError = outcome.kind === "refused" ? refusal(request.model, outcome.reason, outcome.message) : outcome.error;
@@ -158,10 +161,14 @@ interface Tried {
 }
 
 /** @throws ServingError when no replica is left to try: the last one's reason where there was one. */
-function routed({ model }: TextRequest, { matches, refused, version, lastError, from }: Tried, deps: PlacementDeps): ReplicaView {
+function routed(
+  { model, explanation }: TextRequest,
+  { matches, refused, version, lastError, from }: Tried,
+  deps: PlacementDeps,
+): ReplicaView {
   const replicas = deps.fleet.replicas().filter((replica) => from === undefined || goesOn(from, replica));
-  const among = (some: readonly ReplicaView[]) =>
-    chooseReplica({
+  const among = (some: readonly ReplicaView[]) => {
+    const question: RouteQuestion = {
       model,
       version,
       replicas: some,
@@ -170,7 +177,11 @@ function routed({ model }: TextRequest, { matches, refused, version, lastError, 
       refused,
       matches,
       chance: deps.random.next(),
-    });
+    };
+    const chosen = chooseReplica(question);
+    explanation?.add(explainReplica(question, chosen));
+    return chosen;
+  };
   // A node that hangs or is cut off still looks ready, and idle now that all have left it: it would take a second to find out.
   const elsewhere = from && among(replicas.filter(({ node, cpu }) => node !== from.replica.node && cpu === from.replica.cpu));
   const route = elsewhere?.kind === "route" ? elsewhere : among(replicas);

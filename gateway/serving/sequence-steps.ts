@@ -11,17 +11,17 @@ import { type SequenceFlags, type SequencePassage, sequenceFlags, sequenceKey, s
 import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import type { PublishedSequences } from "../../core/model/published-model.ts";
 import type { Random } from "../../core/random.ts";
-import type { InFlight } from "../routing/in-flight.ts";
-import { type SequenceRoute, SequenceRoutes } from "../routing/sequence-routes.ts";
+import { explainCopy } from "../routing/explain-copy.ts";
+import type { RouteExplanation, RoutePick } from "../routing/route-explanation.ts";
+import { ownerWeight, type SequenceRoute, SequenceRoutes } from "../routing/sequence-routes.ts";
+import type { NodeChoiceDeps } from "./choose-node.ts";
 import type { InferRequest } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
-import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
-import type { Submission, Submitter } from "./submit.ts";
+import { oldestOf, type ServedVersion } from "./model-views.ts";
+import { type Submission, type Submitter, submissionText } from "./submit.ts";
 import { wholeAnswer } from "./whole-answer.ts";
 
-export interface SequenceStepsDeps {
-  readonly views: Pick<ModelViews, "readyFor">;
-  readonly inFlight: InFlight;
+export interface SequenceStepsDeps extends NodeChoiceDeps {
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -40,6 +40,7 @@ interface Step {
   readonly view: ModelView;
   readonly sequences: PublishedSequences;
   readonly token: string;
+  readonly explanation: RouteExplanation | undefined;
   readonly send: SendStep;
   readonly signal: AbortSignal;
   /** The sequence's next step may be sent. */
@@ -94,7 +95,17 @@ export class SequenceSteps {
     try {
       if (before !== undefined) await this.#myTurn(key, before, signal);
       this.#checkStarted(key, flags, { waited: before !== undefined, model: view.name });
-      return await this.#place({ key, flags, view, sequences, token, send, signal, letNext: turn.resolve });
+      return await this.#place({
+        key,
+        flags,
+        view,
+        sequences,
+        token,
+        explanation: request.explanation,
+        send,
+        signal,
+        letNext: turn.resolve,
+      });
     } finally {
       turn.resolve(before); // one that left the line does not let others pass those before it
     }
@@ -143,6 +154,7 @@ export class SequenceSteps {
     for (;;) {
       const candidates = this.#candidates(view, refused);
       const route = this.#routes.route(key, candidates, { start: flags.start, nowMs: clock.now() });
+      step.explanation?.add(this.#explained(step, candidates, route?.to, refused));
       if (route !== undefined) {
         const outcome = await this.#try(step, route);
         const at = { idleMs: sequences.idleMs, nowMs: clock.now() };
@@ -172,10 +184,34 @@ export class SequenceSteps {
       .filter(({ owner }) => !refused.has(owner));
   }
 
+  /** An owner that is known stays; else the candidate of the highest weight is it. */
+  #explained(
+    { key, view }: Step,
+    candidates: readonly Candidate[],
+    chosen: Candidate | undefined,
+    refused: ReadonlySet<string>,
+  ): RoutePick {
+    const { views, inFlight } = this.#deps;
+    const known = this.#routes.ownerOf(key, this.#deps.clock.now()) ?? "";
+    return explainCopy({
+      model: view.name,
+      version: view.version,
+      hosted: views.hosted(),
+      ready: views.readyFor(view.name, view.version).map(({ hosted }) => hosted),
+      candidates: candidates.map(({ owner, hosted: { replica, node } }) => {
+        const scores = { owner: owner === known ? "yes" : "no", weight: ownerWeight(key, owner), own_in_flight: inFlight.count(replica) };
+        return { replica, node, scores };
+      }),
+      chosen: chosen?.hosted,
+      hasRefused: (copy) => refused.has(sequenceOwner(copy)),
+    });
+  }
+
   async #try(step: Step, { to, from, start, answered }: SequenceRoute<Candidate>): Promise<Outcome> {
-    const { token, send, sequences, letNext } = step;
+    const { token, explanation, send, sequences, letNext } = step;
     using _count = this.#deps.inFlight.begin(to.hosted.replica);
     const submission: Submission = await send(to, { token, from, start, answered });
+    explanation?.ended(to.hosted, submissionText(submission));
     if (submission.kind === "unreachable") return { kind: "unknown", error: submission.error };
     if (submission.kind === "refused") {
       return {

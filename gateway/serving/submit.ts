@@ -30,6 +30,18 @@ export type Submission =
   /** Nobody answered, or the link went before the answer. */
   | { readonly kind: "unreachable"; readonly error: ServingError };
 
+/** For people who ask what became of a request. */
+export function submissionText(submission: Submission): string {
+  switch (submission.kind) {
+    case "accepted":
+      return "accepted";
+    case "refused":
+      return `refused: ${submission.reason}`;
+    case "unreachable":
+      return `unreachable: ${submission.error.message}`;
+  }
+}
+
 export interface SubmitterDeps {
   readonly bus: Bus;
   readonly pool: LinkPool;

@@ -5,6 +5,7 @@
 import type { FinishReason } from "../../core/messages/generation.ts";
 import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
+import type { RouteExplanation } from "../routing/route-explanation.ts";
 
 /** A message of a chat, as chat templates read it; content is never null. */
 export interface ChatMessage {
@@ -36,6 +37,8 @@ export interface TextRequest {
   readonly traceparent: string;
   /** Present: the client may come back for the rest of the stream. The text is the door's own, and comes back with `started`. */
   readonly resumable?: string;
+  /** Present: the caller wants to know where it went, and why. */
+  readonly explanation?: RouteExplanation | undefined;
 }
 
 /** A client that comes back for the rest of its stream. */

@@ -38,6 +38,14 @@ describe("32 concurrent streams of mixed lengths on 8 slots", () => {
       expect(together[index], `stream ${index}`).toEqual({ text, finishReason: "length", error: undefined, done: true });
     }
     expect(await cluster.metric("nereid_slots_busy")).toBe(0);
+    const asked = await post(
+      cluster.url,
+      "/v1/completions",
+      { model: MODEL, ...requests[0] },
+      { headers: { "x-nereid-explain": "route" } },
+    );
+    const route = JSON.parse(asked.headers.get("x-nereid-route") ?? "");
+    expect(route, "where it went").toMatchObject({ picks: [{ outcome: "accepted", candidates: [{ match: 1, slots: SLOTS }] }] });
   });
 });
 

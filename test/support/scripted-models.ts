@@ -17,6 +17,7 @@ import type {
   ModelView,
 } from "../../gateway/serving/model-catalog.ts";
 import { configJson, MODEL_SCRIPTS, type ModelScript, viewOf } from "./scripted-models-table.ts";
+import { SCRIPTED_PICK } from "./scripted-pick.ts";
 import { ScriptedRepeat } from "./scripted-repeat.ts";
 import { batchStatistics, NO_STATISTICS } from "./scripted-statistics.ts";
 
@@ -52,6 +53,7 @@ export class ScriptedModels implements Inference, ModelCatalog, ModelControl, Mo
 
   async infer(request: InferRequest, signal: AbortSignal): Promise<InferResponse> {
     this.requests.push(request);
+    request.explanation?.add(SCRIPTED_PICK);
     const view = this.view(request.model, request.version);
     checkInferRequest(request, view);
     signal.throwIfAborted();

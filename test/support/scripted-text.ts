@@ -14,6 +14,7 @@ import type {
   TextRequest,
   TextToken,
 } from "../../gateway/serving/text-generation.ts";
+import { SCRIPTED_PICK } from "./scripted-pick.ts";
 
 export const SCRIPTED_MODEL = "scripted/words";
 export const SCRIPTED_CONTEXT = 4096;
@@ -81,6 +82,7 @@ export class ScriptedText implements TextGeneration, ModelDirectory {
 
   async *#generate(request: TextRequest, generation: string, signal: AbortSignal): AsyncGenerator<TextEvent> {
     const promptTokens = this.#admit(request);
+    request.explanation?.add(SCRIPTED_PICK);
     this.running++;
     let done = false;
     try {

@@ -55,6 +55,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       resumableGenerations,
       resumableBytes,
       scheduling: settings,
+      labels: settings.labels,
       threads: availableParallelism(),
       memory: () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() }),
     },

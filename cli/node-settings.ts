@@ -1,9 +1,16 @@
 /** Settings of what every node keeps: processes, answers, streams. Pure. */
-import { byteSize, setting, wholeNumber } from "../core/settings.ts";
+import { LABELS_ALLOWED, type NodeLabels, parseLabels } from "../core/node-labels.ts";
+import { byteSize, optional, setting, wholeNumber } from "../core/settings.ts";
 
 const bytes = byteSize();
 
 export const NODE_SETTINGS = {
+  labels: setting<NodeLabels | undefined>({
+    kind: optional({ allowed: LABELS_ALLOWED, parse: parseLabels }),
+    fallback: undefined,
+    fallbackText: "none",
+    help: "what the machine is: models may ask for it (node_labels)",
+  }),
   standbyRunners: setting({
     kind: wholeNumber(0, 16),
     fallback: 1,

@@ -14,6 +14,7 @@ import { MemoryLinks } from "../core/link/memory.ts";
 import type { CopiesRange } from "../core/model/config/language-settings.ts";
 import type { Quantization } from "../core/model/shard-description.ts";
 import { NearAgents } from "../core/near-agents.ts";
+import type { NodeLabels } from "../core/node-labels.ts";
 import { systemRandom } from "../core/random.ts";
 import { type ConfigReading, ModelSources, type ModelSourcesOptions } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
@@ -88,6 +89,8 @@ export interface ClusterOptions {
   /** Resumable streams that each node keeps, and their memory; the defaults unless said. */
   readonly resumableGenerations?: number;
   readonly resumableBytes?: number;
+  /** Of every node, for models that ask for them. */
+  readonly labels?: NodeLabels | undefined;
   /** How often in a row a generation that has lost its lead is placed again; 0: never. */
   readonly migrationLimit: number;
   /** How long new requests wait for a model of which no copy is there at the moment; 0: not at all. */

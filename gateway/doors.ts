@@ -60,6 +60,7 @@ export interface DoorDeps {
   readonly tensors: Pick<TensorServing, "inference" | "catalog" | "control" | "demand" | "statistics">;
   readonly nodes: ConsoleDeps["nodes"];
   readonly leave: ConsoleDeps["leave"];
+  readonly unplaced: ConsoleDeps["unplaced"];
   /** Aborts when the gateway is about to stop. */
   readonly stopping?: AbortSignal;
   /** What `logger` logs; settings of a logger that nobody can change are only kept. */
@@ -173,12 +174,15 @@ function makeServices(host: string, options: DoorOptions, deps: DoorDeps, stack:
   return { generation, models, bodies, random, identity: { name: options.id, version }, tensors, tracing };
 }
 
-function httpRoutes(services: Services, { clock, metrics, nodes, leave, version, accessLog, auditLog }: DoorDeps): readonly Route[] {
+function httpRoutes(
+  services: Services,
+  { clock, metrics, nodes, leave, unplaced, version, accessLog, auditLog }: DoorDeps,
+): readonly Route[] {
   const { tracing } = services;
   const all = [
     ...countedRoutes("openai", openaiRoutes({ ...services, clock, systemFingerprint: `nereid-${version}` }), metrics.requests),
     ...countedRoutes("kserve", kserveRoutes(services), metrics.requests),
-    ...consoleRoutes({ ...services, nodes, leave }),
+    ...consoleRoutes({ ...services, nodes, leave, unplaced }),
   ];
   const audited = auditLog === undefined ? all : auditedRoutes(all, { logger: auditLog, clock });
   const routes = accessLog === undefined ? audited : loggedRoutes(audited, { logger: accessLog, clock });

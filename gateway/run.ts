@@ -9,6 +9,7 @@ import { type OpenDoors, openDoors } from "./doors.ts";
 import { loadFirst } from "./first-loads.ts";
 import type { GatewayDeps, GatewayOptions } from "./gateway-options.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
+import { unplacedModels } from "./placement/missing-labels.ts";
 import { generationOnDemand } from "./serving/generation-on-demand.ts";
 import type { ModelDirectory } from "./serving/text-generation.ts";
 import { openTracing } from "./tracing/open-tracing.ts";
@@ -39,10 +40,11 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const core = startCore(options, { ...deps, generations, tracer: tracing.tracer }, stopping.signal, stack);
   const { watch, text, whole, control, demand } = core;
   const nodes = () => watch.fleet.nodes().map(({ heartbeat, leaving }) => ({ ...heartbeat, leaving }));
+  const unplaced = () => unplacedModels(control.desired().models, watch.fleet.nodes());
   const { models } = text;
   const generation = options.modelControl === "on-demand" ? generationOnDemand(text.generation, demand) : text.generation;
   const metricsText = fleetMetrics(options, deps, core, stack);
-  const serving = { generation, models, tensors: { ...whole, control, demand }, nodes, leave: core.leave };
+  const serving = { generation, models, tensors: { ...whole, control, demand }, nodes, unplaced, leave: core.leave };
   const behind = { ...deps, ...serving, metricsText, tracing, version: options.version, stopping: stopping.signal };
   const doors = await openDoors(options, { ...DOOR_DEFAULTS, ...options.doors }, behind, stack);
   stack.defer(

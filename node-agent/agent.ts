@@ -14,6 +14,7 @@ import type { Heartbeat } from "../core/messages/heartbeat.ts";
 import { decodeJson } from "../core/messages/json-message.ts";
 import { SUBJECTS } from "../core/messages/subjects.ts";
 import type { NearAgents } from "../core/near-agents.ts";
+import type { NodeLabels } from "../core/node-labels.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import { SCHEDULING_DEFAULTS, type SchedulingOptions } from "../core/scheduling-options.ts";
@@ -68,6 +69,8 @@ export interface AgentDeps {
   readonly keep?: KeepLimits;
   /** What the CPU is: rows of one answer come from nodes of one class. */
   readonly cpu: string;
+  /** What the machine is, as its operator says, for models that ask for it. */
+  readonly labels?: NodeLabels | undefined;
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
   /** Of a shard's runner, where placement leaves it to the node; 1 unless said. */
   readonly threads?: number;
@@ -153,6 +156,7 @@ export class Agent implements AsyncDisposable {
       link: this.#listener.address,
       wire: this.#deps.wire.address,
       cpu: this.#deps.cpu,
+      ...(this.#deps.labels && { labels: this.#deps.labels }),
       fence: this.#fence,
       ...(this.#draining && { draining: true }),
       ...(this.#gone && { gone: true }),

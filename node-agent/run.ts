@@ -6,6 +6,7 @@ import type { NodeId } from "../core/ids.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
 import type { WatchedTls } from "../core/mutual-tls.ts";
 import type { NearAgents } from "../core/near-agents.ts";
+import type { NodeLabels } from "../core/node-labels.ts";
 import type { Random } from "../core/random.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
@@ -44,6 +45,8 @@ export interface AgentOptions {
   readonly resumableBytes?: number;
   /** How whole models are run; as Triton has it unless said. */
   readonly scheduling?: Partial<SchedulingOptions>;
+  /** For models that ask for them. */
+  readonly labels?: NodeLabels | undefined;
   /** Of a shard's runner, where placement leaves it to the node. */
   readonly threads: number;
   readonly memory: () => { readonly totalBytes: number; readonly freeBytes: number };
@@ -66,7 +69,7 @@ export interface AgentNetwork {
 
 /** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */
 export async function startAgent(options: AgentOptions, network: AgentNetwork, stack: AsyncDisposableStack): Promise<Agent> {
-  const { node, stages, standbyRunners, responseCacheBytes, scheduling, memory, threads } = options;
+  const { node, stages, standbyRunners, responseCacheBytes, scheduling, memory, threads, labels } = options;
   const { resumableGenerations: generations = KEEP_LIMITS.generations, resumableBytes: bytes = KEEP_LIMITS.bytes } = options;
   const logger = network.logger.child({ node });
   const sockets = stages === undefined ? {} : { listen: stageAddress(stages), advertiseHost: stages.advertiseHost };
@@ -89,6 +92,7 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
     keep: { generations, bytes },
     ...(scheduling !== undefined && { scheduling }),
     cpu: cpus()[0]?.model.trim() ?? process.arch,
+    labels,
     memory,
     threads,
   });

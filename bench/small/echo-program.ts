@@ -35,6 +35,7 @@ const { httpAddress, grpcAddress } = await openDoors(
     models: text,
     nodes: () => [],
     leave: async () => {},
+    unplaced: () => [],
     tensors: {
       inference: {
         infer({ model, inputs: [input] }) {

@@ -1,6 +1,6 @@
 /** Tries what a load would do with each version of a model that has no problems so far. */
 import { basename } from "node:path";
-import { copiesRange, LANGUAGE_BACKEND, languageSettings } from "../../core/model/config/language-settings.ts";
+import { copiesRange, LANGUAGE_BACKEND, languageSettings, nodeLabels } from "../../core/model/config/language-settings.ts";
 import type { DraftConfig } from "../../core/model/config/prepare.ts";
 import { expectedChecksums } from "../../core/model/config/repository-agents.ts";
 import { backendProblem } from "../../core/model/config/served-backends.ts";
@@ -26,6 +26,7 @@ export async function tryVersions(model: ReadFolder, options: { readonly open: b
   };
   await attempt(() => new Checksums().check(basename(folder), files, expectedChecksums(draft.config)));
   await attempt(() => void copiesRange(draft.config));
+  await attempt(() => void nodeLabels(draft.config));
   if (draft.config.backend === LANGUAGE_BACKEND) await attempt(() => void languageSettings(draft.config));
   else {
     for (const [version, { problems }] of versions) {

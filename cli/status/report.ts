@@ -1,17 +1,25 @@
 /** What `nereid status` prints: nodes with what is on them, and models with where they are. Pure. */
+import { labelsText } from "../../core/node-labels.ts";
 import type { ConsoleState } from "../../gateway/console/state.ts";
 
 type Node = ConsoleState["nodes"][number];
 type Model = ConsoleState["models"][number];
 
 /** Lines without colors, each ended by a line feed. */
-export function statusReport({ models, nodes }: ConsoleState): string {
-  const nodeRows = nodes.map((node) => [node.node, node.state, memory(node), hosted(node, models).join(", ") || "nothing"]);
+export function statusReport({ models, nodes, unplaced }: ConsoleState): string {
+  const nodeRows = nodes.map((node) => [
+    node.node,
+    node.state,
+    memory(node),
+    labelsText(node.labels) || "none",
+    hosted(node, models).join(", ") || "nothing",
+  ]);
   const languageRows = models.map((model) => [model.name, model.version, said(model), places(model)]);
   const wholeRows = nodes.flatMap(({ node, models: whole }) => whole.map(({ model, version, state }) => [model, version, state, node]));
+  const unplacedRows = unplaced.map(({ model, version, reason }) => [model, version, `loading: ${reason}`, ""]);
   return [
-    table(["node", "state", "memory free", "what is there"], nodeRows, "no node has reported yet"),
-    table(["model", "version", "state", "where"], [...languageRows, ...wholeRows], "no models"),
+    table(["node", "state", "memory free", "labels", "what is there"], nodeRows, "no node has reported yet"),
+    table(["model", "version", "state", "where"], [...languageRows, ...wholeRows, ...unplacedRows], "no models"),
   ].join("\n");
 }
 

@@ -84,6 +84,8 @@ export const Heartbeat = Type.Object({
   /** Where last stages dial. */
   wire: Type.String(),
   cpu: Type.String(),
+  /** What the machine is, as its operator says; none unless given. */
+  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   /** Of the placement that it obeys: the highest that it has heard. */
   fence: Type.Optional(Type.Integer()),
   /** The node is to be left: nothing new is placed here, and what is here moves away. */

@@ -3,6 +3,7 @@ import { type ErrorCode, ServingError } from "../../core/errors.ts";
 import { controls, isPublic, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { ErrorShape, HttpFault, Route, WholeAnswer } from "../http/route.ts";
+import type { UnplacedModel } from "../placement/missing-labels.ts";
 import type { ModelDirectory } from "../serving/text-generation.ts";
 import { readConsolePage } from "./page.ts";
 import { type ConsoleIdentity, type ConsoleNode, consoleState } from "./state.ts";
@@ -11,6 +12,8 @@ export interface ConsoleDeps {
   readonly models: ModelDirectory;
   /** The machines that this gateway hears. */
   readonly nodes: () => readonly ConsoleNode[];
+  /** Whole models that are nowhere, and why. */
+  readonly unplaced: () => readonly UnplacedModel[];
   /** What is on a node moves away and nothing comes, or it may take things again. @throws ServingError UNAVAILABLE */
   readonly leave: (node: string, leaving: boolean) => Promise<void>;
   readonly identity: ConsoleIdentity;
@@ -66,7 +69,7 @@ export function consoleRoutes(deps: ConsoleDeps): readonly Route[] {
       ...reads("metadata"),
       body: "none",
       errors: consoleErrors,
-      handle: () => jsonAnswer(200, consoleState(deps.identity, deps.models.list(), deps.nodes())),
+      handle: () => jsonAnswer(200, consoleState(deps.identity, deps.models.list(), deps.nodes(), deps.unplaced())),
     },
     leaveRoute("drain", true, deps),
     leaveRoute("undrain", false, deps),

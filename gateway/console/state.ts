@@ -1,9 +1,12 @@
 /** What the console shows: which parts of which model are on which node. Pure. */
+import type { NodeLabels } from "../../core/node-labels.ts";
+import type { UnplacedModel } from "../placement/missing-labels.ts";
 import type { ServedModel } from "../serving/text-generation.ts";
 
 export interface ConsoleNode {
   readonly node: string;
   readonly cpu: string;
+  readonly labels?: NodeLabels | undefined;
   readonly memoryTotalBytes: number;
   readonly memoryFreeBytes: number;
   readonly leaving: boolean;
@@ -20,15 +23,21 @@ export interface ConsoleIdentity {
 
 export type ConsoleState = ReturnType<typeof consoleState>;
 
-export function consoleState(server: ConsoleIdentity, models: readonly ServedModel[], nodes: readonly ConsoleNode[]) {
-  return { server, models: models.map(modelState), nodes: nodes.map(nodeState) };
+/** @param unplaced whole models that are nowhere, and why */
+export function consoleState(
+  server: ConsoleIdentity,
+  models: readonly ServedModel[],
+  nodes: readonly ConsoleNode[],
+  unplaced: readonly UnplacedModel[] = [],
+) {
+  return { server, models: models.map(modelState), nodes: nodes.map(nodeState), unplaced };
 }
 
 /** No more than this of a node: its addresses are nobody's business. */
-function nodeState({ node, cpu, memoryTotalBytes, memoryFreeBytes, leaving, shards, models }: ConsoleNode) {
+function nodeState({ node, cpu, labels = {}, memoryTotalBytes, memoryFreeBytes, leaving, shards, models }: ConsoleNode) {
   const hosted = models.map(({ model, version, state }) => ({ model, version, state: state.kind }));
   const left = shards.length + models.length === 0 ? "drained" : "draining";
-  return { node, state: leaving ? left : "serving", cpu, memoryTotalBytes, memoryFreeBytes, models: hosted };
+  return { node, state: leaving ? left : "serving", cpu, memoryTotalBytes, memoryFreeBytes, labels, models: hosted };
 }
 
 function modelState({ name, version, readiness, contextLength, quantization, shards }: ServedModel) {

@@ -6,9 +6,11 @@ import { untilAborted } from "../../core/abort.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { type ModelName, modelName } from "../../core/ids.ts";
+import { hasLabels, type NodeLabels } from "../../core/node-labels.ts";
 import type { WantedEntry, WantedLoad } from "../../core/store/placement/wanted-models.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { chooseEvictions, type Guest, type NodeGuests } from "../placement/choose-evictions.ts";
+import { missingLabels } from "../placement/missing-labels.ts";
 import { bytesNeeded } from "../placement/node-rooms.ts";
 import type { ModelControl, ModelDemand } from "../serving/model-catalog.ts";
 import type { Fleet } from "./fleet.ts";
@@ -116,12 +118,15 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
   }
 
   /** @throws ServingError RESOURCE_EXHAUSTED when idle models do not free enough */
-  async #makeRoom(model: ModelName, { bytes, language }: Pick<WantedLoad, "bytes" | "language">): Promise<void> {
+  async #makeRoom(model: ModelName, plan: Pick<WantedLoad, "bytes" | "language" | "labels">): Promise<void> {
+    const { bytes, language, labels } = plan;
     const { control, fleet, clock, logger } = this.#deps;
+    const missing = missingLabels(labels, fleet.nodes());
+    if (missing !== undefined) throw new ServingError("UNAVAILABLE", `model ${model} cannot be loaded: ${missing}`);
     const untilMs = clock.now() + ROOM_MS;
     let asked: ReadonlyMap<string, number> | undefined;
     for (;;) {
-      const nodes = this.#guests(asked);
+      const nodes = this.#guests(labels, asked);
       // One that may have any number of stages fits where a stage on each node does.
       const stages = language === undefined ? 1 : Math.max(1, language.stages === 0 ? nodes.length : language.stages);
       const need = bytesNeeded(bytes / stages);
@@ -142,7 +147,7 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
   }
 
   /** @param lastAsked what other gateways have asked as well; nothing unless it is given */
-  #guests(lastAsked: ReadonlyMap<string, number> = new Map()): readonly NodeGuests[] {
+  #guests(labels: NodeLabels | undefined, lastAsked: ReadonlyMap<string, number> = new Map()): readonly NodeGuests[] {
     const { fleet, clock, entries } = this.#deps;
     const nowMs = clock.now();
     const wallClockMs = clock.wallClockMs();
@@ -160,7 +165,8 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
       const demand = Math.max(this.#demand(model, nowMs), 2 ** (-Math.max(0, idleMs) / HALF_LIFE_MS));
       return { model, bytes, worth: demand * bytes, idle };
     };
-    return fleet.nodes().map(({ node, heartbeat }) => ({
+    const nodes = fleet.nodes().filter(({ heartbeat }) => hasLabels(heartbeat.labels, labels));
+    return nodes.map(({ node, heartbeat }) => ({
       freeBytes: heartbeat.memoryFreeBytes,
       guests: [
         ...fleet.models().flatMap((one) => (one.node === node ? [guestOf(one.model, 1)] : [])),

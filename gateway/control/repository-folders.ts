@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { ServingError } from "../../core/errors.ts";
 import type { ModelName } from "../../core/ids.ts";
-import { copiesRange, LANGUAGE_BACKEND, languageSettings } from "../../core/model/config/language-settings.ts";
+import { copiesRange, LANGUAGE_BACKEND, languageSettings, nodeLabels } from "../../core/model/config/language-settings.ts";
 import { problemError } from "../../core/model/config/problem.ts";
 import { expectedChecksums } from "../../core/model/config/repository-agents.ts";
 import { Checksums } from "../../core/repository/checksums.ts";
@@ -58,6 +58,7 @@ export class RepositoryFolders implements ModelFolders {
       ...(override !== undefined && { configDigest }),
       ...(await digestsOf(files, { list, config, versions })),
       ...copiesRange(draft.config),
+      ...nodeLabels(draft.config),
       bytes: Math.max(...versions.map((version) => bytesOf(list, version))),
       ...(draft.members.length > 0 && { calls: draft.members }),
       ...(isLanguage ? { language: languageSettings(draft.config) } : {}),

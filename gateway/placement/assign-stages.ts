@@ -1,13 +1,12 @@
 /** Which node hosts which stage of a replica. Pure. */
-import { assert } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { ShardView } from "../control/fleet.ts";
 import type { DesiredReplica } from "./desired.ts";
 import { bytesNeeded, type NodeRooms } from "./node-rooms.ts";
 
 export type Assignment =
-  | { readonly kind: "assigned"; readonly nodes: readonly NodeId[] }
-  | { readonly kind: "waiting"; readonly reason: string };
+  /** By stage; undefined: no node may have it. */
+  { readonly kind: "assigned"; readonly nodes: readonly (NodeId | undefined)[] } | { readonly kind: "waiting"; readonly reason: string };
 
 /** One whose stages are counted. */
 export type PlacedReplica = DesiredReplica & { readonly stages: number };
@@ -28,7 +27,8 @@ const SAME_REPLICA = 1_000;
 
 /**
  * Stages stay where they are, unless their node is being left; the others go where they fit, apart from each other, then apart from
- * other copies of the model. Two stages share a node only when there are fewer nodes than stages.
+ * other copies of the model, and only to nodes with the labels that are asked for. Two stages share a node only when there are fewer
+ * such nodes than stages.
  */
 export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards, copies, told, goesTo }: StagesThere): Assignment {
   if (rooms.count < Math.max(1, desired.nodesMin)) {
@@ -45,15 +45,14 @@ export function assignStages(desired: PlacedReplica, rooms: NodeRooms, { shards,
   for (const node of copies) count(node, 1);
   for (const { stage, node } of shards) if (!held.has(stage)) hold(stage, node);
   for (const [stage, node] of told.entries()) {
-    if (node === undefined || held.has(stage) || !rooms.has(node)) continue;
+    if (node === undefined || held.has(stage) || !rooms.has(node, desired.labels)) continue;
     hold(stage, node);
     rooms.take(node, need);
   }
-  const assigned: NodeId[] = [];
+  const assigned: (NodeId | undefined)[] = [];
   for (let stage = 0; stage < desired.stages; stage++) {
-    const node = held.get(stage) ?? goesTo(stage) ?? rooms.choose(need, apartFrom);
-    assert(node !== undefined, "stages are assigned only where there are nodes");
-    if (!held.has(stage)) {
+    const node = held.get(stage) ?? goesTo(stage) ?? rooms.choose(need, apartFrom, desired.labels);
+    if (node !== undefined && !held.has(stage)) {
       hold(stage, node);
       rooms.take(node, need);
     }

@@ -1,6 +1,7 @@
 /** Moves one thing at a time so that nodes are filled alike, once everything has been in its place for a while. Pure but for its memory. */
 import type { ModelOnNode, ShardView } from "../control/fleet.ts";
 import { chooseMove, type Holdings } from "./choose-move.ts";
+import type { DesiredModel, DesiredReplica } from "./desired.ts";
 import type { Desired } from "./desired-of.ts";
 import { isLeft, type Move } from "./move.ts";
 import type { NodeRooms } from "./node-rooms.ts";
@@ -56,14 +57,15 @@ export class Balancer {
 function isSettled({ desired, holdings, rooms }: BalancerRound): boolean {
   const models = holdings.models();
   const shards = holdings.shards();
+  const isPossible = ({ labels }: DesiredModel | DesiredReplica) => rooms.all(labels).length > 0;
   const stays = ({ node }: ModelOnNode | ShardView) => rooms.has(node);
   const places = new Set([...models.map(({ replica }) => replica), ...shards.map(({ replica, stage }) => `${replica}#${stage}`)]);
   return (
     models.every((one) => stays(one) && (one.state.kind === "ready" || one.state.kind === "failed")) &&
     shards.every((one) => stays(one) && (one.state.kind === "open" || one.state.kind === "failed")) &&
     places.size === models.length + shards.length &&
-    models.length === desired.models.length &&
-    desired.replicas.every(({ replica }) => {
+    models.length === desired.models.filter(isPossible).length &&
+    desired.replicas.filter(isPossible).every(({ replica }) => {
       const own = shards.filter((shard) => shard.replica === replica);
       return own.length > 0 && own.length === own[0]?.stages;
     })

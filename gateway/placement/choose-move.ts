@@ -3,6 +3,7 @@
  * node with two guests more than another gives one away. Each move makes things better, so that they come to an end. Pure.
  */
 import type { NodeId } from "../../core/ids.ts";
+import type { NodeLabels } from "../../core/node-labels.ts";
 import type { ModelOnNode, ShardView } from "../control/fleet.ts";
 import type { DesiredModel, DesiredReplica } from "./desired.ts";
 import type { Desired } from "./desired-of.ts";
@@ -20,6 +21,7 @@ interface Guest extends Omit<Move, "to"> {
   readonly model: string;
   readonly bytes: number;
   readonly friends: ReadonlySet<string>;
+  readonly labels: NodeLabels | undefined;
 }
 
 /** @param rooms with everything that is there @returns undefined: all is well */
@@ -58,9 +60,9 @@ const nodesOf = (name: string, guests: readonly Guest[]): ReadonlySet<NodeId> =>
   new Set(guests.flatMap(({ model, from }) => (model === name ? [from] : [])));
 
 /** The node with the fewest guests, then the most free memory, of those where it fits and nothing of its model is. */
-function leastFull(rooms: NodeRooms, { bytes }: Guest, taken: ReadonlySet<NodeId>): NodeId | undefined {
+function leastFull(rooms: NodeRooms, { bytes, labels }: Guest, taken: ReadonlySet<NodeId>): NodeId | undefined {
   return rooms
-    .all()
+    .all(labels)
     .filter(({ node, freeBytes }) => !taken.has(node) && freeBytes >= bytes)
     .toSorted((a, b) => a.guests - b.guests || b.freeBytes - a.freeBytes || (a.node < b.node ? -1 : 1))[0]?.node;
 }
@@ -69,10 +71,9 @@ function wholeGuests(desired: readonly DesiredModel[], hosted: readonly ModelOnN
   return hosted.flatMap(({ replica, node, pinned }) => {
     const wanted = desired.find((one) => one.replica === replica);
     if (wanted === undefined || pinned === true) return [];
-    const { model, bytes } = wanted;
-    return [
-      { replica: wanted.replica, stage: undefined, from: node, model, bytes: bytesNeeded(bytes), friends: friendsOf(wanted, desired) },
-    ];
+    const { model, bytes, labels } = wanted;
+    const friends = friendsOf(wanted, desired);
+    return [{ replica: wanted.replica, stage: undefined, from: node, model, bytes: bytesNeeded(bytes), friends, labels }];
   });
 }
 
@@ -80,8 +81,8 @@ function stageGuests(desired: readonly DesiredReplica[], shards: readonly ShardV
   return shards.flatMap(({ replica, node, stage, stages }) => {
     const wanted = desired.find((one) => one.replica === replica);
     if (wanted === undefined) return [];
-    const { model, bytes } = wanted;
-    return [{ replica: wanted.replica, stage, from: node, model, bytes: bytesNeeded(bytes / stages), friends: NOBODY }];
+    const { model, bytes, labels } = wanted;
+    return [{ replica: wanted.replica, stage, from: node, model, bytes: bytesNeeded(bytes / stages), friends: NOBODY, labels }];
   });
 }
 

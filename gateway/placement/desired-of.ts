@@ -34,7 +34,7 @@ export function replicasOf(model: ModelName, version: string, { number, kept, co
 }
 
 function wholeModels(model: ModelName, load: WantedLoad, members: readonly ComposingLoad[]): readonly DesiredModel[] {
-  const { source, config, bytes } = load;
+  const { source, config, bytes, labels } = load;
   return load.versions.flatMap((version) =>
     replicasOf(model, version, load).map((replica) => ({
       replica,
@@ -43,6 +43,7 @@ function wholeModels(model: ModelName, load: WantedLoad, members: readonly Compo
       source,
       config,
       bytes,
+      ...(labels && { labels }),
       ...(members.length > 0 && { members }),
     })),
   );
@@ -51,7 +52,7 @@ function wholeModels(model: ModelName, load: WantedLoad, members: readonly Compo
 function languageReplicas(model: ModelName, load: WantedLoad, language: NonNullable<WantedLoad["language"]>): readonly DesiredReplica[] {
   const { stages, quantization, slots, threads, prefixCacheTokens } = language;
   const contextLength = language.contextLength === 0 ? undefined : language.contextLength;
-  const { bytes } = load;
+  const { bytes, labels } = load;
   return load.versions.flatMap((version) =>
     replicasOf(model, version, load).map((replica) => ({
       replica,
@@ -64,6 +65,7 @@ function languageReplicas(model: ModelName, load: WantedLoad, language: NonNulla
       threads,
       nodesMin: 1,
       bytes,
+      ...(labels && { labels }),
       ...(prefixCacheTokens !== undefined && { prefixCacheTokens }),
     })),
   );

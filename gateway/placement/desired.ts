@@ -1,6 +1,7 @@
 /** What somebody wants to run: the input of placement. Pure. */
 import type { ModelName, ReplicaId } from "../../core/ids.ts";
 import type { Quantization } from "../../core/model/shard-description.ts";
+import type { NodeLabels } from "../../core/node-labels.ts";
 
 export interface DesiredReplica {
   readonly replica: ReplicaId;
@@ -21,6 +22,8 @@ export interface DesiredReplica {
   readonly nodesMin: number;
   /** Of the model's files; 0: unknown. */
   readonly bytes: number;
+  /** That a node must have to host a stage. */
+  readonly labels?: NodeLabels;
 }
 
 /** A version of a whole model that somebody wants. A reload is another replica with a higher number. */
@@ -36,4 +39,6 @@ export interface DesiredModel {
   readonly members?: readonly Pick<DesiredModel, "model" | "source" | "config">[];
   /** Of the model's files; 0: unknown. */
   readonly bytes: number;
+  /** That a node must have to host it. */
+  readonly labels?: NodeLabels;
 }

@@ -1,5 +1,6 @@
 /** A model or a stage that changes its node, though nobody leaves. Pure. */
 import type { NodeId, ReplicaId } from "../../core/ids.ts";
+import type { NodeLabels } from "../../core/node-labels.ts";
 import type { ModelOnNode, ShardView } from "../control/fleet.ts";
 import type { NodeRooms } from "./node-rooms.ts";
 
@@ -13,10 +14,11 @@ export interface Move {
 
 type Hosted = Pick<ModelOnNode, "replica" | "node"> & { readonly stage?: ShardView["stage"] };
 
-/** Whether it is to go once another one has taken its place: its node is being left, or it is moved. */
+/** Whether it is to go once another one has taken its place: its node is being left, or has not the labels, or it is moved. */
 export function isLeft(
   { replica, node, stage }: Hosted,
   { rooms, move }: { readonly rooms: NodeRooms; readonly move?: Move | undefined },
+  labels?: NodeLabels,
 ): boolean {
-  return !rooms.has(node) || (move !== undefined && move.replica === replica && move.from === node && move.stage === stage);
+  return !rooms.has(node, labels) || (move !== undefined && move.replica === replica && move.from === node && move.stage === stage);
 }

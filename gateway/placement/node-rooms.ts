@@ -1,5 +1,6 @@
 /** How much each node can still take, as one round of placement fills them. Pure. */
 import type { NodeId } from "../../core/ids.ts";
+import { hasLabels, type NodeLabels } from "../../core/node-labels.ts";
 import type { NodeView } from "../control/fleet.ts";
 
 /** A runner's own, before any weight. */
@@ -14,6 +15,7 @@ export interface NodeRoom {
   readonly node: NodeId;
   readonly freeBytes: number;
   readonly guests: number;
+  readonly labels: NodeLabels | undefined;
 }
 
 interface Room extends NodeRoom {
@@ -28,7 +30,7 @@ export class NodeRooms {
   constructor(nodes: readonly NodeView[]) {
     const staying = nodes.filter(({ leaving }) => !leaving);
     const rooms = (staying.length > 0 ? staying : nodes).map(
-      ({ node, heartbeat }): Room => ({ node, freeBytes: heartbeat.memoryFreeBytes, guests: 0 }),
+      ({ node, heartbeat }): Room => ({ node, freeBytes: heartbeat.memoryFreeBytes, guests: 0, labels: heartbeat.labels }),
     );
     this.#rooms = new Map(rooms.map((room) => [room.node, room]));
   }
@@ -37,17 +39,22 @@ export class NodeRooms {
     return this.#rooms.size;
   }
 
-  has(node: NodeId): boolean {
-    return this.#rooms.has(node);
+  /** @param labels that the node must have */
+  has(node: NodeId, labels?: NodeLabels): boolean {
+    const room = this.#rooms.get(node);
+    return room !== undefined && hasLabels(room.labels, labels);
   }
 
-  all(): readonly NodeRoom[] {
-    return [...this.#rooms.values()];
+  /** @param labels that each must have */
+  all(labels?: NodeLabels): readonly NodeRoom[] {
+    return [...this.#rooms.values()].filter((room) => hasLabels(room.labels, labels));
   }
 
   /** Most free memory first. */
-  freeBytes(): readonly number[] {
-    return [...this.#rooms.values()].map(({ freeBytes }) => freeBytes).toSorted((a, b) => b - a);
+  freeBytes(labels?: NodeLabels): readonly number[] {
+    return this.all(labels)
+      .map(({ freeBytes }) => freeBytes)
+      .toSorted((a, b) => b - a);
   }
 
   /** What is there counts against a node; what is open already is missing from its free memory. */
@@ -64,13 +71,13 @@ export class NodeRooms {
   }
 
   /**
-   * The best node for a guest: one where it fits; then the one with the least that it should be apart from; then the fewest guests; then
-   * the most free memory; then by name. Where it fits nowhere the node itself says so, with figures.
+   * The best node for a guest, of those with the labels: one where it fits; then the one with the least that it should be apart from;
+   * then the fewest guests; then the most free memory; then by name. Where it fits nowhere the node itself says so, with figures.
    */
-  choose(bytes: number, apartFrom: ReadonlyMap<NodeId, number>): NodeId | undefined {
-    const misfit = (room: Room) => (room.freeBytes >= bytes ? 0 : 1);
-    const together = (room: Room) => apartFrom.get(room.node) ?? 0;
-    const [best] = [...this.#rooms.values()].toSorted(
+  choose(bytes: number, apartFrom: ReadonlyMap<NodeId, number>, labels?: NodeLabels): NodeId | undefined {
+    const misfit = (room: NodeRoom) => (room.freeBytes >= bytes ? 0 : 1);
+    const together = (room: NodeRoom) => apartFrom.get(room.node) ?? 0;
+    const [best] = this.all(labels).toSorted(
       (a, b) =>
         misfit(a) - misfit(b) ||
         together(a) - together(b) ||

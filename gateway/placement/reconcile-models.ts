@@ -1,5 +1,6 @@
 /** Which node hosts which whole model: from what is wanted and what is there to commands, level-triggered. Pure. */
 import type { NodeId, ReplicaId } from "../../core/ids.ts";
+import type { NodeLabels } from "../../core/node-labels.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import { friendsOf } from "./choose-move.ts";
 import type { DesiredModel } from "./desired.ts";
@@ -19,8 +20,8 @@ export interface ModelReconciliation {
 }
 
 /**
- * A model stays where it is; a new one goes to a node where it fits, apart from other copies of it, to the one with the fewest guests,
- * then the most free memory, then by name. A node that was taken for dead and speaks again may hold what another one was told to load
+ * A model stays where it is; a new one goes to a node with the labels that it asks for, where it fits, apart from other copies of it, to
+ * the one with the fewest guests, then the most free memory, then by name. A node that was taken for dead and speaks again may hold what another one was told to load
  * meanwhile: one copy stays. What is on a node that is being left stays there until another copy is ready.
  */
 export function reconcileModels(
@@ -32,7 +33,8 @@ export function reconcileModels(
 ): ModelReconciliation {
   const { rooms, isKnown, move } = options;
   const hosted = fleet.models();
-  const leaves = (copy: ModelOnNode) => isLeft(copy, options);
+  const labels = new Map<string, NodeLabels | undefined>(desired.map((one) => [one.replica, one.labels]));
+  const leaves = (copy: ModelOnNode) => isLeft(copy, options, labels.get(copy.replica));
   const there = copiesThatStay(hosted, leaves);
   const commands: Command[] = [];
   const next = new Map<ReplicaId, ModelPlan>();
@@ -40,7 +42,7 @@ export function reconcileModels(
   for (const wanted of desired) {
     const plan = plans.get(wanted.replica);
     if (there.get(wanted.replica)?.some((copy) => !leaves(copy)) === true) continue;
-    if (plan === undefined || !rooms.has(plan.node)) {
+    if (plan === undefined || !rooms.has(plan.node, wanted.labels)) {
       toPlace.push(wanted);
       continue;
     }
@@ -51,8 +53,8 @@ export function reconcileModels(
   }
   for (const wanted of toPlace) {
     const need = bytesNeeded(wanted.bytes);
-    const isMoved = move?.replica === wanted.replica;
-    const node = isMoved ? move.to : rooms.choose(need, leanings(wanted, desired, [...hosted, ...told(next, desired)]));
+    const isMoved = move?.replica === wanted.replica && rooms.has(move.to, wanted.labels);
+    const node = isMoved ? move.to : rooms.choose(need, leanings(wanted, desired, [...hosted, ...told(next, desired)]), wanted.labels);
     if (node === undefined) continue;
     commands.push({ node, control: loadCommand(wanted) });
     next.set(wanted.replica, { node, toldAtMs: nowMs });

@@ -91,7 +91,7 @@ interface Round extends PlacementOptions {
 function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, round: Round): ReplicaPlan {
   const { fleet, nowMs, rooms, commands, placed: done } = round;
   const all = fleet.shards().filter((shard) => shard.replica === desired.replica);
-  const leaves = (shard: ShardView) => isLeft(shard, round);
+  const leaves = (shard: ShardView) => isLeft(shard, round, desired.labels);
   const { kept: shards, surplus } = chooseShards(all, leaves);
   // What is being left serves until the others do.
   const handedOver = isJoined(desired, shards, fleet);
@@ -106,19 +106,28 @@ function reconcileReplica(desired: DesiredReplica, plan: ReplicaPlan, round: Rou
     shards: [...shards, ...all].filter((shard) => !leaves(shard)),
     copies: copiesOf(desired, round),
     told: recent.map((told) => told?.node),
-    goesTo: (stage: number) => (round.move?.replica === desired.replica && round.move.stage === stage ? round.move.to : undefined),
+    goesTo: (stage: number) => movesTo(desired, stage, round),
   };
   const assignment = assignStages({ ...desired, stages }, rooms, there);
   if (assignment.kind === "waiting") return plan;
-  done.set(desired.replica, assignment.nodes);
+  done.set(
+    desired.replica,
+    assignment.nodes.filter((node) => node !== undefined),
+  );
   const placed: PlacedReplica = { ...desired, stages };
   const loads = assignment.nodes.map((node, stage) => {
     const told = recent[stage];
-    if (told !== undefined || there.shards.some((shard) => shard.stage === stage)) return told;
+    if (told !== undefined || node === undefined || there.shards.some((shard) => shard.stage === stage)) return told;
     commands.push({ node, control: loadCommand(placed, stage) });
     return { node, atMs: nowMs };
   });
-  return { ...connectStages(placed, shards, plan, round), loads };
+  // How many stages there are is open until a node may have one.
+  const isPossible = assignment.nodes.some((node) => node !== undefined);
+  return { ...connectStages(placed, shards, plan, round), ...(isPossible && { loads }) };
+}
+
+function movesTo({ replica, labels }: DesiredReplica, stage: number, { move, rooms }: Round): NodeId | undefined {
+  return move?.replica === replica && move.stage === stage && rooms.has(move.to, labels) ? move.to : undefined;
 }
 
 /** Where stages of the model's other copies are, or will be. */
@@ -132,7 +141,7 @@ function copiesOf({ replica, model }: DesiredReplica, { fleet, placed }: Round):
 /** A replica that is there keeps its stages; one that was told to load a moment ago, too. */
 function stagesOf(desired: DesiredReplica, shards: readonly ShardView[], told: number, rooms: NodeRooms): number {
   if (desired.stages !== "auto") return desired.stages;
-  return shards[0]?.stages ?? (told > 0 ? told : stageCount(desired.bytes, rooms.freeBytes()));
+  return shards[0]?.stages ?? (told > 0 ? told : stageCount(desired.bytes, rooms.freeBytes(desired.labels)));
 }
 
 function loadCommand(placed: PlacedReplica, stage: number): Control {

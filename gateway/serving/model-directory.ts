@@ -1,10 +1,16 @@
 /** The models of this cluster as this gateway sees them: what is wanted, folded with what agents report. Pure but for its memory. */
-import type { ReplicaView, ShardView } from "../control/fleet.ts";
+import type { NodeView, ReplicaView, ShardView } from "../control/fleet.ts";
 import type { DesiredReplica } from "../placement/desired.ts";
+import { missingLabels } from "../placement/missing-labels.ts";
 import type { ModelDirectory, ModelReadiness, ServedModel } from "./text-generation.ts";
 
 export interface ModelDirectoryDeps {
-  readonly fleet: { readonly revision: number; shards(): readonly ShardView[]; replicas(): readonly ReplicaView[] };
+  readonly fleet: {
+    readonly revision: number;
+    nodes(): readonly NodeView[];
+    shards(): readonly ShardView[];
+    replicas(): readonly ReplicaView[];
+  };
   readonly desired: () => readonly DesiredReplica[];
   /** Unix milliseconds. */
   readonly wallClockMs: () => number;
@@ -36,12 +42,13 @@ export class FleetModelDirectory implements ModelDirectory {
   #make(desired: readonly DesiredReplica[]): readonly ServedModel[] {
     const shards = this.#deps.fleet.shards();
     const replicas = this.#deps.fleet.replicas();
+    const nodes = this.#deps.fleet.nodes();
     const versions = new Map([...desired, ...shards, ...replicas].map(({ model, version }) => [`${model}/${version}`, { model, version }]));
     return [...versions.entries()]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, { model, version }]) => {
         const isMine = (one: { readonly model: string; readonly version: string }) => one.model === model && one.version === version;
-        const mine = { desired: desired.filter(isMine), shards: shards.filter(isMine), replicas: replicas.filter(isMine) };
+        const mine = { desired: desired.filter(isMine), shards: shards.filter(isMine), replicas: replicas.filter(isMine), nodes };
         return servedModel({ name: model, version, createdSeconds: this.#createdSeconds(key) }, mine);
       });
   }
@@ -59,13 +66,21 @@ interface Sources {
   readonly desired: readonly DesiredReplica[];
   readonly shards: readonly ShardView[];
   readonly replicas: readonly ReplicaView[];
+  readonly nodes: readonly NodeView[];
 }
 
-function servedModel(head: Pick<ServedModel, "name" | "version" | "createdSeconds">, { desired, shards, replicas }: Sources): ServedModel {
+function servedModel(
+  head: Pick<ServedModel, "name" | "version" | "createdSeconds">,
+  { desired, shards, replicas, nodes }: Sources,
+): ServedModel {
   const ready = replicas.filter((replica) => replica.ready);
   return {
     ...head,
-    readiness: readinessOf(shards, { ready: ready.length > 0, led: replicas.length > 0 }),
+    readiness: readinessOf(shards, {
+      ready: ready.length > 0,
+      led: replicas.length > 0,
+      missing: missingLabels(desired[0]?.labels, nodes),
+    }),
     contextLength: (ready[0] ?? replicas[0])?.contextLength ?? desired[0]?.contextLength,
     ...(ready.length > 0 && { slots: { busy: sum(ready.map(({ busySlots }) => busySlots)), all: sum(ready.map(({ slots }) => slots)) } }),
     quantization: shards[0]?.quantization ?? desired[0]?.quantization ?? "native",
@@ -77,11 +92,14 @@ function servedModel(head: Pick<ServedModel, "name" | "version" | "createdSecond
 
 const sum = (counts: readonly number[]): number => counts.reduce((all, one) => all + one, 0);
 
-function readinessOf(shards: readonly ShardView[], replica: { readonly ready: boolean; readonly led: boolean }): ModelReadiness {
+function readinessOf(
+  shards: readonly ShardView[],
+  replica: { readonly ready: boolean; readonly led: boolean; readonly missing: string | undefined },
+): ModelReadiness {
   if (replica.ready) return { kind: "ready" };
   const failed = shards.map(({ state }) => state).find((state) => state.kind === "failed");
   if (failed !== undefined) return { kind: "failed", reason: failed.reason };
-  if (shards.length === 0) return { kind: "loading", detail: "waiting for nodes" };
+  if (shards.length === 0) return { kind: "loading", detail: replica.missing ?? "waiting for nodes" };
   const stages = shards.toSorted((a, b) => a.stage - b.stage).map(stageDetail);
   return { kind: "loading", detail: [...stages, ...(replica.led ? ["warming up"] : [])].join("; ") };
 }

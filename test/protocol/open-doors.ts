@@ -41,6 +41,7 @@ export async function startDoors(
     tensors: { inference: models, catalog: models, control: models, statistics: models },
     nodes: () => [],
     leave: async () => {},
+    unplaced: () => [],
     metricsText: () => metrics.metricsText(),
   };
   const opened = await openDoors({ host, port: 0, grpcPort: 0, metricsPort: 0 }, { ...DOOR_DEFAULTS, ...options }, deps, stack);

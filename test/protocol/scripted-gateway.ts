@@ -27,7 +27,7 @@ export function scriptedRoutes(text: ScriptedText, bodies: BodyParsers, clock: C
   return [
     ...openaiRoutes({ ...doors, systemFingerprint: "fp_scripted" }),
     ...kserveRoutes(doors),
-    ...consoleRoutes({ models: text, identity, nodes: () => [], leave: async () => {} }),
+    ...consoleRoutes({ models: text, identity, nodes: () => [], leave: async () => {}, unplaced: () => [] }),
   ];
 }
 

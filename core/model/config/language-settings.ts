@@ -1,6 +1,7 @@
 /** How a language model is to be run, from its configuration's parameters and instance groups. Pure. */
 import type { ModelConfig } from "../../../protos/gen/model_config_pb.ts";
 import { ServingError } from "../../errors.ts";
+import { LABELS_ALLOWED, type NodeLabels, parseLabels } from "../../node-labels.ts";
 import { QUANTIZATIONS, type Quantization } from "../shard-description.ts";
 
 export const LANGUAGE_BACKEND = "llm";
@@ -88,6 +89,15 @@ export function copiesRange(config: ModelConfig): CopiesRange {
     throw wrong(config, { name: "max_replicas", value, allowed: `${copiesMin} to ${COPIES_MAX}, no less than the fewest` });
   }
   return { copies: Math.min(copiesMax, Math.max(copies, copiesMin)), copiesMin, copiesMax };
+}
+
+/** Of the nodes that the model may be on (`node_labels`). @throws ServingError INVALID_ARGUMENT */
+export function nodeLabels(config: ModelConfig): { readonly labels?: NodeLabels } {
+  const value = config.parameters["node_labels"]?.stringValue;
+  if (value === undefined) return {};
+  const labels = parseLabels(value);
+  if (labels === undefined) throw wrong(config, { name: "node_labels", value, allowed: LABELS_ALLOWED });
+  return { labels };
 }
 
 function replicaLimit(config: ModelConfig, name: string): number | undefined {

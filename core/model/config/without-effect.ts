@@ -33,6 +33,7 @@ const ONNX_PARAMETERS: ReadonlySet<string> = new Set([
   "intra_op_thread_count",
   "max_replicas",
   "min_replicas",
+  "node_labels",
   "replicas",
   "sequence_state",
 ]);

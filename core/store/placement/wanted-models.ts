@@ -36,6 +36,8 @@ const WantedLoad = Type.Object({
   copiesMax: Type.Optional(Type.Integer({ minimum: 1 })),
   /** Bytes of the model's files: what placement knows before anybody has opened them; 0: unknown. */
   bytes: Type.Number({ minimum: 0 }),
+  /** Of the nodes that it may be on, as its configuration asks. */
+  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   /** A request asked for it: it may be unloaded for another one. */
   onDemand: Type.Optional(Type.Boolean()),
   /** Only of ensembles: the models that it calls, and the number of the load that each had when the ensemble was checked against it. */

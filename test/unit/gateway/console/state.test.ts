@@ -14,7 +14,7 @@ test("a model's parts are in the order of its layers, and why it is not ready is
   ]);
 });
 
-test("of a node no more is shown than its name, state, processor, memory and models", () => {
+test("of a node no more is shown than its name, state, processor, memory, labels and models", () => {
   const models = [{ model: "m", version: "1", state: { kind: "ready", view: "v" }, inFlight: 0 }];
   const node = {
     node: "n",
@@ -22,12 +22,13 @@ test("of a node no more is shown than its name, state, processor, memory and mod
     memoryTotalBytes: 2,
     memoryFreeBytes: 1,
     leaving: false,
+    labels: { zone: "a" },
     link: "tcp://10.0.0.1:1",
     shards: [],
     models,
   };
   const { nodes } = consoleState({ name: "nereid", version: "1" }, [], [node]);
-  const shown = { node: "n", state: "serving", cpu: "x", memoryTotalBytes: 2, memoryFreeBytes: 1 };
+  const shown = { node: "n", state: "serving", cpu: "x", memoryTotalBytes: 2, memoryFreeBytes: 1, labels: { zone: "a" } };
   expect(nodes).toEqual([{ ...shown, models: [{ model: "m", version: "1", state: "ready" }] }]);
 });
 

@@ -1,6 +1,7 @@
 /** Requests for models that are not loaded, on a fleet with so much memory that does what it is told when the test lets it. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
+import type { NodeLabels } from "../../../../core/node-labels.ts";
 import type { WantedEntry } from "../../../../core/store/placement/wanted-models.ts";
 import { Fleet } from "../../../../gateway/control/fleet.ts";
 import { LoadsOnDemand } from "../../../../gateway/control/model-demand.ts";
@@ -21,6 +22,8 @@ class Rig {
   /** Loads wait for it. */
   held: Promise<void> = Promise.resolve();
   failure: ServingError | undefined;
+  /** That every model asks for. */
+  labels: NodeLabels | undefined;
   /** When other gateways asked last, by model. */
   readonly elsewhere = new Map<string, number>();
   readonly demand: LoadsOnDemand;
@@ -43,7 +46,15 @@ class Rig {
       folders: {
         ambiguous: async () => [],
         names: async () => ["a", "b", "c"],
-        plan: async () => ({ versions: ["1"], source: "", config: "", fingerprint: "f", copies: 1, bytes: GiB }),
+        plan: async () => ({
+          versions: ["1"],
+          source: "",
+          config: "",
+          fingerprint: "f",
+          copies: 1,
+          bytes: GiB,
+          ...(this.labels && { labels: this.labels }),
+        }),
       },
       fleet: this.fleet,
       entries: () => this.#entries(),
@@ -90,6 +101,16 @@ class Rig {
 }
 
 describe("models on demand", () => {
+  test("are refused where no node has the labels that they ask for", async () => {
+    const rig = new Rig();
+    rig.labels = { zone: "a" };
+    await expect(rig.ready("a")).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: "model a cannot be loaded: no node has the labels zone=a: start an agent with --labels zone=a",
+    });
+    expect(rig.told).toEqual([]);
+  });
+
   test("are loaded once for all requests that come before they serve", async () => {
     const rig = new Rig();
     const hold = Promise.withResolvers<void>();

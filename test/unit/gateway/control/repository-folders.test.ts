@@ -176,6 +176,21 @@ describe("a plan", () => {
     }
   });
 
+  test("asks for labels of nodes where its configuration does, and is another one with others", async () => {
+    const asking = (labels: string) => put("m/config.pbtxt", `parameters { key: "node_labels" value { string_value: "${labels}" } }`);
+    put("m/1/model.onnx");
+    expect(await plan("m")).not.toHaveProperty("labels");
+    asking("zone=a, disk=ssd");
+    const first = await plan("m");
+    expect(first.labels).toEqual({ zone: "a", disk: "ssd" });
+    asking("zone=b");
+    const { labels, digests } = await plan("m");
+    expect(labels).toEqual({ zone: "b" });
+    expect(digests?.["1"]).not.toBe(first.digests?.["1"]);
+    asking("zone");
+    await expect(plan("m")).rejects.toThrow("parameter 'node_labels' is \"zone\": write NAME=VALUE");
+  });
+
   test("takes a configuration that comes with the call instead of the file's", async () => {
     for (const version of ["1", "2"]) put(`m/${version}/model.onnx`);
     put("m/config.pbtxt", "no configuration at all");

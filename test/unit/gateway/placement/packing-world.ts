@@ -2,6 +2,7 @@
 import { modelName, type NodeId, nodeId, type ReplicaId, replicaId } from "../../../../core/ids.ts";
 import type { Control } from "../../../../core/messages/control.ts";
 import type { Heartbeat, ModelReport, ReplicaReport, ShardReport } from "../../../../core/messages/heartbeat.ts";
+import type { NodeLabels } from "../../../../core/node-labels.ts";
 import { Fleet } from "../../../../gateway/control/fleet.ts";
 import { Balancer } from "../../../../gateway/placement/balancer.ts";
 import type { DesiredModel, DesiredReplica } from "../../../../gateway/placement/desired.ts";
@@ -36,6 +37,8 @@ type ShardGuest = Guest & { readonly report: ShardReport };
 export class PackingWorld {
   readonly fleet = new Fleet();
   readonly draining = new Set<NodeId>();
+  /** Of nodes; those without an entry have none. */
+  readonly labels = new Map<NodeId, NodeLabels>();
   /** Replicas with sequences that no store has. */
   readonly pinned = new Set<string>();
   /** Nodes on which nothing can be loaded. */
@@ -174,6 +177,7 @@ export class PackingWorld {
       link: "l",
       wire: `w${node}`,
       cpu: "c",
+      labels: this.labels.get(node) ?? {},
       draining: this.draining.has(node),
       memoryTotalBytes: this.#memory.get(node) ?? 0,
       memoryFreeBytes: this.free(node),

@@ -48,12 +48,17 @@ const lead = (ready: boolean): ReplicaView => ({
 });
 
 function listed(shards: readonly ShardView[], replicas: readonly ReplicaView[] = [], desired: readonly DesiredReplica[] = [DESIRED]) {
-  const fleet = { revision: 1, shards: () => shards, replicas: () => replicas };
+  const fleet = { revision: 1, nodes: () => [], shards: () => shards, replicas: () => replicas };
   return new FleetModelDirectory({ fleet, desired: () => desired, wallClockMs: () => 5_999 }).list();
 }
 
 test("a model that is wanted is listed before any node has it", () => {
   expect(listed([])).toMatchObject([{ name: "m", version: "1", readiness: { kind: "loading", detail: "waiting for nodes" }, shards: [] }]);
+});
+
+test("a model whose labels no node has says so", () => {
+  const [served] = listed([], [], [{ ...DESIRED, labels: { zone: "a" } }]);
+  expect(served?.readiness).toEqual({ kind: "loading", detail: "no node has the labels zone=a: start an agent with --labels zone=a" });
 });
 
 test("while it loads the detail says how far each stage is", () => {
@@ -89,7 +94,7 @@ test("a ready model says what it is and where its layers are", () => {
 
 test("a model that only agents know of is listed too, and its time of first sight stays", () => {
   let nowMs = 1_000;
-  const fleet = { revision: 1, shards: () => [shard(0, open)], replicas: () => [] };
+  const fleet = { revision: 1, nodes: () => [], shards: () => [shard(0, open)], replicas: () => [] };
   const directory = new FleetModelDirectory({ fleet, desired: () => [], wallClockMs: () => nowMs });
   expect(directory.list()).toMatchObject([{ name: "m", createdSeconds: 1 }]);
   nowMs = 100_000;
@@ -103,7 +108,7 @@ test("the list is made once for as long as nothing changes: every request asks f
     looks += 1;
     return [shard(0, open)];
   };
-  const fleet = { revision: 1, shards, replicas: () => [] };
+  const fleet = { revision: 1, nodes: () => [], shards, replicas: () => [] };
   const desired = [DESIRED];
   const directory = new FleetModelDirectory({ fleet, desired: () => desired, wallClockMs: () => 0 });
   expect(directory.list()).toBe(directory.list());

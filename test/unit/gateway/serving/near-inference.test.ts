@@ -5,6 +5,7 @@ import { nodeId } from "../../../../core/ids.ts";
 import type { InferSubmit } from "../../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../../core/messages/infer-sink.ts";
 import { type NearAgent, NearAgents } from "../../../../core/near-agents.ts";
+import { RouteExplanation } from "../../../../gateway/routing/route-explanation.ts";
 import { inferOf, modelRig, NEVER, pair, published } from "./model-rig.ts";
 
 const TIMES = { queueUs: 1, computeInputUs: 2, computeInferUs: 3, computeOutputUs: 4 };
@@ -48,6 +49,22 @@ describe("an inference for an agent in this process", () => {
     expect(outputs[0]).toBe(output);
     expect(rest).toMatchObject({ model: "m", version: "1", times: TIMES });
     expect(rig.agent(0).inferences).toEqual([]);
+  });
+
+  test("says where it went when it is asked, and that it was passed on where the agent does not take it", async () => {
+    const { rig, agent } = await nearRig();
+    await using _ = rig;
+    const told = (explanation: RouteExplanation) => JSON.parse(explanation.headers()["x-nereid-route"] ?? "").picks;
+    const chosen = { replica: "m/1/1", node: "node-1" };
+    const [taken, passed] = [new RouteExplanation(), new RouteExplanation()];
+    const answer = rig.inference.infer(inferOf("m", { explanation: taken }), NEVER);
+    agent.taken[0]?.sink.answered([], TIMES);
+    await answer;
+    expect(told(taken)).toMatchObject([{ chosen, outcome: "accepted", candidates: [{ ...chosen, own_in_flight: 0 }] }]);
+    agent.takes = "nothing";
+    await rig.inference.infer(inferOf("m", { explanation: passed }), NEVER);
+    const outcomes = ["not taken within this process", "accepted"];
+    expect(told(passed)).toMatchObject(outcomes.map((outcome) => ({ chosen, outcome })));
   });
 
   test("fails with the agent's words", async () => {

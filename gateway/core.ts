@@ -75,12 +75,13 @@ export function startCore(
       waitMs: options.absenceWaitMs ?? ABSENCE_WAIT_MS,
     }),
   );
+  let hasLoaded = false;
+  const starting = () => !hasLoaded;
   const text: TextServing = stack.use(
-    createTextServing({ ...deps, ...options, fleet, files, desired: () => control.desired().replicas, patience: returning }),
+    createTextServing({ ...deps, ...options, starting, fleet, files, desired: () => control.desired().replicas, patience: returning }),
   );
   const { models: directory, submitter, inFlight } = text;
   const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
-  let hasLoaded = false;
   const loadedFirst = () => {
     hasLoaded = true;
   };
@@ -89,9 +90,8 @@ export function startCore(
   const serving = () => hasLoaded && !stopping.aborted && isWhole() && (bus.connected || nodes.hearing > 0);
   // What the store has never heard of serves since before the store was emptied.
   const wanted = () => [...control.desired().models, ...fleet.models().filter(({ model }) => !control.isKnown(model))];
-  const whole: ModelServing = stack.use(
-    createModelServing({ ...deps, fleet, directory, submitter, inFlight, wanted, known: () => control.known(), serving, strictReadiness }),
-  );
+  const told = { starting, serving, strictReadiness, wanted, known: () => control.known() };
+  const whole: ModelServing = stack.use(createModelServing({ ...deps, ...told, fleet, directory, submitter, inFlight }));
   whole.onChange(() => control.fleetChanged());
   const asked = (signal: AbortSignal) => lastAsked({ fleet, submitter, clock, logger }, signal);
   const loads = { control, folders, fleet, entries: () => plane.wanted(), isServed, lastAsked: asked, clock, logger };

@@ -4,9 +4,12 @@ import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import type { ModelViews, ServedVersion } from "./model-views.ts";
 import { labeledOutputs } from "./output-labels.ts";
+import { stillStarting } from "./still-starting.ts";
 import type { ModelDirectory } from "./text-generation.ts";
 
 export interface FleetModelCatalogDeps {
+  /** Whether there may be models that this gateway has not heard of yet; no unless said. */
+  readonly starting?: (() => boolean) | undefined;
   /** Whether this gateway takes requests and can bring them to nodes; always unless said. */
   readonly serving?: () => boolean;
   /** False: models that are not ready do not count. */
@@ -66,6 +69,7 @@ export class FleetModelCatalog implements ModelCatalog {
   #unknown(name: string, version: number | undefined): ServingError {
     const known = this.#deps.known().filter(({ model }) => model === name);
     const prefix = `Request for unknown model: '${name}'`;
+    if (known.length === 0 && this.#deps.starting?.() === true) return stillStarting(name);
     if (version === undefined) {
       const text = known.length === 0 ? `${prefix} is not found` : `${prefix} has no available versions`;
       return new ServingError("NOT_FOUND", text, { reason: "model_not_found" });

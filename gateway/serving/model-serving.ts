@@ -27,6 +27,8 @@ export interface ModelServingDeps {
   readonly inFlight: InFlight;
   /** Whether this gateway takes requests and can bring them to nodes; always unless said. */
   readonly serving?: () => boolean;
+  /** Whether there may be models that this gateway has not heard of yet; no unless said. */
+  readonly starting?: () => boolean;
   /** False: the server is ready while models are not. */
   readonly strictReadiness?: boolean | undefined;
   /** Whole models that should be ready, and all that somebody has asked for. */

@@ -17,6 +17,7 @@ import type { AnswerStream } from "./answer-stream.ts";
 import { checkBiases, tokensPerChoice } from "./generation-limits.ts";
 import { promptIds } from "./prompt-ids.ts";
 import { noteOf } from "./resume-note.ts";
+import { stillStarting } from "./still-starting.ts";
 import { type Submission, type Submitter, submissionText } from "./submit.ts";
 import type { TextBundles } from "./text-bundles.ts";
 import type { ModelDirectory, TextRequest } from "./text-generation.ts";
@@ -26,6 +27,8 @@ const ATTEMPTS_MAX = 4;
 export interface PlacementDeps {
   readonly fleet: Pick<Fleet, "replicas">;
   readonly directory: ModelDirectory;
+  /** Whether there may be models that this gateway has not heard of yet; no unless said. */
+  readonly starting?: (() => boolean) | undefined;
   readonly submitter: Submitter;
   readonly bundles: TextBundles<TextModel>;
   readonly encodePool: Pick<EncodePool, "encode">;
@@ -220,6 +223,7 @@ function refusal(model: string, reason: RefusalReason, message: string): Serving
 function noRoute(model: string, reason: NoRouteReason, deps: PlacementDeps): ServingError {
   const readiness = deps.directory.list().find(({ name }) => name === model)?.readiness;
   if (readiness === undefined) {
+    if (deps.starting?.() === true) return stillStarting(model);
     const quoted = JSON.stringify(model.slice(0, 140));
     return new ServingError("NOT_FOUND", `there is no model ${quoted} here`, { reason: "model_not_found", param: "model" });
   }

@@ -27,6 +27,8 @@ const MIGRATION_LIMIT = 3;
 const BUNDLE_CACHE_BYTES = 256 * 1024 * 1024;
 
 export interface TextServingDeps {
+  /** Whether there may be models that this gateway has not heard of yet; no unless said. */
+  readonly starting?: () => boolean;
   readonly bus: Bus;
   readonly links: LinkNetwork;
   /** Answers what nodes ask of model files; none unless it is given. */
@@ -91,6 +93,7 @@ export function createTextServing(deps: TextServingDeps): TextServing {
     generation: createTextGeneration({
       fleet,
       directory: models,
+      starting: deps.starting,
       submitter,
       bundles,
       encodePool,

@@ -29,14 +29,13 @@ test.each([
   expect(keyOf(keys, shown)).toBeUndefined();
 });
 
-/** Welch's t between the samples' middle nine tenths: interruptions are no part of the code. */
-function welch(some: readonly number[], others: readonly number[]): number {
-  const [a, b] = [some, others].map((samples) => {
-    const kept = samples.toSorted((x, y) => x - y).slice(samples.length / 20, -samples.length / 20);
-    const mean = kept.reduce((sum, x) => sum + x, 0) / kept.length;
-    return { mean, error: kept.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (kept.length - 1) / kept.length };
-  });
-  return ((a?.mean ?? 0) - (b?.mean ?? 0)) / Math.sqrt((a?.error ?? 0) + (b?.error ?? 0));
+/** Student's t of differences between samples that were taken side by side: a machine that slows down slows both. The middle nine tenths count. */
+function pairedT(some: readonly number[], others: readonly number[]): number {
+  const differences = some.map((value, place) => value - (others[place] ?? value)).toSorted((x, y) => x - y);
+  const kept = differences.slice(differences.length / 20, -differences.length / 20);
+  const mean = kept.reduce((sum, x) => sum + x, 0) / kept.length;
+  const variance = kept.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (kept.length - 1);
+  return mean / Math.sqrt(variance / kept.length);
 }
 
 /** The largest |t| between keys of which none, a quarter, half and all but one of the digits are right, measured in turn. */
@@ -55,13 +54,18 @@ function leak(compare: (shown: string) => unknown): number {
       times[which]?.push(Number(process.hrtime.bigint() - began));
     }
   }
-  return Math.max(...times.slice(1).map((own) => Math.abs(welch(times[0] ?? [], own))));
+  return Math.max(...times.slice(1).map((own) => Math.abs(pairedT(times[0] ?? [], own))));
 }
 
 test("R29: the time that a wrong key takes says nothing of how much of it is right, and the measure would see it", () => {
-  leak((shown) => keyOf(keys, shown)); // compiled
-  const tries = [1, 2, 3].map(() => leak((shown) => keyOf(keys, shown)));
-  expect(Math.min(...tries)).toBeLessThan(4.5);
+  // While code is being compiled, and beside other programs, chance alone may pass the limit; what leaks passes it every time.
+  let least = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < 10 && least >= 4.5; tries++)
+    least = Math.min(
+      least,
+      leak((shown) => keyOf(keys, shown)),
+    );
+  expect(least).toBeLessThan(4.5);
   const digits = [...made.key];
   expect(leak((shown) => [...shown].findIndex((digit, at) => digit !== digits[at]))).toBeGreaterThan(4.5);
 });

@@ -56,6 +56,21 @@ describe("the catalog", () => {
     expect(rig.catalog.view("round", undefined).outputs).toMatchObject([{ labels: [] }]);
   });
 
+  test("a gateway that is starting says that it may not know a model yet, so that clients ask again", () => {
+    let starting = true;
+    const catalog = new FleetModelCatalog({
+      starting: () => starting,
+      views: { served: () => [] },
+      directory: { list: () => [] },
+      wanted: () => [],
+      known: () => [],
+    });
+    const asked = () => catalog.view("m", undefined);
+    expect(asked).toThrow(expect.objectContaining({ code: "UNAVAILABLE", reason: "starting" }));
+    starting = false;
+    expect(asked).toThrow(expect.objectContaining({ code: "NOT_FOUND", reason: "model_not_found" }));
+  });
+
   test.each([
     ["nobody", undefined, "NOT_FOUND", "Request for unknown model: 'nobody' is not found"],
     ["nobody", 1, "NOT_FOUND", "Request for unknown model: 'nobody' is not found"],

@@ -52,12 +52,12 @@ beforeAll(() => {
   put("incomplete/1/model.onnx", identity());
   put(
     "incomplete/config.pbtxt",
-    'max_batch_size: 4\nparameters { key: "intra_op_thread_count" value { string_value: "many" } }\noutput { name: "OUTPUT0" label_filename: "labels.txt" }\n',
+    'max_batch_size: 4\nparameters { key: "intra_op_thread_count" value { string_value: "many" } }\nparameters { key: "node_labels" value { string_value: "zone" } }\noutput { name: "OUTPUT0" label_filename: "labels.txt" }\n',
   );
   put("effectless/1/model.onnx", identity());
   put(
     "effectless/config.pbtxt",
-    'optimization {\n  cuda { graphs: true }\n}\nparameters { key: "gpu_mem_limit" value { string_value: "1" } }\n',
+    'optimization {\n  cuda { graphs: true }\n}\nparameters { key: "gpu_mem_limit" value { string_value: "1" } }\nparameters { key: "node_labels" value { string_value: "zone=a" } }\n',
   );
   put("round/config.pbtxt", ensemble("about"));
   put("about/config.pbtxt", ensemble("round"));
@@ -142,6 +142,7 @@ describe("nereid models validate", () => {
     expect((await validate("incomplete")).text).toContain("label file 'labels.txt' is not in the model's folder");
     put("incomplete/labels.txt", "cat");
     expect((await validate("incomplete")).text).toContain("failed to convert intra_op_thread_count 'many' to integral number");
+    expect((await validate("incomplete")).text).toContain("parameter 'node_labels' is \"zone\": write NAME=VALUE");
   });
 
   test("tells what has no effect here, and why, which is no problem", async () => {
@@ -149,6 +150,7 @@ describe("nereid models validate", () => {
     expect(failure).toBeUndefined();
     expect(text).toContain("  effectless/config.pbtxt:2:3: optimization.cuda has no effect here: it is for GPUs\n");
     expect(text).toMatch(/ {2}effectless\/config\.pbtxt:4:\d+: parameters\.gpu_mem_limit has no effect here/);
+    expect(text).not.toContain("parameters.node_labels");
   });
 
   test("takes a whole repository, and reports for programs in JSON", async () => {

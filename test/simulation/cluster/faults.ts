@@ -1,28 +1,12 @@
 /** What goes wrong in a simulated cluster: each fault is drawn with its length, and ends by itself or when all is healed. */
 import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
 import type { Dice } from "./dice.ts";
+import type { FaultKind, FaultTools } from "./fault-kind.ts";
 import { busFaults, linkFaults, submitFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
 import { runnerFaults } from "./runner-faults.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 import type { Weather } from "./weather.ts";
-
-export interface FaultKind {
-  /** How often it comes, against the others. */
-  readonly weight: number;
-  /** Begins it. @returns what to print; undefined when there is nothing that it could hit. */
-  begin(): string | undefined;
-}
-
-/** What a fault is made of. */
-export interface FaultTools {
-  readonly cluster: SimulatedCluster;
-  readonly dice: Dice;
-  /** Calls `undo` after a while, or when all is healed. @returns what to print */
-  lasting(what: string, lengthMs: number, undo: () => void): string;
-  /** Runners that have been told to hang. */
-  readonly hanging: Set<ScriptedRunner>;
-}
 
 export class Faults {
   readonly #cluster: SimulatedCluster;

@@ -1,7 +1,7 @@
 /** A bus that loses, delays and goes away; links that are cut, silent and slow. */
 import { SUBJECTS } from "../../../core/messages/subjects.ts";
 import { Dice } from "./dice.ts";
-import type { FaultKind, FaultTools } from "./faults.ts";
+import type { FaultKind, FaultTools } from "./fault-kind.ts";
 
 /** Loses messages of some subjects. */
 interface Loss {

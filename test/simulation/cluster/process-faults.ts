@@ -1,5 +1,5 @@
 /** Agents and gateways that go, and placement that changes hands. */
-import type { FaultKind, FaultTools } from "./faults.ts";
+import type { FaultKind, FaultTools } from "./fault-kind.ts";
 
 export function processFaults({ cluster, dice }: FaultTools): readonly FaultKind[] {
   const present = () => cluster.agents.filter(({ address }) => address !== "");

@@ -135,7 +135,7 @@ describe("overrides", () => {
     await cluster.client.loadModel("replaced");
     expect(await sum("replaced")).toEqual({ values: [11, 22], version: "1" });
     await cluster.client.unloadModel("replaced");
-    await eventually(cluster.runnerPids, (pids) => pids.length === before.length);
+    await eventually(cluster.runnerPids, (pids) => pids.every((pid) => before.includes(pid))); // some of those may have been ending
   });
 
   test("files without a configuration are refused", async () => {

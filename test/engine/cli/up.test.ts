@@ -34,7 +34,7 @@ describe("a started cluster", () => {
   const commands = [...requests.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, command = ""]) => command);
 
   test("has a request of each kind in README.md", () => {
-    expect(commands).toHaveLength(9);
+    expect(commands).toHaveLength(10);
   });
 
   test.each(commands)("answers this request of README.md: %s", (command) => {

@@ -126,19 +126,26 @@ async function sendResponses(stream: LinkStream, responses: AsyncIterable<Decoup
     writable: () => queue.writeOn(),
   });
   let last: readonly Tensor[] = [];
-  for await (const { outputs, error, isFinal = false } of responses) {
-    if (isFinal) last = outputs;
-    else if (!queue.put(responseFrames(error ?? outputs)) && !gone.signal.aborted) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+  try {
+    for await (const { outputs, error, isFinal = false } of responses) {
+      if (isFinal) last = outputs;
+      else if (!queue.put(responseFrames(error ?? outputs)) && !gone.signal.aborted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
     }
+    queue.put(finalResponseFrames({ outputs: last }));
+  } catch (thrown) {
+    queue.put([failedFrame(ServingError.from(thrown))]); // behind what waits: there may be no room for it yet
   }
-  queue.put(finalResponseFrames({ outputs: last }));
   queue.end();
 }
 
+/** Instead of an answer. */
 function fail(stream: LinkStream, error: ServingError): void {
-  stream.write(encodeAnswer(failedAnswer(error)));
+  stream.write(failedFrame(error));
   stream.end();
 }
+
+const failedFrame = (error: ServingError): Uint8Array => encodeAnswer(failedAnswer(error));

@@ -1,10 +1,11 @@
 /** Calls go up a link and their answers come down, with the gateway's desk at the other end. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
-import { CALL_NUMBERS_FROM } from "../../../../core/link/link.ts";
+import { CALL_NUMBERS_FROM, STREAM_CREDIT } from "../../../../core/link/link.ts";
 import type { CalledInfer, InferResult } from "../../../../core/messages/infer.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
 import { CALLS_MAX, CallDesk, type Caller } from "../../../../gateway/serving/call-desk.ts";
+import type { DecoupledResponse } from "../../../../gateway/serving/inference.ts";
 import { CallLine } from "../../../../node-agent/calls/link-upcalls.ts";
 import { FakeClock, turns } from "../../../support/fake-clock.ts";
 import { linkPair } from "../link-pair.ts";
@@ -37,9 +38,11 @@ function callOf(inputs: readonly Tensor[] = [bytesOf(3)]): Omit<CalledInfer, "ca
 class Echo implements Caller {
   readonly calls: { readonly call: CalledInfer; readonly signal: AbortSignal; readonly answer: PromiseWithResolvers<InferResult> }[] = [];
   waits = false;
+  /** What the model answers, where it answers any number of times. */
+  streams: (() => AsyncIterable<DecoupledResponse>) | undefined;
 
   responses() {
-    return undefined;
+    return this.streams?.();
   }
 
   async infer(call: CalledInfer, signal: AbortSignal): Promise<InferResult> {
@@ -73,7 +76,7 @@ async function rig() {
     });
     return outcome;
   };
-  return { links, gateway, agent, caller, request, call };
+  return { links, gateway, agent, caller, request, line, call };
 }
 
 describe("a call", () => {
@@ -102,6 +105,36 @@ describe("a call", () => {
     caller.calls[0]?.answer.reject(new ServingError("NOT_FOUND", "Request for unknown model: 'm' is not found"));
     await turns(40);
     expect(outcome.came).toBe("NOT_FOUND Request for unknown model: 'm' is not found");
+  });
+
+  test("that fails while answers wait for room is told so behind them", async () => {
+    const { caller, line } = await rig();
+    const answers = 2 * STREAM_CREDIT.tensor;
+    caller.streams = async function* () {
+      for (let number = 0; number < answers; number++)
+        yield { model: "m", version: "1", parameters: new Map(), outputs: [bytesOf(number)] };
+      throw new ServingError("INTERNAL", "the model has had enough");
+    };
+    const lengths: number[] = [];
+    let failure: ServingError | undefined;
+    const handle = line.of(STREAM).call(callOf(), {
+      respond: (response) => {
+        if (!(response instanceof ServingError)) lengths.push(response[0]?.data.byteLength ?? -1);
+        return false;
+      },
+      answered: () => {},
+      failed: (error) => {
+        failure = error;
+      },
+    });
+    await turns(200);
+    expect([lengths, failure]).toEqual([[0], undefined]); // no more than there is room for
+    for (let answer = 0; answer < answers; answer++) {
+      handle.resume?.();
+      await turns(40);
+    }
+    expect(lengths).toEqual(Array.from({ length: answers }, (_, number) => number));
+    expect(failure).toMatchObject({ code: "INTERNAL", message: "the model has had enough" });
   });
 
   test("that is canceled is given up at the gateway, and answers nothing", async () => {

@@ -68,6 +68,10 @@ export class BatchQueue<Item extends WaitingItem> {
     return this.#count;
   }
 
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** What waits will still run; further offers are refused. */
   stop(): void {
     this.#stopped = true;

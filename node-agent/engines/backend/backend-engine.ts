@@ -15,9 +15,10 @@ import { answersOften } from "../answers-often.ts";
 import { AnswerDesk } from "../batch/answer-desk.ts";
 import type { BatchPlan } from "../batch/batch-plan.ts";
 import type { ExecutionGate } from "../batch/execution-gate.ts";
-import { HostedRequest } from "../batch/hosted-request.ts";
+import type { HostedRequest } from "../batch/hosted-request.ts";
 import { InstancePasses } from "../batch/instance-passes.ts";
 import { RequestForms } from "../batch/request-form.ts";
+import { RequestIntake } from "../batch/request-intake.ts";
 import type { EngineLoad, InferenceEngine } from "../inference-engine.ts";
 import { Pump } from "../pump.ts";
 import type { ModelStatistics } from "../statistics.ts";
@@ -50,8 +51,8 @@ export class BackendEngine implements InferenceEngine {
   readonly #options: BackendEngineOptions;
   readonly #clock: Clock;
   readonly #queue: BatchQueue<HostedRequest>;
-  readonly #forms: RequestForms;
   readonly #desk: AnswerDesk;
+  readonly #intake: RequestIntake;
   readonly #passes: InstancePasses;
   readonly #instances: readonly Instance[];
   readonly #pump: Pump;
@@ -70,7 +71,6 @@ export class BackendEngine implements InferenceEngine {
     this.#options = options;
     this.#clock = deps.clock;
     this.#queue = new BatchQueue(plan);
-    this.#forms = new RequestForms(name, plan);
     this.#instances = opened.map((instance, number) => ({ number, opened: instance, isBusy: false }));
     this.#pump = new Pump(deps.clock, () => this.#act());
     this.#passes = new InstancePasses(deps.gate, { rates: plan.rates, instances: opened.length, onGranted: () => this.#pump.soon() });
@@ -79,6 +79,14 @@ export class BackendEngine implements InferenceEngine {
     this.#desk = new AnswerDesk({ preserveOrdering, cache, scope }, deps.clock);
     this.#allOutputs = plan.outputs.map(({ name: output }) => output);
     this.#senderDeps = { desk: this.#desk, clock: deps.clock, decoupled, visible: (outputs) => visibleTensors(outputs, plan) };
+    this.#intake = new RequestIntake({
+      clock: deps.clock,
+      forms: new RequestForms(name, plan),
+      queue: this.#queue,
+      desk: this.#desk,
+      check: (sink) => this.#check(sink),
+      onQueued: () => this.#pump.soon(),
+    });
   }
 
   /** @throws ServingError why the model cannot be served; the signal's reason when that aborts. Nothing is left behind. */
@@ -93,7 +101,7 @@ export class BackendEngine implements InferenceEngine {
   }
 
   infer(submit: InferSubmit, sink: InferSink): InferHandle {
-    const request = this.#admit(submit, sink);
+    const request = this.#intake.take(submit, sink);
     return { cancel: () => this.#cancel(request), resume: () => this.#running.get(request)?.resume() };
   }
 
@@ -127,27 +135,9 @@ export class BackendEngine implements InferenceEngine {
     await Promise.all(this.#instances.map(({ opened }) => opened[Symbol.asyncDispose]()));
   }
 
-  /** @throws ServingError UNAVAILABLE, INVALID_ARGUMENT, UNIMPLEMENTED; counted as a failure */
-  #admit(submit: InferSubmit, sink: InferSink): HostedRequest {
-    const nowMs = this.#clock.now();
-    try {
-      if (this.#taking !== "requests") throw this.#unloaded();
-      if (this.#senderDeps.decoupled && sink.respond === undefined) throw answersOften(this.#options.model.configuration.name);
-      const request = new HostedRequest(submit, sink, { rows: this.#forms.rows(submit), form: this.#forms.form(submit), nowMs });
-      if (this.#desk.answersFromCache(request)) {
-        this.#desk.expect(request);
-        return request;
-      }
-      const refused = this.#queue.offer(request, nowMs);
-      if (refused !== undefined) throw refused;
-      this.#desk.expect(request);
-      this.#pump.soon();
-      return request;
-    } catch (thrown) {
-      const error = ServingError.from(thrown);
-      this.#desk.statistics.failed(error.code === "UNAVAILABLE" ? "REJECTED" : "OTHER", (this.#clock.now() - nowMs) * 1000);
-      throw error;
-    }
+  #check(sink: InferSink): void {
+    if (this.#taking !== "requests") throw this.#unloaded();
+    if (this.#senderDeps.decoupled && sink.respond === undefined) throw answersOften(this.#options.model.configuration.name);
   }
 
   #cancel(request: HostedRequest): void {

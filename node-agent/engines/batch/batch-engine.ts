@@ -19,10 +19,11 @@ import { BatchExecutor } from "./batch-executor.ts";
 import { type BatchPlan, checkPlan } from "./batch-plan.ts";
 import type { ExecutionGate } from "./execution-gate.ts";
 import { type GatedInstances, openGatedInstances } from "./gated-instances.ts";
-import { type FormedBatch, HostedRequest } from "./hosted-request.ts";
+import type { FormedBatch, HostedRequest } from "./hosted-request.ts";
 import type { InstancePasses } from "./instance-passes.ts";
 import type { ModelInstance, ModelInstances } from "./model-instances.ts";
 import { RequestForms } from "./request-form.ts";
+import { RequestIntake } from "./request-intake.ts";
 
 export interface BatchEngineOptions {
   /** For messages. */
@@ -57,8 +58,8 @@ export class BatchEngine implements InferenceEngine {
   readonly #options: BatchEngineOptions;
   readonly #clock: Clock;
   readonly #queue: BatchQueue<HostedRequest>;
-  readonly #forms: RequestForms;
   readonly #desk: AnswerDesk;
+  readonly #intake: RequestIntake;
   readonly #executor: BatchExecutor;
   readonly #passes: InstancePasses;
   readonly #instances: ModelInstances;
@@ -76,11 +77,18 @@ export class BatchEngine implements InferenceEngine {
     this.#instances = made.instances;
     this.#passes = made.passes;
     this.#queue = new BatchQueue(plan);
-    this.#forms = new RequestForms(model, plan);
     const scope = `${model}/${version}/${made.instances.incarnation}`;
     this.#desk = new AnswerDesk({ preserveOrdering: plan.dynamic?.preserveOrdering ?? false, cache, scope }, deps.clock);
     this.#executor = new BatchExecutor(plan, this.#desk, deps.clock);
     this.#pump = new Pump(deps.clock, () => this.#act());
+    this.#intake = new RequestIntake({
+      clock: deps.clock,
+      forms: new RequestForms(model, plan),
+      queue: this.#queue,
+      desk: this.#desk,
+      check: () => this.#check(),
+      onQueued: () => this.#pump.soon(),
+    });
   }
 
   /**
@@ -126,8 +134,7 @@ export class BatchEngine implements InferenceEngine {
    * instance can be had; counted as a failure
    */
   infer(submit: InferSubmit, sink: InferSink): InferHandle {
-    const nowMs = this.#clock.now();
-    const request = this.#admit(submit, sink, nowMs);
+    const request = this.#intake.take(submit, sink);
     return { cancel: () => this.#cancel(request) };
   }
 
@@ -150,25 +157,9 @@ export class BatchEngine implements InferenceEngine {
     this.#desk.close();
   }
 
-  #admit(submit: InferSubmit, sink: InferSink, nowMs: number): HostedRequest {
-    const trouble = this.#instances.trouble;
-    try {
-      if (trouble !== undefined) throw trouble;
-      const request = new HostedRequest(submit, sink, { rows: this.#forms.rows(submit), form: this.#forms.form(submit), nowMs });
-      if (this.#taking === "requests" && this.#desk.answersFromCache(request)) {
-        this.#desk.expect(request);
-        return request;
-      }
-      const refused = this.#queue.offer(request, nowMs);
-      if (refused !== undefined) throw refused;
-      this.#desk.expect(request);
-      this.#pump.soon();
-      return request;
-    } catch (thrown) {
-      const error = ServingError.from(thrown);
-      this.#desk.statistics.failed(error.code === "UNAVAILABLE" ? "REJECTED" : "OTHER", (this.#clock.now() - nowMs) * 1000);
-      throw error;
-    }
+  #check(): void {
+    const { trouble } = this.#instances;
+    if (trouble !== undefined) throw trouble;
   }
 
   #cancel(request: HostedRequest): void {

@@ -1,11 +1,10 @@
 /** Ensembles of models that answer any number of times, on the ensemble's own node and on another one. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
-import type { InferRequest } from "../../../gateway/serving/inference.ts";
 import { ensemble, port, step } from "../../models/ensembles.ts";
 import { REPEAT, SQUARE, withParameters } from "../../models/sample-backends.ts";
 import { NEVER } from "../onnx/model-files.ts";
-import { TwoNodes } from "./two-nodes.ts";
+import { inferRequest, TwoNodes } from "./two-nodes.ts";
 
 const COPY = `backend: "identity" ${port("input", "INPUT0", "1", "TYPE_INT32")} ${port("output", "OUTPUT0", "1", "TYPE_INT32")}`;
 const IN = port("input", "IN", "-1", "TYPE_INT32");
@@ -50,20 +49,6 @@ const numbers = (name: string, dtype: "INT32" | "UINT32", values: readonly numbe
   data: new Uint8Array(Int32Array.from(values).buffer),
 });
 
-const request = (model: string, inputs: readonly Tensor[]): InferRequest => ({
-  model,
-  version: undefined,
-  id: "",
-  tenant: "public",
-  parameters: new Map(),
-  priority: 0,
-  timeoutUs: 0,
-  inputs,
-  outputs: [],
-  deadlineMs: undefined,
-  traceparent: "",
-});
-
 const values = (...given: readonly number[]) => [
   numbers("IN", "INT32", given),
   numbers(
@@ -78,7 +63,7 @@ const values = (...given: readonly number[]) => [
 async function answers(model: string, inputs: readonly Tensor[]) {
   const came: number[] = [];
   try {
-    for await (const { outputs } of nodes.serving.inference.responses(request(model, inputs), NEVER))
+    for await (const { outputs } of nodes.serving.inference.responses(inferRequest(model, inputs), NEVER))
       for (const { data } of outputs) came.push(new DataView(data.buffer, data.byteOffset).getInt32(0, true));
   } catch (thrown) {
     return { came, failure: thrown };
@@ -108,7 +93,7 @@ describe("an ensemble of a model on another node that answers any number of time
   });
 
   test("that nobody reads any more ends the model there", async () => {
-    for await (const _first of nodes.serving.inference.responses(request("many", [numbers("N", "INT32", [1_000_000])]), NEVER)) break;
+    for await (const _first of nodes.serving.inference.responses(inferRequest("many", [numbers("N", "INT32", [1_000_000])]), NEVER)) break;
     await nodes.untilIdle();
     await nodes.untilFailed("square", 1n);
   });

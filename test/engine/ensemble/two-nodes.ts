@@ -146,21 +146,7 @@ export class TwoNodes implements AsyncDisposable {
   }
 
   infer(model: string, inputs: readonly Tensor[], fields: Partial<InferRequest> = {}, signal = NEVER): Promise<InferResponse> {
-    const request: InferRequest = {
-      model,
-      version: undefined,
-      id: "",
-      tenant: "public",
-      parameters: new Map(),
-      priority: 0,
-      timeoutUs: 0,
-      inputs,
-      outputs: [],
-      deadlineMs: undefined,
-      traceparent: "",
-      ...fields,
-    };
-    return this.serving.inference.infer(request, signal);
+    return this.serving.inference.infer({ ...inferRequest(model, inputs), ...fields }, signal);
   }
 
   async statistics(model: string): Promise<ModelStatistics> {
@@ -194,6 +180,21 @@ export class TwoNodes implements AsyncDisposable {
 
 const isBusy = ({ inFlight, queued }: { readonly inFlight: number; readonly queued: number }): boolean => inFlight + queued > 0;
 const pause = () => sleep(systemClock, 10, NEVER);
+
+/** As a client's that asks for nothing special. */
+export const inferRequest = (model: string, inputs: readonly Tensor[]): InferRequest => ({
+  model,
+  version: undefined,
+  id: "",
+  tenant: "public",
+  parameters: new Map(),
+  priority: 0,
+  timeoutUs: 0,
+  inputs,
+  outputs: [],
+  deadlineMs: undefined,
+  traceparent: "",
+});
 
 export const floats = (name: string, shape: readonly number[], values: readonly number[]): Tensor => ({
   name,

@@ -4,6 +4,7 @@ import { copiesRange, LANGUAGE_BACKEND, languageSettings, nodeLabels } from "../
 import type { DraftConfig } from "../../core/model/config/prepare.ts";
 import { expectedChecksums } from "../../core/model/config/repository-agents.ts";
 import { backendProblem } from "../../core/model/config/served-backends.ts";
+import type { ModelFiles } from "../../core/repository/repository.ts";
 import { type ReadFolder, servingError } from "./read-folders.ts";
 
 /** @param options.open ONNX models are opened by ONNX Runtime, too @returns the model with what failed */
@@ -30,7 +31,7 @@ export async function tryVersions(model: ReadFolder, options: { readonly open: b
   if (draft.config.backend === LANGUAGE_BACKEND) await attempt(() => void languageSettings(draft.config));
   else {
     for (const [version, { problems }] of versions) {
-      if (problems.length === 0) await attempt(() => tryOne(model, draft, { version: String(version), ...options }));
+      if (problems.length === 0) await attempt(() => tryOne(model, files, { draft, version: String(version), ...options }));
     }
   }
   return { ...model, failures };
@@ -38,14 +39,13 @@ export async function tryVersions(model: ReadFolder, options: { readonly open: b
 
 async function tryOne(
   { folder, versions }: ReadFolder,
-  draft: DraftConfig,
-  { version, open }: { readonly version: string; readonly open: boolean },
+  files: ModelFiles,
+  { draft, version, open }: { readonly draft: DraftConfig; readonly version: string; readonly open: boolean },
 ): Promise<void> {
-  const [{ tryVersion }, { folderModelFiles }, { createLogger }] = await Promise.all([
+  const [{ tryVersion }, { createLogger }] = await Promise.all([
     import("../../node-agent/models/try-version.ts"),
-    import("../../core/repository/folder.ts"),
     import("../../core/telemetry/logger.ts"),
   ]);
   const logger = createLogger({ level: "error", form: "readable" });
-  await tryVersion(folderModelFiles(folder), { draft, versions }, { version, open: open ? { folder, logger } : undefined });
+  await tryVersion(files, { draft, versions }, { version, open: open ? { folder, logger } : undefined });
 }

@@ -2,9 +2,7 @@
 import { deadlineSignal } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { InferResult, InferTimes } from "../../core/messages/infer.ts";
-import { decodeInferResult } from "../../core/messages/infer-codec.ts";
 import { inferKey } from "../../core/messages/infer-key.ts";
-import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { NearAgents } from "../../core/near-agents.ts";
 import type { Random } from "../../core/random.ts";
@@ -20,7 +18,7 @@ import { PoisonRequests } from "./poison-requests.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submitter } from "./submit.ts";
 import { tracedInference } from "./traced-inference.ts";
-import { wholeAnswer } from "./whole-answer.ts";
+import { inferResult } from "./whole-answer.ts";
 
 export interface InferenceDeps extends PlacementDeps {
   readonly submitter: Submitter;
@@ -122,5 +120,5 @@ async function placedOnce(
   signal: AbortSignal,
 ): Promise<InferResult> {
   using placed = await placeInference(request, view, send, deps, signal);
-  return decodeInferResult(await wholeAnswer(placed.answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
+  return await inferResult(placed.answers);
 }

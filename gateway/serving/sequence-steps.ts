@@ -6,9 +6,7 @@ import { untilAborted } from "../../core/abort.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { InferResult } from "../../core/messages/infer.ts";
-import { decodeInferResult } from "../../core/messages/infer-codec.ts";
 import { type SequenceFlags, type SequencePassage, sequenceFlags, sequenceKey, sequenceOwner } from "../../core/messages/sequence-step.ts";
-import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import type { PublishedSequences } from "../../core/model/published-model.ts";
 import type { Random } from "../../core/random.ts";
 import { explainCopy } from "../routing/explain-copy.ts";
@@ -19,7 +17,7 @@ import type { InferRequest } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
 import { oldestOf, type ServedVersion } from "./model-views.ts";
 import { type Submission, type Submitter, submissionText } from "./submit.ts";
-import { wholeAnswer } from "./whole-answer.ts";
+import { inferResult } from "./whole-answer.ts";
 
 export interface SequenceStepsDeps extends NodeChoiceDeps {
   readonly clock: Clock;
@@ -224,10 +222,7 @@ export class SequenceSteps {
     if (!sequences.kept) letNext();
     using answers = submission.answers;
     try {
-      return {
-        kind: "answered",
-        result: decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX })),
-      };
+      return { kind: "answered", result: await inferResult(answers) };
     } catch (thrown) {
       const error = ServingError.from(thrown);
       if (error.reason === "not-owner") return { kind: "elsewhere", owner: error.message, error: wentAround(error) };

@@ -3,6 +3,9 @@
 import { joinedBytes } from "../../core/bytes/joined-bytes.ts";
 import { ServingError } from "../../core/errors.ts";
 import { failureOf } from "../../core/messages/failed-answer.ts";
+import type { InferResult } from "../../core/messages/infer.ts";
+import { decodeInferResult } from "../../core/messages/infer-codec.ts";
+import { SUBMIT_BYTES_MAX } from "../../core/messages/submit-codec.ts";
 import type { AnswerStream } from "./answer-stream.ts";
 
 export interface WholeAnswerOptions {
@@ -27,4 +30,9 @@ export async function wholeAnswer(answers: AnswerStream, { what, bytesMax }: Who
     if (length > bytesMax) throw new ServingError("RESOURCE_EXHAUSTED", `${what} is over the limit of ${bytesMax} bytes`);
   }
   return joinedBytes(parts, length);
+}
+
+/** @throws ServingError as `wholeAnswer` */
+export async function inferResult(answers: AnswerStream): Promise<InferResult> {
+  return decodeInferResult(await wholeAnswer(answers, { what: "an inference's result", bytesMax: SUBMIT_BYTES_MAX }));
 }

@@ -93,6 +93,21 @@ describe("README.md", () => {
   });
 });
 
+/** A file or folder of the house in backticks; a module may stand without its ending. */
+const PLACE =
+  /`((?:bench|cli|client|core|deploy|embedded|gateway|loadgen|node-agent|packaging|partitioner|protos|test)\/[A-Za-z0-9_./-]+)`/g;
+
+describe("every document", () => {
+  test.each(["README.md", "ARCHITECTURE.md", "COMPATIBILITY.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md"])(
+    "%s names only files and folders that are there",
+    (name) => {
+      const isThere = (place: string) => ["", ".ts", ".test.ts"].some((ending) => existsSync(join(ROOT, `${place}${ending}`)));
+      const named = [...read(name).matchAll(PLACE)].map(([, place = ""]) => place);
+      expect(named.filter((place) => !isThere(place))).toEqual([]);
+    },
+  );
+});
+
 describe("the other documents", () => {
   test("STYLE.md and CHANGELOG.md are there, under one title each", () => {
     for (const name of ["STYLE.md", "CHANGELOG.md"]) expect(read(name).match(/^# .+$/gm), name).toHaveLength(1);

@@ -25,6 +25,9 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** The reason of an INTERNAL error: the request ends the processes that run it, wherever it is tried. */
 export const POISON_REQUEST = "poison_request";
 
+/** The connection to the node that had taken the request is gone: what became of it is not known. */
+export const LINK_LOST = "link_lost";
+
 export interface ServingErrorOptions {
   readonly cause?: unknown;
   /** What a program may branch on, such as `model_not_found`; stable, unlike the message. */

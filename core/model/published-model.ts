@@ -39,6 +39,8 @@ export interface PublishedModel {
   readonly configJson: string;
   /** Models that an ensemble calls: it serves while they do. */
   readonly members?: readonly ModelReference[];
+  /** A request does something besides its answer: it is not sent again when nobody knows what became of it. */
+  readonly runsOnce?: true;
   /** Of a model whose requests are steps of sequences. */
   readonly sequences?: PublishedSequences;
 }
@@ -74,6 +76,7 @@ export function parsePublishedModel(bytes: Uint8Array): PublishedModel {
     outputs: list(fields, "outputs").map(tensorSpec),
     configJson: text(fields, "configJson"),
     ...(fields.has("members") && { members: list(fields, "members").map(modelReference) }),
+    ...(fields.get("runsOnce") === true && { runsOnce: true }),
     ...(fields.has("sequences") && { sequences: publishedSequences(fields.get("sequences")) }),
   };
 }

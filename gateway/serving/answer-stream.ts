@@ -1,13 +1,11 @@
 /** The gateway's end of a request's link stream: answer frames, pulled. What is not pulled gives no credit back, so the agent waits. */
-import { ServingError } from "../../core/errors.ts";
+import { LINK_LOST, ServingError } from "../../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../../core/link/link.ts";
 import { type AnswerFrame, TAKEN_OVER, UNREAD } from "../../core/messages/generation.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import { encodeCancelChoice } from "../../core/messages/submit-codec.ts";
 import { resumedElsewhere } from "./generation-record.ts";
 
-/** The reason of the error when the link is gone: of the agent nothing is known then. */
-export const LINK_LOST = "link_lost";
 const nobodyMinds = () => {};
 
 export interface AnswerStreamOptions {

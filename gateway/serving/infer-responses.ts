@@ -3,11 +3,14 @@ import { deadlineSignal } from "../../core/abort.ts";
 import { type AssembledResponse, ResponseAssembler } from "../../core/messages/response-frames.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
+import type { ModelOnNode } from "../control/fleet.ts";
+import type { AnswerStream } from "./answer-stream.ts";
 import { type SendDeps, sendingOf } from "./infer-submit.ts";
 import type { DecoupledResponse, InferRequest } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
 import { type PlacementDeps, placeInference } from "./place-inference.ts";
 import type { PoisonRequests } from "./poison-requests.ts";
+import { isLost, mayRunAgain, RUNS_MAX } from "./run-again.ts";
 import { tracedResponses } from "./traced-inference.ts";
 
 type ResponsesDeps = PlacementDeps & SendDeps & { readonly tracer: Tracer; readonly poison: PoisonRequests<InferRequest> };
@@ -34,14 +37,32 @@ async function* responses(
   deps: ResponsesDeps,
   signal: AbortSignal,
 ): AsyncGenerator<DecoupledResponse> {
-  using placed = await placeInference(request, view, sendingOf(request, view, deps, signal), deps, signal);
-  const { answers } = placed;
+  const send = sendingOf(request, view, deps, signal);
+  const placing = { request, view, send, again: mayRunAgain(view, deps.catalog) };
+  let lost: ModelOnNode | undefined;
+  let answered = false;
+  for (let run = 1; ; run++) {
+    using placed = await placeInference(placing, deps, signal, lost);
+    try {
+      for await (const response of assembled(placed.answers)) {
+        answered = true;
+        yield responseOf(view, response);
+      }
+      return;
+    } catch (thrown) {
+      if (answered || !placing.again || run >= RUNS_MAX || !isLost(thrown)) throw thrown;
+      lost = placed.by;
+    }
+  }
+}
+
+async function* assembled(answers: AnswerStream): AsyncGenerator<AssembledResponse> {
   answers.doneWriting();
   const assembler = new ResponseAssembler();
   for (let frames = await answers.pull(); frames.length > 0; frames = await answers.pull()) {
     for (const frame of frames) {
       const response = assembler.push(frame);
-      if (response !== undefined) yield responseOf(view, response);
+      if (response !== undefined) yield response;
     }
   }
 }

@@ -7,14 +7,16 @@ import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { NearAgents } from "../../core/near-agents.ts";
 import type { Random } from "../../core/random.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
+import type { ModelOnNode } from "../control/fleet.ts";
 import { chooseNode, explainNode } from "./choose-node.ts";
 import { inferResponses } from "./infer-responses.ts";
-import { type Callees, type SendTo, sendingOf, toSubmit } from "./infer-submit.ts";
+import { type Callees, sendingOf, toSubmit } from "./infer-submit.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
 import { inferNear } from "./near-inference.ts";
-import { type PlacementDeps, placeInference } from "./place-inference.ts";
+import { type PlacementDeps, type Placing, placeInference } from "./place-inference.ts";
 import { PoisonRequests } from "./poison-requests.ts";
+import { isLost, mayRunAgain, RUNS_MAX } from "./run-again.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submitter } from "./submit.ts";
 import { tracedInference } from "./traced-inference.ts";
@@ -84,7 +86,7 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
   const send = sendingOf(request, view, deps, signal);
   const result =
     view.sequences === undefined
-      ? await placedOnce(request, view, send, deps, signal)
+      ? await placed({ request, view, send, again: mayRunAgain(view, deps.catalog) }, deps, signal)
       : await deps.steps.infer(request, view, view.sequences, send, signal);
   return responseOf(view, result);
 }
@@ -112,13 +114,16 @@ function placeNear(request: InferRequest, view: ModelView, deps: InferenceDeps, 
 /** Nobody has refused the request yet. */
 const NOBODY: ReadonlySet<string> = new Set();
 
-async function placedOnce(
-  request: InferRequest,
-  view: ModelView,
-  send: SendTo,
-  deps: PlacementDeps,
-  signal: AbortSignal,
-): Promise<InferResult> {
-  using placed = await placeInference(request, view, send, deps, signal);
-  return await inferResult(placed.answers);
+/** A node that is lost before it answers is lost to the client only where running the request again might do harm. */
+async function placed(placing: Placing, deps: PlacementDeps, signal: AbortSignal): Promise<InferResult> {
+  let lost: ModelOnNode | undefined;
+  for (let run = 1; ; run++) {
+    using inference = await placeInference(placing, deps, signal, lost);
+    try {
+      return await inferResult(inference.answers);
+    } catch (thrown) {
+      if (!placing.again || run >= RUNS_MAX || !isLost(thrown)) throw thrown;
+      lost = inference.by;
+    }
+  }
 }

@@ -5,11 +5,10 @@
  */
 
 import { sleep } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
+import { LINK_LOST, ServingError } from "../../core/errors.ts";
 import { failureOf } from "../../core/messages/failed-answer.ts";
 import type { AnswerFrame, BegunChoice } from "../../core/messages/generation.ts";
 import type { Metrics } from "../../core/telemetry/metrics.ts";
-import { LINK_LOST } from "./answer-stream.ts";
 import { attachGeneration } from "./attached-generation.ts";
 import { endsReached } from "./ends-reached.ts";
 import type { GenerationRecord } from "./generation-record.ts";

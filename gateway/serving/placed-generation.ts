@@ -94,7 +94,7 @@ export async function placeGeneration(
       }
     } catch (thrown) {
       if (signal.aborted || !(thrown instanceof ServingError && thrown.code === "UNAVAILABLE")) throw thrown;
-      outcome = { kind: "unreachable", error: thrown };
+      outcome = { kind: "unreachable", sent: true, error: thrown };
     }
     request.explanation?.ended(replica, submissionText(outcome));
     deps.metrics.generationsRerouted.inc({ model: request.model });

@@ -4,7 +4,7 @@
  */
 import { untilAborted } from "../../core/abort.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
+import { LINK_LOST, ServingError } from "../../core/errors.ts";
 import type { InferResult } from "../../core/messages/infer.ts";
 import { type SequenceFlags, type SequencePassage, sequenceFlags, sequenceKey, sequenceOwner } from "../../core/messages/sequence-step.ts";
 import type { PublishedSequences } from "../../core/model/published-model.ts";
@@ -226,7 +226,7 @@ export class SequenceSteps {
     } catch (thrown) {
       const error = ServingError.from(thrown);
       if (error.reason === "not-owner") return { kind: "elsewhere", owner: error.message, error: wentAround(error) };
-      if (error.reason !== "link_lost" || !sequences.kept) throw error;
+      if (error.reason !== LINK_LOST || !sequences.kept) throw error;
       return { kind: "unknown", error };
     }
   }

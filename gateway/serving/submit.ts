@@ -27,8 +27,8 @@ export type Submission =
   | { readonly kind: "accepted"; readonly queued: number; readonly answers: AnswerStream }
   /** Not executed: another node may. */
   | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string }
-  /** Nobody answered, or the link went before the answer. */
-  | { readonly kind: "unreachable"; readonly error: ServingError };
+  /** Nobody answered, or the link went before the answer. `sent`: it may have been executed. */
+  | { readonly kind: "unreachable"; readonly sent: boolean; readonly error: ServingError };
 
 /** For people who ask what became of a request. */
 export function submissionText(submission: Submission): string {
@@ -70,7 +70,7 @@ export class Submitter implements Disposable {
     try {
       pooled = this.#deps.pool.known(target) ?? (await this.#deps.pool.get(target, signal));
     } catch (thrown) {
-      return unreachable(thrown, signal);
+      return unreachable(thrown, false, signal);
     }
     signal.throwIfAborted();
     const number = pooled.takeNumber();
@@ -88,7 +88,7 @@ export class Submitter implements Disposable {
       first = await answers.next();
       kept = first?.kind === "accepted";
     } catch (thrown) {
-      return unreachable(thrown, signal);
+      return unreachable(thrown, true, signal);
     } finally {
       takeBackAck();
       takeBackSilence();
@@ -139,9 +139,9 @@ function answered(first: AnswerFrame | undefined, answers: AnswerStream, { node 
   }
 }
 
-function unreachable(thrown: unknown, signal: AbortSignal): Submission {
+function unreachable(thrown: unknown, sent: boolean, signal: AbortSignal): Submission {
   signal.throwIfAborted();
   const error = ServingError.from(thrown);
   if (error.code !== "UNAVAILABLE") throw error;
-  return { kind: "unreachable", error };
+  return { kind: "unreachable", sent, error };
 }

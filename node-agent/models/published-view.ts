@@ -2,12 +2,13 @@
 
 import { ServingError } from "../../core/errors.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
+import { runsOnce } from "../../core/model/config/retry-setting.ts";
 import type { PublishedModel, TensorSource, TensorSpec } from "../../core/model/published-model.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 
 const LABEL_BYTES_MAX = 4 * 1024 * 1024;
 
-/** @throws ServingError NOT_FOUND when a label file is not there. */
+/** @throws ServingError NOT_FOUND when a label file is not there, INVALID_ARGUMENT when a parameter is none. */
 export async function publishedView(
   configuration: ModelConfiguration,
   options: {
@@ -33,7 +34,8 @@ export async function publishedView(
     members: scheduler.steps.map((step) => ({ model: step.model, version: step.version })),
   };
   const sequences = scheduler.kind === "sequence" && !scheduler.iterative && { sequences: { idleMs: scheduler.idleUs / 1000, kept } };
-  return { name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson, ...members, ...sequences };
+  const once = runsOnce(configuration) && { runsOnce: true as const };
+  return { name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson, ...members, ...once, ...sequences };
 }
 
 const specOf = ({ name, dtype, shape }: Pick<TensorSpec, "name" | "dtype" | "shape">) => ({ name, dtype, shape });

@@ -35,6 +35,7 @@ const ONNX_PARAMETERS: ReadonlySet<string> = new Set([
   "min_replicas",
   "node_labels",
   "replicas",
+  "retry",
   "sequence_state",
 ]);
 

@@ -1,6 +1,7 @@
 /** An inference finds a node that runs it, is run once, and is told clearly when nobody runs it. */
 import { describe, expect, test } from "vitest";
 import { POISON_REQUEST } from "../../../../core/errors.ts";
+import type { PublishedModel } from "../../../../core/model/published-model.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import { inferOf, type ModelRig, modelRig, NEVER, pair, published, spec } from "./model-rig.ts";
 
@@ -114,19 +115,6 @@ describe("the choice of a node", () => {
     expect(executed(rig, 2)).toEqual([0, 1]);
   });
 
-  test("does not run an inference again whose node is lost after it took it", async () => {
-    await using rig = await modelRig(2);
-    rig.host(0, published("m"));
-    rig.host(1, published("m"), { inFlight: 3 });
-    rig.agent(0).policy = "held";
-    await rig.beat();
-    const lost = expect(rig.inference.infer(inferOf("m"), NEVER)).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    await turns(60);
-    rig.links.disconnect(rig.agent(0).address);
-    await lost;
-    expect(executed(rig, 2)).toEqual([1, 0]);
-  });
-
   test("says in Triton's words when every node refuses", async () => {
     await using rig = await modelRig(2);
     for (const node of [0, 1]) {
@@ -138,6 +126,61 @@ describe("the choice of a node", () => {
       code: "UNAVAILABLE",
       message: "Request for unknown model: 'm' version 1 is not at ready state",
     });
+  });
+});
+
+describe("an inference whose node is lost after it took it", () => {
+  const lostOnce = async (rig: ModelRig, fields: Partial<PublishedModel> = {}) => {
+    rig.host(0, published("m", "1", fields));
+    rig.host(1, published("m", "1", fields), { inFlight: 3 });
+    rig.agent(0).policy = "held";
+    await rig.beat();
+  };
+  const cutOff = async (rig: ModelRig, node: number) => {
+    await turns(60);
+    rig.links.disconnect(rig.agent(node).address);
+  };
+
+  test("is run once more on another node", async () => {
+    await using rig = await modelRig(2);
+    await lostOnce(rig);
+    const answer = rig.inference.infer(inferOf("m"), NEVER);
+    await cutOff(rig, 0);
+    expect((await answer).outputs).toHaveLength(1);
+    expect(executed(rig, 2)).toEqual([1, 1]);
+  });
+
+  test("is not run a third time: it may be what ends them", async () => {
+    await using rig = await modelRig(3);
+    await lostOnce(rig);
+    rig.agent(1).policy = "held";
+    rig.host(2, published("m"), { inFlight: 6 });
+    await rig.beat();
+    const lost = expect(rig.inference.infer(inferOf("m"), NEVER)).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "link_lost" });
+    await cutOff(rig, 0);
+    await cutOff(rig, 1);
+    await lost;
+    expect(executed(rig, 3)).toEqual([1, 1, 0]);
+  });
+
+  test("is not run again where the model, or one that it calls, is to run each request once", async () => {
+    await using rig = await modelRig(2);
+    for (const node of [0, 1]) rig.host(node, published("effect", "1", { runsOnce: true }));
+    await lostOnce(rig, { members: [{ model: "effect", version: undefined }] });
+    const lost = expect(rig.inference.infer(inferOf("m"), NEVER)).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "link_lost" });
+    await cutOff(rig, 0);
+    await lost;
+    expect(executed(rig, 2)).toEqual([1, 0]);
+  });
+
+  test("of a decoupled model is run once more when it has not answered at all", async () => {
+    await using rig = await modelRig(2);
+    await lostOnce(rig, { decoupled: true });
+    rig.agent(1).policy = { failed: "it ran" };
+    const answers = expect(Array.fromAsync(rig.inference.responses(inferOf("m"), NEVER))).rejects.toMatchObject({ message: "it ran" });
+    await cutOff(rig, 0);
+    await answers;
+    expect(executed(rig, 2)).toEqual([1, 1]);
   });
 });
 

@@ -27,6 +27,16 @@ describe("a model's view", () => {
     });
   });
 
+  test("says whether a request may run once more when its node is lost (parameter retry)", async () => {
+    const retry = (value: string) => viewOf(identity("f32"), `parameters { key: "retry" value { string_value: "${value}" } }`);
+    expect((await retry("never")).runsOnce).toBe(true);
+    expect((await retry("lost")).runsOnce).toBeUndefined();
+    await expect(retry("twice")).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      message: "model 'm': parameter 'retry' is \"twice\": write lost or never",
+    });
+  });
+
   test("says which inputs may be left out", async () => {
     const { inputs } = await viewOf(OPTIONAL_BIAS, WITH_BIAS);
     expect(inputs).toContainEqual(expect.objectContaining({ name: "BIAS", optional: true }));

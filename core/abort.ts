@@ -46,15 +46,12 @@ export function deadlineSignal(clock: Clock, limitMs: number, ...parents: readon
   };
 }
 
-/** `promise`, or a rejection with the signal's reason when that comes first. The promise itself runs on. */
+/** `promise`, or a rejection with the signal's reason when that comes first. The promise itself runs on, and may fail unheard. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(signal.reason);
-      return;
-    }
     const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
 }

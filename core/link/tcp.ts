@@ -36,6 +36,7 @@ async function dial(address: string, signal: AbortSignal, { clock, random, tls: 
   if (to.kind !== "tcp") throw new ServingError("UNAVAILABLE", `${address} cannot be dialed: links over TCP have tcp:HOST:PORT`);
   const session = random.id();
   const stream = mutual === undefined ? net.connect(to.port, to.host) : tls.connect(dialOptions(mutual, to));
+  stream.on("error", () => {}); // TLS that ends before its handshake says so once more when `readHello` has
   const onAbort = () => stream.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
   try {

@@ -42,14 +42,17 @@ export class CopiesScaling implements Disposable {
 
   #want({ model, before, copies }: WantedCopies): void {
     const { wanted, logger, metrics } = this.#deps;
+    let isChanged = false;
     wanted
       .change(model, (entry) => {
         const current = entry?.wanted.current;
-        if (entry === undefined || current?.copies !== before) return undefined;
+        isChanged = current?.copies === before;
+        if (entry === undefined || current === undefined || !isChanged) return undefined;
         return { ...entry.wanted, current: { ...current, copies } };
       })
       .then(
         () => {
+          if (!isChanged) return; // somebody else has said how many
           logger.info({ model, before, copies }, "the number of copies follows the queue");
           metrics.copiesChanged.inc({ model, direction: copies > before ? "up" : "down" });
         },

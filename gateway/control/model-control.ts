@@ -217,14 +217,19 @@ export class ClusterModelControl implements ModelControl, Disposable {
     const plan = recomposed(load, watch.entries);
     if (plan === undefined || this.#recomposed.get(model) === plan.fingerprint) return;
     this.#recomposed.set(model, plan.fingerprint);
-    this.loadPlanned(model, plan, this.#closing.signal).catch((thrown: unknown) => {
-      const err = ServingError.from(thrown);
-      if (err.reason === SUPERSEDED || this.#closing.signal.aborted) return undefined;
-      logger.warn({ err, model }, "an ensemble does not fit a model any more that was loaded anew");
-      return watch.change(model, (entry) =>
-        entry?.wanted.current?.number === load.number ? unload(entry.wanted, err.message) : undefined,
-      );
-    });
+    this.loadPlanned(model, plan, this.#closing.signal)
+      .catch((thrown: unknown) => {
+        const err = ServingError.from(thrown);
+        if (err.reason === SUPERSEDED || this.#closing.signal.aborted) return undefined;
+        if (err.code !== "INVALID_ARGUMENT") throw err; // it is the store's
+        logger.warn({ err, model }, "an ensemble does not fit a model any more that was loaded anew");
+        const isThis = (entry: WantedEntry) => entry.wanted.current?.number === load.number;
+        return watch.change(model, (entry) => (entry && isThis(entry) ? unload(entry.wanted, err.message) : undefined));
+      })
+      .catch((thrown: unknown) => {
+        this.#recomposed.delete(model); // tried again when the fleet changes next
+        logger.debug({ err: ServingError.from(thrown), model }, "the store could not be told of an ensemble whose model was loaded anew");
+      });
   }
 
   /** Writes down that a load is complete or has failed, unless another gateway has. */

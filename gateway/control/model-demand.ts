@@ -76,7 +76,7 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
     this.#parked += 1;
     try {
       await untilAborted(this.#loading(name), signal);
-      this.#use(name);
+      if (this.#deps.isServed(name)) this.#use(name); // else clients have made the name up
     } finally {
       this.#parked -= 1;
     }

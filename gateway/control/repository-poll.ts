@@ -23,6 +23,8 @@ export class RepositoryPoll implements Disposable {
   readonly #deps: RepositoryPollDeps;
   /** By model: what was there when it was loaded last, or why it could not be read. */
   readonly #seen = new Map<string, string>();
+  /** By model, the last load that was begun and is not over. */
+  readonly #loading = new Map<string, Promise<void>>();
   readonly #closing = new AbortController();
   #takeBack: () => void = () => {};
 
@@ -54,13 +56,14 @@ export class RepositoryPoll implements Disposable {
     const gone = [...this.#seen.keys()].filter((name) => !names.includes(name));
     for (const name of gone) {
       this.#seen.delete(name);
+      this.#loading.delete(name);
       await control.drop(modelName(name)).catch(() => {}); // it could not be loaded: there is nothing to unload
     }
     if (changed.size === 0) return;
     // What could not be loaded may have waited for what has come: an ensemble for its models.
     const { models, replicas } = control.desired();
     const wanted = new Set<string>([...models, ...replicas].map(({ model }) => model));
-    await Promise.all(names.filter((name) => changed.has(name) || !wanted.has(name)).map((name) => this.#load(name)));
+    for (const name of names) if (changed.has(name) || !(wanted.has(name) || this.#loading.has(name))) this.#load(name);
   }
 
   async #stateOf(name: string): Promise<string> {
@@ -71,13 +74,20 @@ export class RepositoryPoll implements Disposable {
     }
   }
 
-  async #load(name: string): Promise<void> {
+  /** Not waited for: one that waits for a node must not keep the others from being looked at. */
+  #load(name: string): void {
     const { control, logger } = this.#deps;
-    try {
-      await control.take(name, this.#closing.signal);
-    } catch (thrown) {
-      if (!this.#closing.signal.aborted) logger.warn({ err: ServingError.from(thrown), model: name }, "a model cannot be loaded");
-    }
+    const isLast = () => this.#loading.get(name) === loading;
+    const loading = control
+      .take(name, this.#closing.signal)
+      .catch((thrown: unknown) => {
+        if (isLast() && !this.#closing.signal.aborted)
+          logger.warn({ err: ServingError.from(thrown), model: name }, "a model cannot be loaded");
+      })
+      .finally(() => {
+        if (isLast()) this.#loading.delete(name);
+      });
+    this.#loading.set(name, loading);
   }
 
   [Symbol.dispose](): void {

@@ -69,13 +69,12 @@ export function failLoad(wanted: WantedModel, number: number, failures: readonly
   return { failed, gone: latestOf([...gone, ...failures]) };
 }
 
-/** @param reason why its versions are not there any more */
 /** Whether its last load has failed, and nothing of it serves. */
 export function isLost({ current, next, failed }: WantedModel): boolean {
   return current === undefined && next === undefined && failed !== undefined;
 }
 
-/** What has failed is not wanted any more either. */
+/** What has failed is not wanted any more either. @param reason why its versions are not there any more */
 export function unload({ current, next, failed, gone }: WantedModel, reason = UNLOADED): WantedModel | undefined {
   if (current === undefined && next === undefined && failed === undefined) return undefined;
   return { gone: latestOf([...gone, ...unloaded(current ?? next, reason)]) };

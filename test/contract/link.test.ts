@@ -206,6 +206,17 @@ describe("tcp", () => {
     link.close();
   });
 
+  test("one who hangs up before the handshake is over is a link that could not be had, and nothing worse", async () => {
+    const leaver = createServer((socket) => socket.once("data", () => socket.end())).listen(0, "127.0.0.1");
+    await once(leaver, "listening");
+    const own = selfSigned("localhost");
+    const network = tcpLinks({ ...options, tls: { certificates: { ...own, ca: own.cert }, refused: () => {} } });
+    const { port } = leaver.address() as AddressInfo; // it listens on a port
+    await expect(network.dial(`tcp:127.0.0.1:${port}`, never)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    leaver.close();
+    await once(leaver, "close");
+  });
+
   test("with certificates both ends must show one that the other believes", async () => {
     const pair = () => selfSigned("localhost");
     const [ours, theirs] = [pair(), pair()];

@@ -1,7 +1,9 @@
 /** The contracts of placement's part of the store on what needs no server, then the file's own promises. */
+import { execFile } from "node:child_process";
 import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { seededRandom } from "../../core/random.ts";
 import { fileWantedModels } from "../../core/store/placement/file.ts";
@@ -80,6 +82,24 @@ describe("wanted models in a file", () => {
         ["b", { version: 1, wanted: wanted(1) }],
       ]),
     );
+  });
+
+  test("go on when a disk that was full has room again: what was cut off is no part of the file", async () => {
+    const file = path.join(folder, "deep", "wanted.jsonl");
+    const fill = `
+      const { fileWantedModels } = await import(${JSON.stringify(new URL("../../core/store/placement/file.ts", import.meta.url).href)});
+      const { MemoryPlacementStore } = await import(${JSON.stringify(new URL("../../core/store/placement/memory.ts", import.meta.url).href)});
+      const { systemClock: clock } = await import(${JSON.stringify(new URL("../../core/clock.ts", import.meta.url).href)});
+      const { systemRandom: random } = await import(${JSON.stringify(new URL("../../core/random.ts", import.meta.url).href)});
+      const store = await fileWantedModels(${JSON.stringify(file)}, new MemoryPlacementStore({ clock, random }).wantedModels);
+      const gone = (bytes) => ({ gone: [{ version: "1", reason: "x".repeat(bytes) }] });
+      await store.change("a", 0, gone(1_500));
+      await store.change("b", 0, gone(1_500)).catch(({ code }) => console.log(code));
+      await store.change("c", 0, gone(100));`;
+    const args = ["-c", 'ulimit -f 2; exec "$0" --input-type=module -e "$1"', process.execPath, fill];
+    const { stdout } = await promisify(execFile)("bash", args);
+    expect(stdout.trim()).toBe("UNAVAILABLE");
+    expect([...((await entriesAfterRestart())?.keys() ?? [])]).toEqual(["a", "c"]);
   });
 
   test("survive a last line that a crash cut off, at every byte of it", async () => {

@@ -27,14 +27,14 @@ const STALE_LINES_MAX = 64;
 
 /** @param memory empty; answers once the file has what it is told. @throws ServingError FAILED_PRECONDITION when the file cannot be used. */
 export async function fileWantedModels(file: string, memory: WantedModels): Promise<WantedModels & AsyncDisposable> {
-  let appending: FileHandle;
+  let lines: LineFile;
   try {
     await mkdir(path.dirname(file), { recursive: true });
     const replayed = replay(await readText(file));
-    const { entries, nodes, lines, torn } = replayed;
-    await memory.restore({ incarnation: "", revision: lines, entries, nodes });
-    if (torn || lines > entries.size + nodes.size + STALE_LINES_MAX) await writeAnew(file, replayed);
-    appending = await open(file, "a");
+    const { entries, nodes, count, torn } = replayed;
+    await memory.restore({ incarnation: "", revision: count, entries, nodes });
+    if (torn || count > entries.size + nodes.size + STALE_LINES_MAX) await writeAnew(file, replayed);
+    lines = await LineFile.open(file);
   } catch (cause) {
     const { message } = ServingError.from(cause);
     throw new ServingError("FAILED_PRECONDITION", `the file of wanted models ${file} cannot be used: ${message}`, { cause });
@@ -46,8 +46,7 @@ export async function fileWantedModels(file: string, memory: WantedModels): Prom
     const changed = last.then(async () => {
       const read = await memory.read(undefined);
       if (((read && known(read)) ?? 0) !== line.version - 1) return false;
-      await appending.appendFile(bytesOf(line));
-      await appending.datasync();
+      await lines.append(bytesOf(line));
       return await made();
     });
     last = changed.catch(() => {});
@@ -70,9 +69,48 @@ export async function fileWantedModels(file: string, memory: WantedModels): Prom
       ),
     async [Symbol.asyncDispose]() {
       await last;
-      await appending.close();
+      await lines.close();
     },
   };
+}
+
+/** A file that has whole lines: what a full disk cuts off is taken away before the next one. */
+class LineFile {
+  readonly #name: string;
+  readonly #file: FileHandle;
+  #bytes: number;
+  #isTorn = false;
+
+  private constructor(name: string, file: FileHandle, bytes: number) {
+    this.#name = name;
+    this.#file = file;
+    this.#bytes = bytes;
+  }
+
+  static async open(name: string): Promise<LineFile> {
+    const file = await open(name, "a");
+    return new LineFile(name, file, (await file.stat()).size);
+  }
+
+  /** Resolves when the line is on the disk. @throws ServingError UNAVAILABLE when it cannot be written */
+  async append(line: Uint8Array): Promise<void> {
+    try {
+      if (this.#isTorn) await this.#file.truncate(this.#bytes);
+      this.#isTorn = true;
+      await this.#file.appendFile(line);
+      await this.#file.datasync();
+    } catch (cause) {
+      const { message } = ServingError.from(cause);
+      const why = `what is wanted cannot be written to ${this.#name}: ${message}: make room there, and try again`;
+      throw new ServingError("UNAVAILABLE", why, { cause, reason: "store_unavailable" });
+    }
+    this.#isTorn = false;
+    this.#bytes += line.byteLength;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
 }
 
 const bytesOf = (line: Line): Uint8Array => Buffer.concat([encodeJson(line), Buffer.from("\n")]);
@@ -89,7 +127,8 @@ async function readText(file: string): Promise<string> {
 interface Replayed {
   readonly entries: ReadonlyMap<string, WantedEntry>;
   readonly nodes: ReadonlyMap<string, WantedNodeEntry>;
-  readonly lines: number;
+  /** Of lines. */
+  readonly count: number;
   /** The last line was cut off. */
   readonly torn: boolean;
 }
@@ -105,7 +144,7 @@ function replay(text: string): Replayed {
     if ("model" in read) entries.set(read.model, { version: read.version, wanted: read.wanted });
     else nodes.set(read.node, { version: read.version, wanted: read.wanted });
   }
-  return { entries, nodes, lines: lines.length, torn: rest !== "" };
+  return { entries, nodes, count: lines.length, torn: rest !== "" };
 }
 
 /** Beside the old file, then in its place. */

@@ -5,6 +5,7 @@ import { nodeId } from "../../../../core/ids.ts";
 import type { ModelReport } from "../../../../core/messages/heartbeat.ts";
 import { seededRandom } from "../../../../core/random.ts";
 import { MemoryPlacementStore } from "../../../../core/store/placement/memory.ts";
+import type { WantedModels } from "../../../../core/store/placement/wanted-models.ts";
 import type { ModelOnNode } from "../../../../gateway/control/fleet.ts";
 import { ClusterModelControl } from "../../../../gateway/control/model-control.ts";
 import type { FolderPlan } from "../../../../gateway/control/model-folders.ts";
@@ -21,6 +22,8 @@ class Rig {
   readonly plans = new Map<string, FolderPlan>();
   /** By model, why its next opening fails. */
   readonly broken = new Map<string, string>();
+  /** Models of which the store takes nothing. */
+  readonly unwritable = new Set<string>();
   readonly clock = new FakeClock();
   readonly store = new MemoryPlacementStore({ clock: this.clock, random: seededRandom(1n) });
   readonly log = new LogBook();
@@ -48,9 +51,16 @@ class Rig {
       if (found === undefined) throw new ServingError("NOT_FOUND", `there is no model '${model}' in the repository`);
       return found;
     };
+    const store: WantedModels = {
+      ...this.store.wantedModels,
+      change: async (model, expected, wanted) => {
+        if (this.unwritable.has(model)) throw new ServingError("UNAVAILABLE", "the store is away");
+        return await this.store.wantedModels.change(model, expected, wanted);
+      },
+    };
     return new ClusterModelControl({
       folders: { ambiguous: async () => [], names: async () => [...plans.keys()], plan },
-      watch: new WantedWatch({ store: this.store.wantedModels, clock, logger: log.logger }),
+      watch: new WantedWatch({ store, clock, logger: log.logger }),
       hosted: { models: () => this.#hosted(), shards: () => [], replicas: () => [] },
       logger: log.logger,
       mode: "explicit",
@@ -188,6 +198,18 @@ describe("an ensemble whose models change", () => {
     await made.load("a", made.other);
     expect(made.replicas()).toEqual(["a/1/3", "b/1/1", "b/2/1", "e/1/3"]);
     expect(await made.states()).toEqual({ a: "READY", b: "READY", e: "READY" });
+  });
+
+  test("stays, and is loaded anew later, when the store cannot be told at first", async () => {
+    const made = rig();
+    await made.load("e");
+    made.put("a", { fingerprint: "mended" });
+    made.unwritable.add("e");
+    expect(await made.load("a", made.other)).toBeUndefined();
+    expect(made.replicas()).toEqual(["a/1/3", "b/1/1", "b/2/1", "e/1/1"]);
+    made.unwritable.clear();
+    await made.settle();
+    expect(made.replicas()).toEqual(["a/1/3", "b/1/1", "b/2/1", "e/1/3"]);
   });
 
   test("goes, with the reason, when it does not fit any more", async () => {

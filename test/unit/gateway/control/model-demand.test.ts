@@ -143,6 +143,19 @@ describe("models on demand", () => {
     expect(rig.told).toEqual([]);
   });
 
+  test("are not remembered by names that clients make up", async () => {
+    const rig = new Rig(2);
+    await rig.ready("b");
+    for (let asked = 0; asked < 9; asked++) await rig.ready("a-").catch(() => {});
+    rig.served.set("a-", { onDemand: true, inFlight: 0 });
+    rig.beat();
+    rig.clock.advance(11_000);
+    const coming = rig.ready("c");
+    await rig.clock.pass(500);
+    await coming;
+    expect(rig.told).toEqual(["load b", "unload a-", "load c"]);
+  });
+
   test("that cannot be loaded tell why to all who wait, and are tried again after a while", async () => {
     const rig = new Rig();
     rig.failure = new ServingError("INVALID_ARGUMENT", "no such operator");

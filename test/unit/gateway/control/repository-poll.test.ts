@@ -22,6 +22,8 @@ function rig() {
   const calls: string[] = [];
   const wanted = new Set<string>();
   const failing = new Set<string>();
+  /** Loads that wait for it. */
+  const held = new Map<string, Promise<void>>();
   let away = false;
   const poll = new RepositoryPoll({
     folders: {
@@ -39,6 +41,7 @@ function rig() {
     control: {
       async take(name) {
         calls.push(`take ${name}`);
+        await held.get(name);
         if (failing.has(name)) throw new ServingError("INVALID_ARGUMENT", `${name} is broken`);
         wanted.add(name);
       },
@@ -66,6 +69,7 @@ function rig() {
     log,
     folders,
     failing,
+    held,
     look,
     poll,
     leave(is: boolean) {
@@ -101,6 +105,22 @@ test("a model that fails is not tried again until something changes, then with a
   await look();
   folders.delete("gone");
   expect(await look()).toEqual(["drop gone"]);
+});
+
+test("a model that waits for a node keeps no other from being loaded, and is loaded anew when it has changed", async () => {
+  const { folders, held, look, log } = rig();
+  const first = Promise.withResolvers<void>();
+  held.set("waits", first.promise);
+  folders.set("waits", "1");
+  expect(await look()).toEqual(["take waits"]);
+  folders.set("other", "1");
+  expect(await look()).toEqual(["take other"]);
+  folders.set("waits", "2");
+  held.delete("waits");
+  expect(await look()).toEqual(["take waits"]);
+  first.reject(new ServingError("INVALID_ARGUMENT", "a newer operation has been applied"));
+  expect(await look()).toEqual([]);
+  expect(log.lines).toEqual([]);
 });
 
 test("while the repository cannot be read what serves goes on, and it is looked at again", async () => {

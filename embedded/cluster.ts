@@ -128,7 +128,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const broker = new MemoryBroker({ clock: systemClock });
   const links = new MemoryLinks({ clock: systemClock, random: systemRandom });
   const near = new NearAgents();
-  const metrics = createMetrics();
+  const metrics = stack.use(createMetrics());
   const presets = options.model === undefined ? [] : [presetOf(options.model, options)];
   const uploadsFolder = path.join(options.cacheFolder, "uploads");
   const sources = new ModelSources({ ...options, uploadsFolder, random: systemRandom });

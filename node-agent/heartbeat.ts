@@ -6,6 +6,7 @@ import type { Heartbeat } from "../core/messages/heartbeat.ts";
 import { encodeJson } from "../core/messages/json-message.ts";
 import { HEARTBEAT_END } from "../core/messages/node-watch.ts";
 import { SUBJECTS } from "../core/messages/subjects.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
 import type { Watchers } from "./watchers.ts";
 
 const PERIOD_MS = 500;
@@ -17,6 +18,8 @@ export class HeartbeatSender implements Disposable {
   readonly #watchers: Watchers;
   readonly #node: NodeId;
   readonly #report: () => Omit<Heartbeat, "node" | "sequence">;
+  readonly #logger: Pick<Logger, "warn">;
+  #toldTooLarge = false;
   #sequence = 0;
   #takeBack: () => void = () => {};
   #soon = false;
@@ -25,13 +28,14 @@ export class HeartbeatSender implements Disposable {
   constructor(
     node: NodeId,
     report: () => Omit<Heartbeat, "node" | "sequence">,
-    deps: { readonly bus: Bus; readonly clock: Clock; readonly watchers: Watchers },
+    deps: { readonly bus: Bus; readonly clock: Clock; readonly watchers: Watchers; readonly logger: Pick<Logger, "warn"> },
   ) {
     this.#node = node;
     this.#report = report;
     this.#bus = deps.bus;
     this.#clock = deps.clock;
     this.#watchers = deps.watchers;
+    this.#logger = deps.logger;
     this.changed();
   }
 
@@ -52,7 +56,14 @@ export class HeartbeatSender implements Disposable {
   #say(): void {
     this.#sequence += 1;
     const heartbeat = encodeJson({ ...this.#report(), node: this.#node, sequence: this.#sequence });
-    this.#bus.publish(SUBJECTS.heartbeat(this.#node), heartbeat);
+    const bytesMax = this.#bus.payloadBytesMax;
+    if (heartbeat.byteLength <= bytesMax) this.#bus.publish(SUBJECTS.heartbeat(this.#node), heartbeat);
+    else if (!this.#toldTooLarge)
+      this.#logger.warn(
+        { bytes: heartbeat.byteLength, bytesMax },
+        "heartbeats are too large for the bus: gateways that start now do not find this node; raise max_payload of NATS, or load fewer models here",
+      );
+    this.#toldTooLarge = heartbeat.byteLength > bytesMax;
     this.#watchers.tell(Buffer.concat([heartbeat, END]));
   }
 

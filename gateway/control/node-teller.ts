@@ -1,4 +1,4 @@
-/** Brings placement's commands to agents: over the bus, over their links while it is away. */
+/** Brings placement's commands to agents: over the bus, over their links what is too large for it, and all while it is away. */
 import type { Bus } from "../../core/bus/bus.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { ControlMessage } from "../../core/messages/control.ts";
@@ -9,7 +9,7 @@ import type { NodeWatch } from "./node-watch.ts";
 export function nodeTeller(bus: Bus, links: Pick<NodeWatch, "tell">): (node: NodeId, message: ControlMessage) => void {
   return (node, message) => {
     const bytes = encodeJson(message);
-    if (bus.connected) bus.publish(SUBJECTS.control(node), bytes);
+    if (bus.connected && bytes.byteLength <= bus.payloadBytesMax) bus.publish(SUBJECTS.control(node), bytes);
     else links.tell(node, bytes);
   };
 }

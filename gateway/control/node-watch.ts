@@ -69,31 +69,33 @@ export class NodeWatch implements Disposable {
     const { bus, watch, clock } = this.#deps;
     while (watch.fleet.node(node) !== undefined || !bus.connected) {
       const before = watch.fleet.node(node)?.heartbeat;
-      if (await this.#listen(node)) continue;
-      if (before !== undefined && watch.fleet.node(node)?.heartbeat === before) watch.lost(node);
+      const end = await this.#listen(node);
+      if (end === "lost") continue;
+      if (end === "unreachable" && before !== undefined && watch.fleet.node(node)?.heartbeat === before) watch.lost(node);
       await sleep(clock, RETRY_MS, this.#closing.signal);
     }
     this.#targets.delete(node);
   }
 
-  /** Until the link is lost. @returns false when the node could not be reached at all */
-  async #listen(node: NodeId): Promise<boolean> {
+  /** Until the link is lost, or the node is not to be heard at all. */
+  async #listen(node: NodeId): Promise<"lost" | "refused" | "unreachable"> {
     const target = this.#targets.get(node);
-    if (target === undefined) return false;
+    if (target === undefined) return "unreachable";
+    let end: "lost" | "refused" = "refused";
     try {
       const submission = await this.#deps.submitter.submit({ kind: "watch" }, target, this.#closing.signal);
-      if (submission.kind !== "accepted") return submission.kind === "refused";
+      if (submission.kind !== "accepted") return submission.kind;
+      end = "lost";
       using answers = submission.answers;
       this.#hearing += 1;
       await this.#hear(answers).finally(() => {
         this.#hearing -= 1;
       });
-      return true;
     } catch (thrown) {
       this.#closing.signal.throwIfAborted();
-      this.#deps.logger.debug({ err: ServingError.from(thrown), node }, "a node's link is lost");
-      return true;
+      this.#deps.logger.debug({ err: ServingError.from(thrown), node }, "a node is not heard over its link");
     }
+    return end;
   }
 
   async #hear(answers: AnswerStream): Promise<void> {

@@ -11,6 +11,7 @@ import { parseShardDescription } from "../../core/model/shard-description.ts";
 import type { AskFiles } from "../../core/repository/peer.ts";
 import { answerChild } from "../files/answer-child.ts";
 import type { CutRequest, CutShard, Cutter } from "./cutter.ts";
+import { Turns } from "./turns.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../partitioner/main.ts", import.meta.url));
 
@@ -24,27 +25,6 @@ export interface PartitionerCutterOptions {
 /** A folder of this machine, or whoever answers what is asked of the model's files. */
 export type CutSource = { readonly kind: "folder"; readonly folder: string } | { readonly kind: "peer"; readonly ask: AskFiles };
 
-class Turns {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async take<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#free -= 1;
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
-    }
-  }
-}
-
 interface Outcome {
   readonly folder: string;
   readonly text: string;
@@ -55,11 +35,16 @@ export function partitionerCutter(options: PartitionerCutterOptions): Cutter {
   const turns = new Turns(availableParallelism());
   return {
     async cut(request, onProgress, signal): Promise<CutShard> {
-      const outcome = await turns.take(() => runPartitioner(options, request, onProgress, signal));
+      const outcome = await inTurn(turns, () => runPartitioner(options, request, onProgress, signal), signal);
       const description = parseShardDescription(await readFile(path.join(outcome.folder, "shard.json"), "utf8"));
       return { folder: outcome.folder, description, text: await readFile(outcome.text) };
     },
   };
+}
+
+async function inTurn<T>(turns: Turns, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  using _turn = await turns.take(signal);
+  return await work();
 }
 
 async function runPartitioner(

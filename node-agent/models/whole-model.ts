@@ -15,9 +15,9 @@ import type { InferenceEngine } from "../engines/inference-engine.ts";
 import { tracedEngine } from "../tracing/traced-engine.ts";
 import { nodeStatistics } from "./node-statistics.ts";
 import { type EngineDeps, openEngine } from "./open-engine.ts";
-import type { OpenTurns } from "./open-turns.ts";
 import { prepareVersion } from "./prepare-version.ts";
 import { sequenceDurability } from "./sequence-keeping.ts";
+import type { Turns } from "./turns.ts";
 
 export interface WholeModelDeps extends Omit<EngineDeps, "onRestart"> {
   readonly sources: ModelSources;
@@ -25,7 +25,7 @@ export interface WholeModelDeps extends Omit<EngineDeps, "onRestart"> {
   readonly autoComplete?: boolean;
   /** undefined: nothing is traced. */
   readonly tracer?: Tracer | undefined;
-  readonly openTurns: OpenTurns;
+  readonly openTurns: Turns;
   readonly onChange: () => void;
   readonly onRestart: (model: string) => void;
 }

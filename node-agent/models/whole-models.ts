@@ -5,8 +5,8 @@ import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import { type HostedVersion, NodeCalls } from "../calls/node-calls.ts";
-import { OpenTurns } from "./open-turns.ts";
 import { PastStatistics } from "./past-statistics.ts";
+import { Turns } from "./turns.ts";
 import { WholeModel, type WholeModelDeps } from "./whole-model.ts";
 
 export type WholeModelsDeps = Omit<WholeModelDeps, "onChange" | "openTurns" | "calls">;
@@ -16,7 +16,7 @@ const OPENING_MAX = 2;
 
 export class WholeModels implements AsyncDisposable {
   readonly #deps: WholeModelsDeps;
-  readonly #openTurns = new OpenTurns(OPENING_MAX);
+  readonly #openTurns = new Turns(OPENING_MAX);
   readonly #models = new Map<string, WholeModel>();
   /** By `model/version`, the earliest load first. */
   readonly #versions = new Map<string, readonly WholeModel[]>();

@@ -7,34 +7,41 @@ import { SUBJECTS } from "../../../core/messages/subjects.ts";
 import { HeartbeatSender } from "../../../node-agent/heartbeat.ts";
 import { Watchers } from "../../../node-agent/watchers.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { LogBook } from "./hosting-rig.ts";
 
 const NODE = nodeId("node-1");
 
 function start() {
   const clock = new FakeClock();
-  const broker = new MemoryBroker({ clock });
+  const broker = new MemoryBroker({ clock, payloadBytesMax: 1_000 });
+  const log = new LogBook();
   const heard: { readonly atMs: number; readonly heartbeat: Heartbeat }[] = [];
   broker.connect().subscribe(SUBJECTS.everyHeartbeat, (payload) => {
     heard.push({ atMs: clock.now(), heartbeat: decodeJson(Heartbeat, payload) });
   });
   let free = 100;
+  let cpu = "scripted";
   const report = () => ({
     incarnation: "first",
     link: "memory:1",
     wire: "unix:/wire",
-    cpu: "scripted",
+    cpu,
     memoryTotalBytes: 1_000,
     memoryFreeBytes: free,
     shards: [],
     replicas: [],
     models: [],
   });
-  const sender = new HeartbeatSender(NODE, report, { bus: broker.connect(), clock, watchers: new Watchers() });
+  const sender = new HeartbeatSender(NODE, report, { bus: broker.connect(), clock, watchers: new Watchers(), logger: log.logger });
   const setFree = (bytes: number) => {
     free = bytes;
     sender.changed();
   };
-  return { clock, sender, heard, setFree, times: () => heard.map(({ atMs }) => atMs) };
+  const setCpu = (name: string) => {
+    cpu = name;
+    sender.changed();
+  };
+  return { clock, log, sender, heard, setFree, setCpu, times: () => heard.map(({ atMs }) => atMs) };
 }
 
 describe("a heartbeat", () => {
@@ -62,6 +69,18 @@ describe("a heartbeat", () => {
     setFree(50);
     await clock.pass(700);
     expect(times()).toEqual([0, 400, 900]);
+  });
+
+  test("that is too large for the bus is left out there, and said once", async () => {
+    const { clock, log, times, setCpu } = start();
+    await clock.pass(100);
+    setCpu("x".repeat(1_000));
+    await clock.pass(2_000);
+    expect(times()).toEqual([0]);
+    expect(log.lines).toEqual([expect.stringContaining("warn heartbeats are too large for the bus")]);
+    setCpu("scripted");
+    await clock.pass(100);
+    expect(times()).toEqual([0, 2_100]);
   });
 
   test("is sent once more when the agent goes, then never again, and leaves no timer behind", async () => {

@@ -1,13 +1,13 @@
-/** A few models open at a time, in the order in which they were asked for. */
+/** A few models are opened or cut at a time, in the order in which they were asked for. */
 import { describe, expect, test } from "vitest";
-import { OpenTurns } from "../../../../node-agent/models/open-turns.ts";
+import { Turns } from "../../../../node-agent/models/turns.ts";
 import { turns } from "../../../support/fake-clock.ts";
 
 const NEVER = new AbortController().signal;
 
 describe("turns", () => {
   test("are given to so many at a time, then in order as others end", async () => {
-    const open = new OpenTurns(2);
+    const open = new Turns(2);
     const given: number[] = [];
     const asked = [0, 1, 2, 3].map((number) =>
       open.take(NEVER).then((turn) => {
@@ -26,7 +26,7 @@ describe("turns", () => {
   });
 
   test("given back twice count once", async () => {
-    const open = new OpenTurns(1);
+    const open = new Turns(1);
     const first = await open.take(NEVER);
     first[Symbol.dispose]();
     first[Symbol.dispose]();
@@ -40,7 +40,7 @@ describe("turns", () => {
   });
 
   test("are not kept by who stops waiting, also when one comes at that moment", async () => {
-    const open = new OpenTurns(1);
+    const open = new Turns(1);
     const first = await open.take(NEVER);
     const [early, late] = [new AbortController(), new AbortController()];
     const waiting = [early, late].map(({ signal }) => expect(open.take(signal)).rejects.toThrow("unloaded"));

@@ -1,7 +1,7 @@
-/** Lets a few models at a time be opened: a whole repository at once would start all of its processes together, and starve what serves. */
+/** Lets a few at a time do what starts processes: a whole repository at once would start all of them together, and starve what serves. */
 import { untilAborted } from "../../core/abort.ts";
 
-export class OpenTurns {
+export class Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 

@@ -10,6 +10,7 @@ import { nodeTeller } from "./control/node-teller.ts";
 import { NodeWatch } from "./control/node-watch.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
 import type { GatewayDeps, GatewayOptions } from "./gateway-options.ts";
+import { calledLanguageModel } from "./kserve/called-language-model.ts";
 import { lastAsked } from "./serving/gather-statistics.ts";
 import type { ModelDemand } from "./serving/model-catalog.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";
@@ -91,7 +92,8 @@ export function startCore(
   // What the store has never heard of serves since before the store was emptied.
   const wanted = () => [...control.desired().models, ...fleet.models().filter(({ model }) => !control.isKnown(model))];
   const told = { starting, serving, strictReadiness, wanted, known: () => control.known() };
-  const whole: ModelServing = stack.use(createModelServing({ ...deps, ...told, fleet, directory, submitter, inFlight }));
+  const calls = { calledLanguageModel: calledLanguageModel({ ...deps, ...text }) };
+  const whole: ModelServing = stack.use(createModelServing({ ...deps, ...told, ...calls, fleet, directory, submitter, inFlight }));
   whole.onChange(() => control.fleetChanged());
   const asked = (signal: AbortSignal) => lastAsked({ fleet, submitter, clock, logger }, signal);
   const loads = { control, folders, fleet, entries: () => plane.wanted(), isServed, lastAsked: asked, clock, logger };

@@ -1,9 +1,9 @@
 /** The body of the generate extension for a language model: JSON keys are input names, others parameters. Pure. */
 import { ServingError } from "../../core/errors.ts";
+import { type InputKind, LANGUAGE_INPUTS } from "../../core/model/language-signature.ts";
 import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
 import type { BodyParser } from "../http/body-parser.ts";
 import { isJsonObject, parseJsonText } from "../http/json-text.ts";
-import { type InputKind, LANGUAGE_INPUTS } from "./language-signature.ts";
 
 export interface GenerateCall {
   readonly id: string | undefined;

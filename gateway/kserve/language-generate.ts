@@ -1,5 +1,6 @@
 /** The generate extension for language models: text in, text out, at once or as it comes. */
 import { ServingError } from "../../core/errors.ts";
+import { missingInputText } from "../../core/model/language-signature.ts";
 import type { Random } from "../../core/random.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { BodyParsers } from "../http/body-parser.ts";
@@ -10,7 +11,6 @@ import { traceparentOf } from "../http/traceparent.ts";
 import type { ModelDirectory, TextEvent, TextGeneration, TextRequest } from "../serving/text-generation.ts";
 import { type GenerateAnswer, type GenerateHead, generateFrames, wholeText } from "./generate-answer.ts";
 import { type GenerateCall, generateParser } from "./generate-request.ts";
-import { missingInputText } from "./language-signature.ts";
 import { availableVersions } from "./model-lookup.ts";
 import { modelPath } from "./model-path.ts";
 

@@ -1,28 +1,32 @@
 /** A language model as a decoupled model: a response for each piece of text. */
 import { ServingError } from "../../core/errors.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
+import { LANGUAGE_OUTPUTS } from "../../core/model/language-signature.ts";
 import { joinBytesElements } from "../../core/tensor/tensor.ts";
-import type { InferRequest, InferResponse } from "../serving/inference.ts";
+import type { DecoupledResponse, InferRequest, InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import type { TextEvent } from "../serving/text-generation.ts";
 import type { LanguageDeps } from "./language-generate.ts";
 import { languageCall } from "./language-request.ts";
-import { LANGUAGE_OUTPUTS } from "./language-signature.ts";
 
 const NO_PARAMETERS: InferResponse["parameters"] = new Map();
 
+export type LanguageResponsesDeps = Pick<LanguageDeps, "generation" | "random">;
+
 /**
- * Pieces as they come; `stream: false` gives the whole text in one response.
+ * Pieces as they come, or the whole text in one response, which is final: as the request's `stream` says.
+ * @param otherwise what a request without `stream` gets
  * @throws ServingError INVALID_ARGUMENT for what the request says wrong; what ends the generation
  */
 export async function* languageResponses(
-  deps: Pick<LanguageDeps, "generation" | "random">,
+  deps: LanguageResponsesDeps,
   request: InferRequest,
   view: ModelView,
+  otherwise: { readonly streams: boolean },
   signal: AbortSignal,
-): AsyncGenerator<InferResponse> {
+): AsyncGenerator<DecoupledResponse> {
   checkInferRequest(request, view);
-  const { text, tokensMax, stop, sampling, stream } = languageCall(request);
+  const { text, tokensMax, stop, sampling, stream = otherwise.streams } = languageCall(request);
   if (text === undefined) throw new ServingError("INTERNAL", "a language model's request was checked, and has no text");
   const events = deps.generation.generate(
     {
@@ -40,13 +44,13 @@ export async function* languageResponses(
     },
     signal,
   );
-  yield* responsesOf(events, { inOnePiece: stream === false });
+  yield* responsesOf(events, { inOnePiece: !stream });
 }
 
 async function* responsesOf(
   events: AsyncIterable<TextEvent>,
   { inOnePiece }: { readonly inOnePiece: boolean },
-): AsyncGenerator<InferResponse> {
+): AsyncGenerator<DecoupledResponse> {
   let named: { readonly model: string; readonly version: string } | undefined;
   const texts: string[] = [];
   let finished = false;
@@ -58,7 +62,7 @@ async function* responsesOf(
     else if (event.text !== "") yield textResponse(named, event.text);
   }
   if (!finished || named === undefined) throw new ServingError("INTERNAL", "the generation ended early");
-  if (inOnePiece) yield textResponse(named, texts.join(""));
+  if (inOnePiece) yield { ...textResponse(named, texts.join("")), isFinal: true };
 }
 
 function textResponse({ model, version }: { readonly model: string; readonly version: string }, text: string): InferResponse {

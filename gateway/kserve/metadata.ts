@@ -1,7 +1,8 @@
 /** What the server and its models say of themselves. Pure. */
+
+import { LANGUAGE_INPUTS, LANGUAGE_OUTPUTS } from "../../core/model/language-signature.ts";
 import type { ModelView, TensorSpec } from "../serving/model-catalog.ts";
 import type { ServedModel } from "../serving/text-generation.ts";
-import { LANGUAGE_INPUTS, LANGUAGE_OUTPUTS } from "./language-signature.ts";
 
 /** Triton's, in its order: clients look for names here before they use them. */
 const EXTENSIONS: readonly string[] = [

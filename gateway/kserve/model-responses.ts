@@ -22,7 +22,7 @@ export function modelResponses(
   { kind, view }: AskedModel,
   signal: AbortSignal,
 ): AsyncIterable<DecoupledResponse> {
-  if (kind === "language") return languageResponses(deps, request, view, signal);
+  if (kind === "language") return languageResponses(deps, request, view, { streams: true }, signal);
   const { inference } = deps.tensors;
   return view.decoupled ? inference.responses(request, signal) : onlyResponse(inference.infer(request, signal));
 }

@@ -1,5 +1,6 @@
 /** The KServe door with Triton's extensions: its routes as data. */
 import { ServingError } from "../../core/errors.ts";
+import { languageConfig } from "../../core/model/language-signature.ts";
 import { INFERS, isPublic, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
@@ -9,7 +10,6 @@ import { generate, generateStream, isLanguageModel } from "./generate-route.ts";
 import { inferEvents, wantsEvents } from "./infer-events.ts";
 import { infer } from "./infer-route.ts";
 import type { LanguageDeps } from "./language-generate.ts";
-import { languageConfig } from "./language-signature.ts";
 import { languageMetadata, modelMetadata, type ServerIdentity, serverMetadata } from "./metadata.ts";
 import { availableVersions, isModelReady } from "./model-lookup.ts";
 import { type ModelPath, modelPath } from "./model-path.ts";

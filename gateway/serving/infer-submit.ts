@@ -4,7 +4,7 @@ import type { InferSubmit } from "../../core/messages/infer.ts";
 import type { SequencePassage } from "../../core/messages/sequence-step.ts";
 import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
 import type { Caller } from "./call-desk.ts";
-import type { InferRequest } from "./inference.ts";
+import type { DecoupledResponse, InferRequest } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
 import type { ServedVersion } from "./model-views.ts";
 import type { Submission, Submitter } from "./submit.ts";
@@ -15,6 +15,9 @@ export interface SendDeps {
   /** Answers what requests call. */
   readonly callees: Callees;
 }
+
+/** Language models among what requests call. @returns undefined for other models @throws ServingError NOT_FOUND, UNAVAILABLE */
+export type CalledLanguageModel = (request: InferRequest, signal: AbortSignal) => AsyncIterable<DecoupledResponse> | undefined;
 
 /** What requests call is an inference like a client's own. */
 export interface Callees {
@@ -37,12 +40,13 @@ export function sendingOf(request: InferRequest, view: ModelView, deps: SendDeps
   };
 }
 
-/** For the same tenant, until the same deadline. */
-function callerFor({ tenant, traceparent }: InferRequest, leftMs: () => number | undefined, { callees }: SendDeps): Caller {
+/** For the same tenant and key, until the same deadline. */
+function callerFor({ tenant, budget, traceparent }: InferRequest, leftMs: () => number | undefined, { callees }: SendDeps): Caller {
   const called = ({ queueTimeoutUs, caller: _caller, ...call }: Parameters<Caller["infer"]>[0]): InferRequest => ({
     ...call,
     timeoutUs: queueTimeoutUs,
     tenant,
+    budget,
     traceparent,
     deadlineMs: leftMs(),
   });

@@ -10,7 +10,7 @@ import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { ModelOnNode } from "../control/fleet.ts";
 import { chooseNode, explainNode } from "./choose-node.ts";
 import { inferResponses } from "./infer-responses.ts";
-import { type Callees, sendingOf, toSubmit } from "./infer-submit.ts";
+import { type CalledLanguageModel, type Callees, sendingOf, toSubmit } from "./infer-submit.ts";
 import type { Inference, InferRequest, InferResponse } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
 import { inferNear } from "./near-inference.ts";
@@ -33,10 +33,16 @@ export interface InferenceDeps extends PlacementDeps {
   readonly near?: NearAgents | undefined;
 }
 
-export function createInference(given: Omit<InferenceDeps, "steps" | "callees" | "poison">): Inference {
+export interface InferenceParts extends Omit<InferenceDeps, "steps" | "callees" | "poison"> {
+  readonly calledLanguageModel: CalledLanguageModel;
+}
+
+export function createInference(given: InferenceParts): Inference {
   const callees: Callees = {
     infer: (request, signal) => infer(request, deps, signal),
     responses: (request, signal) => {
+      const text = given.calledLanguageModel(request, signal);
+      if (text !== undefined) return text;
       const view = deps.catalog.view(request.model, request.version);
       return view.decoupled ? inferResponses(request, deps, signal) : undefined;
     },

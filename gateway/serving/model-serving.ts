@@ -10,6 +10,7 @@ import type { InFlight } from "../routing/in-flight.ts";
 import { FleetModelCatalog } from "./fleet-model-catalog.ts";
 import { FleetStatistics } from "./fleet-statistics.ts";
 import { createInference } from "./infer.ts";
+import type { CalledLanguageModel } from "./infer-submit.ts";
 import type { Inference } from "./inference.ts";
 import type { ModelCatalog, ModelStatisticsSource } from "./model-catalog.ts";
 import { ModelViews, type ServedVersion } from "./model-views.ts";
@@ -43,6 +44,8 @@ export interface ModelServingDeps {
   readonly tracer?: Tracer;
   /** Agents in this process; none unless it is given. */
   readonly near?: NearAgents | undefined;
+  /** What calls of language models are answered with; none are called unless it is given. */
+  readonly calledLanguageModel?: CalledLanguageModel;
 }
 
 export interface ModelServing extends Disposable {
@@ -62,10 +65,10 @@ export interface ModelServing extends Disposable {
 export function createModelServing(deps: ModelServingDeps): ModelServing {
   const { fleet, submitter, clock, logger } = deps;
   const bundles = new TextBundles({ submitter, clock, bytesMax: VIEWS_BYTES_MAX, open: parsePublishedModel });
-  const views = new ModelViews({ fleet, wanted: deps.wanted, bundles, logger });
+  const views = new ModelViews({ fleet, languageModels: deps.directory, wanted: deps.wanted, bundles, logger });
   const catalog = new FleetModelCatalog({ ...deps, views });
   return {
-    inference: createInference({ tracer: NO_TRACER, patience: NO_PATIENCE, ...deps, views, catalog }),
+    inference: createInference({ tracer: NO_TRACER, patience: NO_PATIENCE, calledLanguageModel: () => undefined, ...deps, views, catalog }),
     catalog,
     statistics: new FleetStatistics({ ...deps, views }),
     served: () => views.served(),

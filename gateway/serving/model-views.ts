@@ -5,9 +5,12 @@ import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import type { TextBundles } from "./text-bundles.ts";
+import type { ModelDirectory, ServedModel } from "./text-generation.ts";
 
 export interface ModelViewsDeps {
   readonly fleet: Pick<Fleet, "models">;
+  /** Ensembles may call them, too. */
+  readonly languageModels: ModelDirectory;
   /** Replicas that somebody wants. What is to be unloaded takes no requests any more, though its node has not said so yet. */
   readonly wanted: () => readonly { readonly replica: string }[];
   readonly bundles: TextBundles<PublishedModel>;
@@ -85,7 +88,10 @@ export class ModelViews {
       if (same === undefined) versions.set(key, [{ hosted, model }]);
       else same.push({ hosted, model });
     }
-    dropIncomplete(versions);
+    dropIncomplete(
+      versions,
+      this.#deps.languageModels.list().filter(({ readiness }) => readiness.kind === "ready"),
+    );
     this.#ready = versions;
     this.#served = undefined;
     return versions;
@@ -117,12 +123,15 @@ export class ModelViews {
 }
 
 /** An ensemble serves while every model that it calls does, ensembles among them. */
-function dropIncomplete(versions: Map<string, readonly ServedVersion[]>): void {
+function dropIncomplete(versions: Map<string, readonly ServedVersion[]>, languageModels: readonly ServedModel[]): void {
+  const texts = new Set(languageModels.flatMap(({ name, version }) => [name, `${name}/${version}`]));
   for (let left = -1; left !== versions.size; ) {
     left = versions.size;
     const names = new Set([...versions.values()].flatMap((served) => served.map(({ model }) => model.name)));
     const serves = (model: string, version: number | undefined) =>
-      version === undefined ? names.has(model) : versions.has(`${model}/${version}`);
+      version === undefined
+        ? names.has(model) || texts.has(model)
+        : versions.has(`${model}/${version}`) || texts.has(`${model}/${version}`);
     for (const [key, served] of versions) {
       const complete = served.filter(({ model }) => (model.members ?? []).every((member) => serves(member.model, member.version)));
       if (complete.length === 0) versions.delete(key);

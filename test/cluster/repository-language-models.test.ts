@@ -1,8 +1,14 @@
-/** Language models in a model repository: loaded, listed and unloaded like any other, several at once. */
+/** Language models in a model repository: loaded, listed and unloaded like any other, several at once, and called by ensembles. */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { GrpcClient } from "../../client/grpc/grpc-client.ts";
+import type { InferRequest } from "../../client/infer-request.ts";
+import type { InferResult } from "../../client/infer-result.ts";
+import { tensor } from "../../client/tensor-input.ts";
+import { talk } from "../models/ensembles.ts";
+import { IDENTITY_TEXT } from "../models/sample-backends.ts";
 import { realModelFolder } from "../support/real-model.ts";
 import { type CompletionFields, complete, streamCompletion, WITHOUT_END } from "./completion-client.ts";
 import { eventually, type ModelCluster, startModelCluster } from "./whole-models/model-cluster.ts";
@@ -17,6 +23,9 @@ beforeAll(async () => {
   symlinkSync(realModelFolder(), path.join(repository, "bare"));
   mkdirSync(path.join(repository, "told", "1"), { recursive: true });
   copyFileSync(path.join(realModelFolder(), "1", "model.gguf"), path.join(repository, "told", "1", "model.gguf"));
+  put("same", IDENTITY_TEXT);
+  put("whole", talk("bare", "same", { streams: false })["config.pbtxt"]);
+  put("pieces", talk("bare", "same", { streams: true })["config.pbtxt"]);
   configure({ pipeline_stages: "2", slots: "2", context_length: "512", threads: "1" });
   cluster = await startModelCluster(repository, FLAGS);
 });
@@ -25,13 +34,36 @@ afterAll(async () => {
   rmSync(repository, { recursive: true });
 });
 
+function put(model: string, config: string): void {
+  mkdirSync(path.join(repository, model), { recursive: true });
+  writeFileSync(path.join(repository, model, "config.pbtxt"), config);
+}
+
 function configure(parameters: Readonly<Record<string, string>>, more = ""): void {
   const texts = Object.entries(parameters).map(([key, value]) => `parameters { key: "${key}" value { string_value: "${value}" } }`);
-  writeFileSync(path.join(repository, "told", "config.pbtxt"), `backend: "llm"\n${more}\n${texts.join("\n")}`);
+  put("told", `backend: "llm"\n${more}\n${texts.join("\n")}`);
 }
 
 const story: CompletionFields = { ...WITHOUT_END, prompt: "Once upon a time", max_tokens: 24 };
-const states = async () => (await cluster.client.repositoryIndex()).map(({ name, state }) => `${name} ${state ?? "UNKNOWN"}`);
+function asked(model: string, stream?: boolean): InferRequest {
+  const inputs = [
+    tensor("PROMPT", "BYTES", [1], ["Once upon a time"]),
+    tensor("TOKENS", "INT32", [1], [24]),
+    tensor("TEMPERATURE", "FP32", [1], [0]),
+    ...(stream === undefined ? [] : [tensor("STREAM", "BOOL", [1], [stream])]),
+  ];
+  return { model, inputs };
+}
+
+async function textsOf(results: AsyncIterable<InferResult>): Promise<readonly string[]> {
+  const texts: string[] = [];
+  for await (const result of results) if (result.outputs.length > 0) texts.push(...result.output("TEXT").strings());
+  return texts;
+}
+
+/** Of the models that somebody has loaded. */
+const states = async () =>
+  (await cluster.client.repositoryIndex()).flatMap(({ name, state }) => (state === undefined ? [] : [`${name} ${state}`]));
 
 /** Nodes on which a stage of the model is open. */
 async function shards(model: string): Promise<readonly string[]> {
@@ -44,7 +76,7 @@ async function shards(model: string): Promise<readonly string[]> {
 
 describe("language models in the repository", () => {
   test("are listed before anybody has loaded them", async () => {
-    expect((await cluster.client.repositoryIndex()).map(({ name }) => name)).toEqual(["bare", "told"]);
+    expect((await cluster.client.repositoryIndex()).map(({ name }) => name)).toEqual(["bare", "pieces", "same", "told", "whole"]);
   });
 
   test("serve as soon as their load is answered, two at once, with the same bits on one stage and on two", async () => {
@@ -78,10 +110,40 @@ describe("language models in the repository", () => {
     expect(await states()).toEqual(["bare READY", "told UNAVAILABLE"]);
   });
 
+  test("are steps of ensembles: whole texts where an ensemble hands on no stream, pieces where it does", async () => {
+    await Promise.all(["whole", "pieces"].map((ensemble) => cluster.client.loadModel(ensemble)));
+    expect(await states()).toEqual(["bare READY", "pieces READY", "same READY", "told UNAVAILABLE", "whole READY"]);
+    const alone = await cluster.client.generate({
+      model: "bare",
+      inputs: { text_input: "Once upon a time", max_tokens: 24, temperature: 0 },
+    });
+    const whole = await cluster.client.infer(asked("whole"));
+    expect(whole.output("TEXT").strings()).toEqual([alone["text_output"]]);
+    await using grpc = new GrpcClient(cluster.grpcAddress);
+    for (const client of [cluster.client, grpc]) {
+      const pieces = await textsOf(client.inferStream(asked("pieces", true)));
+      expect(pieces.length).toBeGreaterThan(10);
+      expect(pieces.join("")).toBe(alone["text_output"]);
+      expect(await textsOf(client.inferStream(asked("pieces", false)))).toEqual([alone["text_output"]]);
+    }
+  });
+
+  test("give an ensemble the same text when their process dies in the middle", async () => {
+    const expected = (await cluster.client.infer(asked("whole"))).output("TEXT").strings();
+    const answers = cluster.client.inferStream(asked("pieces", true));
+    const whole = cluster.client.infer(asked("whole"));
+    const first = await answers.next();
+    for (const pid of cluster.shardPids()) process.kill(pid, "SIGKILL");
+    const pieces = [...(first.value?.output("TEXT").strings() ?? []), ...(await textsOf(answers))];
+    expect(pieces.join("")).toBe(expected.join(""));
+    expect((await whole).output("TEXT").strings()).toEqual(expected);
+    expect(await cluster.metrics()).toMatch(/^nereid_runner_restarts_total\{model="bare"\} [1-9]/m);
+  });
+
   test("refuse settings that make no sense, with what is allowed, and what serves goes on", async () => {
     configure({ slots: "none" });
     await expect(cluster.client.loadModel("told")).rejects.toThrow("failed to load 'told'");
-    expect(await states()).toEqual(["bare READY", "told UNAVAILABLE"]);
+    expect(await states()).toContain("told UNAVAILABLE");
     expect((await complete(cluster.url, { ...story, model: "bare" })).finishReason).toBe("length");
   });
 

@@ -44,3 +44,23 @@ export function times(factor: number): Uint8Array {
     .node({ op: "Mul", inputs: ["IN", "FACTOR"], outputs: ["OUT"] })
     .finish();
 }
+
+/** An ensemble around a language model: its prompt goes through a model of tensors first, its text through the same one after. */
+export function talk(language: string, around: string, { streams }: { readonly streams: boolean }) {
+  const given = { max_tokens: "TOKENS", temperature: "TEMPERATURE", ...(streams && { stream: "STREAM" }) };
+  return ensemble(
+    [
+      port("input", "PROMPT", "1", "TYPE_STRING"),
+      port("input", "TOKENS", "1", "TYPE_INT32"),
+      port("input", "TEMPERATURE", "1"),
+      ...(streams ? [port("input", "STREAM", "1", "TYPE_BOOL")] : []),
+      port("output", "TEXT", "1", "TYPE_STRING"),
+    ],
+    [
+      step(around, { INPUT0: "PROMPT" }, { OUTPUT0: "prompt" }),
+      step(language, { text_input: "prompt", ...given }, { text_output: "text" }),
+      step(around, { INPUT0: "text" }, { OUTPUT0: "TEXT" }),
+    ],
+    "",
+  );
+}

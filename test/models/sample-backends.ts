@@ -30,3 +30,10 @@ backend: "identity" max_batch_size: 8
 input [ { name: "INPUT0" data_type: TYPE_FP32 dims: [ -1 ] } ]
 output [ { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ -1 ] } ]
 `;
+
+/** Of one text, without a batch dimension. */
+export const IDENTITY_TEXT = `
+backend: "identity" max_batch_size: 0
+input [ { name: "INPUT0" data_type: TYPE_STRING dims: [ 1 ] } ]
+output [ { name: "OUTPUT0" data_type: TYPE_STRING dims: [ 1 ] } ]
+`;

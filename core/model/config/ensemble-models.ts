@@ -2,6 +2,7 @@
 import { DTYPES, type Dtype } from "../../tensor/dtype.ts";
 import type { Shape } from "../../tensor/tensor.ts";
 import type { EnsembleScheduling, EnsembleStep, ModelConfiguration, TensorConfiguration } from "./configuration.ts";
+import { LANGUAGE_BACKEND } from "./language-settings.ts";
 import type { ConfigPath, ConfigProblem } from "./problem.ts";
 
 /** A model that an ensemble is composed of. */
@@ -180,11 +181,16 @@ function decoupledFlow(
           problems: [{ message, path: ["ensemble_scheduling"], fix: "let a step read from one decoupled model only" }],
         };
       }
-      const own = models.get(step.model)?.decoupled === true ? ++streams : label;
+      const own = isDecoupledStep(step, models.get(step.model)) ? ++streams : label;
       for (const name of step.outputs.values()) labels.set(name, own);
       waiting.delete(step);
       isMoving = true;
     }
   }
   return { decoupled: streams > 0, problems: [] };
+}
+
+/** Whether it gives any number of answers. A language model does where the step hands it `stream`, and else one with the whole text. */
+export function isDecoupledStep({ inputs }: EnsembleStep, model: ModelConfiguration | undefined): boolean {
+  return model?.decoupled === true && (model.backend !== LANGUAGE_BACKEND || inputs.has("stream"));
 }

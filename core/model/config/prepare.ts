@@ -8,10 +8,12 @@ import type { ModelSignature } from "../../wire/model-runner.ts";
 import type { ModelReference } from "../published-model.ts";
 import { completeBackend, type ModelFolder } from "./backend-fields.ts";
 import { builtInProblems, isBuiltInBackend } from "./built-in-backends.ts";
-import { completeFromOnnx, DEFAULT_MAX_BATCH_SIZE } from "./complete-onnx.ts";
+import { completeLanguage } from "./complete-language.ts";
+import { type CompletedConfig, completeFromOnnx, DEFAULT_MAX_BATCH_SIZE } from "./complete-onnx.ts";
 import { configProblems, instanceGroupProblems } from "./config-problems.ts";
 import type { ModelConfiguration } from "./configuration.ts";
 import { composeEnsemble } from "./ensemble-models.ts";
+import { LANGUAGE_BACKEND } from "./language-settings.ts";
 import { normalizeConfig, normalizeInstanceGroups } from "./normalize.ts";
 import { onnxProblems } from "./onnx-problems.ts";
 import { parseModelConfigJson } from "./parse-json.ts";
@@ -97,11 +99,8 @@ export interface FinishedConfig {
 /** Tells all problems that do not follow from others; the first is the one that Triton tells. */
 export function finishConfig(draft: DraftConfig, options: FinishOptions): FinishedConfig {
   if (!hasBackend(draft.config)) return { config: draft.config, configuration: undefined, problems: draft.problems };
-  const { signature, autoComplete = true, defaultMaxBatchSize = DEFAULT_MAX_BATCH_SIZE } = options;
-  const completed =
-    signature === undefined || !autoComplete
-      ? { config: draft.config, problems: [] }
-      : completeFromOnnx(draft.config, signature, { defaultMaxBatchSize });
+  const { signature } = options;
+  const completed = completeConfig(draft.config, options);
   const config = normalizeInstanceGroups(normalizeConfig(completed.config));
   const problems = [...draft.problems, ...completed.problems];
   if (completed.problems.length === 0) {
@@ -114,6 +113,15 @@ export function finishConfig(draft: DraftConfig, options: FinishOptions): Finish
   if (problems.length > 0) return { config, configuration: undefined, problems };
   const configuration = toConfiguration(config);
   return options.composing === undefined ? { config, configuration, problems } : compose(config, configuration, options.composing);
+}
+
+function completeConfig(
+  config: ModelConfig,
+  { signature, autoComplete = true, defaultMaxBatchSize = DEFAULT_MAX_BATCH_SIZE }: FinishOptions,
+): CompletedConfig {
+  if (config.backend === LANGUAGE_BACKEND) return { config: completeLanguage(config), problems: [] };
+  if (signature === undefined || !autoComplete) return { config, problems: [] };
+  return completeFromOnnx(config, signature, { defaultMaxBatchSize });
 }
 
 /** What completing brought about, such as a preferred size above the maximum that was filled in. */

@@ -1,7 +1,7 @@
 /** What an ensemble's engine must know: its steps, and which tensors flow between them, by number. Made once, at load. Pure. */
 import { assert } from "../../../core/errors.ts";
 import type { EnsembleScheduling, ModelConfiguration } from "../../../core/model/config/configuration.ts";
-import type { ComposingModel } from "../../../core/model/config/ensemble-models.ts";
+import { type ComposingModel, isDecoupledStep } from "../../../core/model/config/ensemble-models.ts";
 import type { Shape } from "../../../core/tensor/tensor.ts";
 
 /** An input of a step: which tensor it takes. */
@@ -74,7 +74,7 @@ export function ensemblePlan(
         const tensor = step.inputs.get(input.name);
         return tensor === undefined ? [] : [{ name: input.name, tensor: numberOf(tensor), dims: input.dims }];
       }),
-      ...(configuration.decoupled && { decoupled: true }),
+      ...(isDecoupledStep(step, configuration) && { decoupled: true }),
       outputs: [...step.outputs].map(([output, tensor]) => ({ name: output, tensor: numberOf(tensor) })),
     };
   });

@@ -7,6 +7,7 @@ import type { ModelStatistics } from "../../../client/answers.ts";
 import { HttpClient } from "../../../client/http/http-client.ts";
 import { sleep, systemClock } from "../../../core/clock.ts";
 import { MAIN, start } from "../../engine/cli/command.ts";
+import { shardRunners } from "../../support/cluster.ts";
 
 export interface ModelCluster extends AsyncDisposable {
   /** `http://HOST:PORT`. */
@@ -14,8 +15,10 @@ export interface ModelCluster extends AsyncDisposable {
   /** `HOST:PORT`. */
   readonly grpcAddress: string;
   readonly client: HttpClient;
-  /** Processes that have a model open, or are about to. Linux. */
+  /** Processes that have a whole model open, or are about to. Linux. */
   runnerPids(): readonly number[];
+  /** Processes that have a stage of a language model open. Linux. */
+  shardPids(): readonly number[];
   /** Of the command and all that it has started. Linux. */
   residentBytes(): number;
   /** What /metrics says. */
@@ -53,6 +56,7 @@ export async function startModelCluster(
     client,
     metrics: async () => (await fetch(/metrics +(\S+)/.exec(said)?.[1] ?? "")).text(),
     runnerPids: () => runnersBelow(command.child.pid),
+    shardPids: () => shardRunners(command.child.pid),
     residentBytes: () => familyOf(command.child.pid ?? 0).reduce((sum, id) => sum + residentBytes(id), 0),
     async statistics(model) {
       const [only] = await client.statistics(model);

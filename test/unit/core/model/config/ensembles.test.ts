@@ -151,6 +151,21 @@ describe("an ensemble and its composing models", () => {
     expect(composed(join, ["a", fits], ["b", fits], ["c", two]).configuration?.decoupled).toBe(false);
   });
 
+  test("make it decoupled when one of them is a language model that is handed a stream, and else not", () => {
+    const { configuration } = judge("", { files: ["1/model.gguf"] });
+    if (configuration === undefined) throw new Error("a language model needs no configuration");
+    const decoupled = (takes: Readonly<Record<string, string>>) => {
+      const ports = Object.values(takes).map((name) => `input { name: "${name}" data_type: TYPE_${name} dims: [ 1 ] }`);
+      const text = `platform: "ensemble" ${ports.join(" ")} ${'output { name: "y" data_type: TYPE_STRING dims: [ 1 ] }'} ensemble_scheduling { ${step("a", takes, { text_output: "y" })} }`;
+      const composing = new Map([["a", configuration]]);
+      const { messages, configuration: ensembleOf } = judge(text, { files: ["config.pbtxt"], composing });
+      expect(messages).toEqual([]);
+      return ensembleOf?.decoupled;
+    };
+    expect(decoupled({ text_input: "STRING" })).toBe(false);
+    expect(decoupled({ text_input: "STRING", max_tokens: "INT32", stream: "BOOL" })).toBe(true);
+  });
+
   test("may not lead back to the ensemble", () => {
     const leads = (...models: readonly string[]): EnsembleScheduling => ({
       kind: "ensemble",

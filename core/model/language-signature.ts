@@ -1,6 +1,6 @@
 /** The inputs and outputs of a language model, named as Triton's LLM backends name them (TensorRT-LLM's ensemble, vLLM). Pure. */
 
-import { DTYPES, type Dtype } from "../../core/tensor/dtype.ts";
+import { DTYPES, type Dtype } from "../tensor/dtype.ts";
 
 /** How an input's JSON is read. */
 export type InputKind = "string" | "strings" | "integer" | "unsigned" | "number" | "boolean";

@@ -10,6 +10,7 @@ import { startTcpProxy, type TcpProxy, type Weather } from "../support/tcp-proxy
 import { chaosModels, FRAGILE, LANGUAGE, type ModelsOptions, SEQUENCES, STATELESS } from "./chaos-models.ts";
 import { NodeProxy } from "./node-proxy.ts";
 import { passing } from "./passing.ts";
+import { joined } from "./preloaded.ts";
 import type { RowRun } from "./row.ts";
 import { servingNodes } from "./serving-nodes.ts";
 import { untilHolds } from "./until-holds.ts";
@@ -52,11 +53,12 @@ export class ChaosCluster implements AsyncDisposable {
   #urls: readonly string[] = [];
 
   /** Resolves when everything serves. */
-  static async start({ cache, seed }: RowRun, options: ChaosOptions): Promise<ChaosCluster> {
+  static async start({ cache, seed, environment }: RowRun, options: ChaosOptions): Promise<ChaosCluster> {
     await using stack = new AsyncDisposableStack();
     const models = stack.use(chaosModels(options));
     const redis = options.redis === undefined ? undefined : stack.use(await startRedis(options.redis));
-    const processes = stack.use(await ProcessCluster.start({ cache, environment: options.environment }));
+    const inAll = (name: string) => joined(environment, options.environment?.(name) ?? {});
+    const processes = stack.use(await ProcessCluster.start({ cache, environment: inAll }));
     const names = Array.from({ length: options.nodes }, (_, index) => `node-${index + 1}`);
     const proxies = options.proxied === true ? await startProxies(processes.nats, redis, names, seed, stack) : undefined;
     const cluster = new ChaosCluster(processes, redis, proxies, options, models.folder, stack.move());

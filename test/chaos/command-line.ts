@@ -34,8 +34,7 @@ export function readCommandLine(argv: readonly string[], rows: readonly Row[]): 
 }
 
 function help(rows: readonly Row[]): string {
-  const line = ({ promise, name, about, protection }: Row) =>
-    `  ${promise} ${name}\n      ${about}\n      ${typeof protection === "string" ? `fails with: ${protection}` : `always there: ${protection.always}`}\n`;
+  const line = ({ promise, name, about, protection }: Row) => `  ${promise} ${name}\n      ${about}\n      fails without: ${protection}\n`;
   return `npm run chaos -- [--seed N] [--kills N] [--protected | --unprotected] [ROW ...]
 
 Does to real processes what happens to them, and prints a line for each row: what was seen, the limit, the seed. Then the same once

@@ -1,5 +1,5 @@
 /** Clients that ask again and again, each its next question when the one before is answered, and what became of the questions. */
-import { type Clock, systemClock } from "../../core/clock.ts";
+import { type Clock, sleep, systemClock } from "../../core/clock.ts";
 import { untilHolds } from "./until-holds.ts";
 
 /** One question and its answer. @throws whatever makes it a failure */
@@ -21,6 +21,9 @@ export interface Load {
 }
 
 const ERRORS_KEPT = 20;
+/** After a failure, before the next question. */
+const AGAIN_MS = 50;
+const never = new AbortController().signal;
 
 export function startLoad(clients: number, ask: Ask, clock: Clock = systemClock): Load {
   let [answered, failed, over] = [0, 0, false];
@@ -36,6 +39,7 @@ export function startLoad(clients: number, ask: Ask, clock: Clock = systemClock)
       } catch (thrown) {
         failed += 1;
         if (errors.length < ERRORS_KEPT) errors.push(describe(thrown));
+        await sleep(clock, AGAIN_MS, never);
       }
     }
   };

@@ -4,6 +4,7 @@
  */
 import { shardCache } from "../support/replica.ts";
 import { type ChaosPlan, readCommandLine } from "./command-line.ts";
+import { mutatedEnvironment } from "./preloaded.ts";
 import type { Row, Verdict } from "./row.ts";
 import { ROWS } from "./rows.ts";
 
@@ -12,15 +13,16 @@ async function runAll({ rows, seed, kills, runs }: ChaosPlan): Promise<void> {
   const counts = { passed: 0, failed: 0 };
   for (const row of rows) {
     for (const guarded of runs) {
-      if (!guarded && typeof row.protection !== "string") continue;
-      const verdict: Verdict & { readonly broken?: true } = await row.run({ seed, kills, protected: guarded, cache }).catch(broken);
+      const environment = mutatedEnvironment(guarded ? [] : (row.mutations ?? []));
+      const run = { seed, kills, protected: guarded, environment, cache };
+      const verdict: Verdict & { readonly broken?: true } = await row.run(run).catch(broken);
       const kept = verdict.holds && verdict.inTime !== false;
       counts[verdict.broken === undefined && (guarded ? kept : !verdict.holds) ? "passed" : "failed"] += 1;
       say(row, { verdict, guarded, seed });
     }
   }
   process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`);
-  process.exitCode = counts.failed === 0 ? 0 : 1;
+  process.exit(counts.failed === 0 ? 0 : 1); // clients of a row that could not be run would go on asking
 }
 
 /** A row that could not be run shows nothing: neither that a promise holds nor that it needs its protection. */

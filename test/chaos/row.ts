@@ -1,5 +1,7 @@
 /** What a row of the chaos run is: a promise, a fault that should not break it, and what is switched off so that it does. */
 import type { ShardCache } from "../support/replica.ts";
+import type { Mutation } from "./mutation.ts";
+import type { Environment } from "./preloaded.ts";
 
 /** How one run of a row is made. */
 export interface RowRun {
@@ -8,6 +10,8 @@ export interface RowRun {
   readonly protected: boolean;
   /** How often rows that kill one thing after another do so; their own number unless said. */
   readonly kills?: number | undefined;
+  /** Of all of the product's processes: it carries out the row's mutations when the run is not protected. */
+  readonly environment: Environment;
   /** Shards that all rows share. */
   readonly cache: ShardCache;
 }
@@ -30,7 +34,9 @@ export interface Row {
   readonly name: string;
   /** For `--help`: what is done to what, and what nobody may notice. */
   readonly about: string;
-  /** What `protected: false` takes away, or what protects and cannot be taken away. */
-  readonly protection: string | { readonly always: string };
+  /** What `protected: false` takes away. */
+  readonly protection: string;
+  /** How, where no flag or client can: by changes of the product's source in the processes of that run. */
+  readonly mutations?: readonly Mutation[];
   readonly run: (run: RowRun) => Promise<Verdict>;
 }

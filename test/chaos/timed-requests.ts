@@ -11,6 +11,8 @@ import { passing } from "./passing.ts";
 import { remainderOnce } from "./questions.ts";
 
 const [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX] = [1_000, 2_000];
+/** So long after its time is over nobody answers any more. */
+const NEVER_MS = 3_000;
 /** Between two of them, which else would wait for each other here. */
 const APART_MS = 10;
 /** Longer than a batch waits for more requests. */
@@ -70,7 +72,7 @@ async function timed(
       const timeoutMs = TIMEOUT_MS_MIN + Math.floor(random.next() * (TIMEOUT_MS_MAX - TIMEOUT_MS_MIN));
       await passing(index * APART_MS);
       const startMs = systemClock.now();
-      const said = await ask(timeoutMs, index);
+      const said = await Promise.race([ask(timeoutMs, index), passing(timeoutMs + NEVER_MS).then(() => "no answer")]);
       const off = systemClock.now() - startMs - timeoutMs;
       offMs.push(off);
       offShares.push(off / timeoutMs);

@@ -6,9 +6,15 @@ const never = new AbortController().signal;
 
 /** @throws Error after 40 s. */
 export async function untilHolds(condition: () => Promise<boolean>): Promise<void> {
-  const endMs = systemClock.now() + LIMIT_MS;
+  if (!(await holdsWithin(LIMIT_MS, condition))) throw new Error(`after ${LIMIT_MS} ms it does not hold: ${condition}`);
+}
+
+/** @returns false when it does not by then */
+export async function holdsWithin(limitMs: number, condition: () => Promise<boolean>): Promise<boolean> {
+  const endMs = systemClock.now() + limitMs;
   while (!(await condition())) {
-    if (systemClock.now() > endMs) throw new Error(`after ${LIMIT_MS} ms it does not hold: ${condition}`);
+    if (systemClock.now() > endMs) return false;
     await sleep(systemClock, 20, never);
   }
+  return true;
 }

@@ -2,17 +2,15 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-
-const PRELOADED = fileURLToPath(new URL("./skewed-clock.ts", import.meta.url));
+import { type Environment, preloading } from "./preloaded.ts";
 
 export class WallClocks implements Disposable {
   readonly #folder = mkdtempSync(path.join(tmpdir(), "nereid-clocks-"));
 
   /** The environment of a process that has the clock `name`, and of all that it starts. */
-  environment(name: string): Readonly<Record<string, string>> {
+  environment(name: string): Environment {
     this.set(name, 0);
-    return { NODE_OPTIONS: `--import ${PRELOADED}`, NEREID_CHAOS_CLOCK: this.#file(name) };
+    return preloading("./skewed-clock.ts", { NEREID_CHAOS_CLOCK: this.#file(name) });
   }
 
   /** @param offMs from now on the clock is so much ahead, or behind below 0 */

@@ -20,6 +20,6 @@ const PROMISES: readonly (readonly [string, Row])[] = [
 ];
 
 test.each(PROMISES)("%s", { timeout: 300_000 }, async (_, row) => {
-  const verdict = await row.run({ seed: SEED, protected: true, cache });
+  const verdict = await row.run({ seed: SEED, protected: true, environment: {}, cache });
   expect(verdict, JSON.stringify(verdict)).toMatchObject({ holds: true });
 });

@@ -30,12 +30,14 @@ export interface ClusterFlags {
   readonly slots?: number;
   /** Others, as on the command line. */
   readonly flags?: Readonly<Record<string, string>>;
+  /** Added to the command's, and to what that starts. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Resolves when the model is ready. Shards are cut into `cache`, or taken from there. */
 export async function startRealCluster(
   cache: ShardCache,
-  { nodes = 2, slots = 8, flags: others = {} }: ClusterFlags = {},
+  { nodes = 2, slots = 8, flags: others = {}, environment = {} }: ClusterFlags = {},
 ): Promise<RunningCluster> {
   const flags = {
     "--port": "0",
@@ -49,7 +51,7 @@ export async function startRealCluster(
     "--log-level": "silent",
     ...others,
   };
-  const command = start([MAIN, "up", ...Object.entries(flags).flat()]);
+  const command = start([MAIN, "up", ...Object.entries(flags).flat()], environment);
   const said = await command.printed("Ctrl-C\n");
   const address = (label: string): string => new RegExp(`${label} +(http://[^ /]+)`).exec(said)?.[1] ?? "";
   const url = address("HTTP");

@@ -11,6 +11,7 @@ import { askStateless } from "../questions.ts";
 import type { Row } from "../row.ts";
 import { startSequences } from "../sequence-clients.ts";
 
+const LINK = "core/link/link.ts";
 const EACH_MS = 2_000;
 const RESETS = 4;
 const RESET_EVERY_MS = 400;
@@ -45,16 +46,25 @@ const again = async ({ cut }: Connection) => {
 };
 
 export const slowNetworks = row("slow-lossy-networks", "is slow, jittery and lossy in turn", slowly, {
-  always: "TCP, and times that allow for it",
+  protection: "links that take 150 ms for death, and --migration-limit 0",
+  mutations: [
+    { file: LINK, find: "const LINK_SILENCE_MS = 1_500;", replace: "const LINK_SILENCE_MS = 150;" },
+    { file: LINK, find: "const LINK_SUSPECT_MS = 750;", replace: "const LINK_SUSPECT_MS = 75;" },
+  ],
 });
-export const resetStorms = row("reset-storms", "is reset four times in turn", again, "--migration-limit 0");
+export const resetStorms = row("reset-storms", "is reset four times in turn", again, { protection: "--migration-limit 0" });
 
-function row(name: string, how: string, treat: (connection: Connection) => Promise<void>, protection: Row["protection"]): Row {
+function row(
+  name: string,
+  how: string,
+  treat: (connection: Connection) => Promise<void>,
+  without: Pick<Row, "protection" | "mutations">,
+): Row {
   return {
     promise: "P10",
     name,
     about: `each connection between gateway, NATS, Redis, agents and stages ${how}, under streams, requests and sequences: nothing fails`,
-    protection,
+    ...without,
     run: async (run) => {
       const gatewayFlags = run.protected ? [] : ["--migration-limit", "0"];
       await using cluster = await ChaosCluster.start(run, { nodes: 2, stages: 2, copies: 2, redis: "", proxied: true, gatewayFlags });

@@ -19,7 +19,8 @@ export const flappingAgent: Row = {
   promise: "P22",
   name: "flapping-agent",
   about: `SIGSTOP and SIGCONT of an agent every ${HALF_MS / 1_000} s, ${FLAPS} times, under requests over two replicas: they are answered, nearly nothing is placed anew`,
-  protection: { always: "a silence of less than 3 s moves no replica" },
+  protection: "a silence of 1 s moves replicas",
+  mutations: [{ file: "gateway/control/fleet.ts", find: "const NODE_SILENCE_MS = 3_000;", replace: "const NODE_SILENCE_MS = 1_000;" }],
   run: async (run) => {
     const { kills: flaps = FLAPS } = run;
     const options = { nodes: 3, replicas: 2, copies: 2, agentFlags: ["--log-level", "info"] };

@@ -9,17 +9,22 @@ import type { Row } from "../row.ts";
 import { SmallDisk } from "../small-disk.ts";
 import { untilHolds } from "../until-holds.ts";
 
+const SHARD_FOLDER = "partitioner/cutting/shard-folder.ts";
 const [FULL_MIB, ROOMY_MIB] = [8, 600];
 
 export const fullDisk: Row = {
   promise: "P12",
   name: "full-disk",
   about: "the agent's cache has no room for a shard: its load is refused and says why, other models serve on; with room the load works",
-  protection: { always: "a shard is written whole or not at all" },
-  run: async ({ cache }) => {
+  protection: "a shard is written in its place, and what is half written stays",
+  mutations: [
+    { file: SHARD_FOLDER, find: "const temporary = ", replace: "const temporary = folder ?? " },
+    { file: SHARD_FOLDER, find: "await rm(temporary, { recursive: true, force: true });", replace: "" },
+  ],
+  run: async ({ cache, environment }) => {
     using models = chaosModels({ replicas: 1, copies: 1 });
     using disk = new SmallDisk(FULL_MIB);
-    await using cluster = await ProcessCluster.start({ cache });
+    await using cluster = await ProcessCluster.start({ cache, environment: () => environment });
     const gateway = cluster.gateway(
       "--models",
       models.folder,
@@ -42,7 +47,8 @@ export const fullDisk: Row = {
     const startMs = systemClock.now();
     const accepted = await loadLanguage(url);
     const loadMs = Math.round(systemClock.now() - startMs);
-    const { text } = await complete(url, { model: LANGUAGE, prompt: "The capital of France is", max_tokens: 4, temperature: 0 });
+    const question = { model: LANGUAGE, prompt: "The capital of France is", max_tokens: 4, temperature: 0 };
+    const text = accepted.status === 200 ? (await complete(url, question)).text : "";
     const { answered, failed, errors } = await load.end();
     const crashed = [agent, gateway.process].filter(({ child }) => child.exitCode !== null).length;
     return {

@@ -15,8 +15,8 @@ export const killedAgents: Row = {
   name: "kill9-agent-streams",
   about: "kill -9 of agents of a model in two stages while eight streams run: no token is lost, doubled or another one",
   protection: "--migration-limit 0",
-  run: async ({ seed, cache, protected: guarded }) => {
-    await using cluster = await ProcessCluster.start({ cache });
+  run: async ({ seed, cache, environment, protected: guarded }) => {
+    await using cluster = await ProcessCluster.start({ cache, environment: () => environment });
     const url = await cluster.gateway(...(guarded ? [] : ["--migration-limit", "0"])).url;
     const agents = new Map(["node-1", "node-2"].map((node) => [node, cluster.agent(node)]));
     await untilHolds(() => isReady(url));

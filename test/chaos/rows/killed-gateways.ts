@@ -19,9 +19,9 @@ export const killedGateways: Row = {
   name: "kill9-gateway",
   about: "kill -9 of the gateway of eight resumable streams, whose clients come back to another: no token is lost, doubled or another one",
   protection: "without X-Nereid-Resumable",
-  run: async ({ seed, cache, protected: guarded }) => {
+  run: async ({ seed, cache, environment, protected: guarded }) => {
     await using redis = await startRedis();
-    await using cluster = await ProcessCluster.start({ cache });
+    await using cluster = await ProcessCluster.start({ cache, environment: () => environment });
     const gateway = async (): Promise<Running> => {
       const started = cluster.gateway("--redis-url", redis.url);
       const url = await started.url;

@@ -2,6 +2,7 @@
 import { systemClock } from "../../../core/clock.ts";
 import { startRealCluster } from "../../support/cluster.ts";
 import { isReady, MODEL } from "../../support/process-cluster.ts";
+import { GIVEN_UP, GIVEN_UP_FLAGS, GIVING_UP } from "../given-up.ts";
 import { killVerdict } from "../kill-verdict.ts";
 import { killedStreams } from "../killed-streams.ts";
 import { oneOf } from "../one-of.ts";
@@ -14,9 +15,10 @@ export const killedRunners: Row = {
   promise: "P01",
   name: "kill9-runner-streams",
   about: "kill -9 of runners of both stages while eight streams run: no token is lost, doubled or another one",
-  protection: { always: "the lead keeps all ids and builds the caches again: without it there is no replica" },
-  run: async ({ seed, cache }) => {
-    await using cluster = await startRealCluster(cache);
+  protection: GIVEN_UP,
+  mutations: [GIVING_UP],
+  run: async ({ seed, cache, environment, protected: guarded }) => {
+    await using cluster = await startRealCluster(cache, { environment, flags: guarded ? {} : GIVEN_UP_FLAGS });
     const report = await killedStreams({
       url: cluster.url,
       model: MODEL,

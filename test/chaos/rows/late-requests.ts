@@ -17,7 +17,11 @@ export const lateRequests: Row = {
   promise: "P20",
   name: "late-requests",
   about: `${REQUESTS} requests wait for a process that stands still, ${GENERATIONS} for slots, longer than they may: they are told in time, and none is executed later`,
-  protection: { always: "each queue knows its deadlines" },
+  protection: "what waits for a batch or a slot has no deadline",
+  mutations: [
+    { file: "node-agent/scheduling/waiting.ts", find: "get dueMs(): number | undefined {", replace: "get dueMs() {\nreturn undefined;" },
+    { file: "node-agent/engines/generation-engine.ts", find: "this.#deadlines.await(deadlineMs);", replace: "" },
+  ],
   run: async (run) => {
     const random = seededRandom(run.seed);
     await using cluster = await ChaosCluster.start(run, { nodes: 1, replicas: 1, fragile: 1 });

@@ -3,6 +3,7 @@ import { systemClock } from "../../../core/clock.ts";
 import { WITHOUT_END } from "../../cluster/completion-client.ts";
 import { startRealCluster } from "../../support/cluster.ts";
 import { isReady, MODEL } from "../../support/process-cluster.ts";
+import { GIVEN_UP, GIVEN_UP_FLAGS, GIVING_UP } from "../given-up.ts";
 import { type Pause, pauseParts } from "../pause-parts.ts";
 import type { Row } from "../row.ts";
 import { untilHolds } from "../until-holds.ts";
@@ -14,9 +15,11 @@ export const pauses: Row = {
   promise: "P01",
   name: "pauses",
   about: "kill -9 of a runner when a stream has 10, 100 and 1,000 tokens: it goes on with the same ones, after a pause",
-  protection: { always: "the lead keeps all ids and builds the caches again: without it there is no replica" },
-  run: async ({ cache }) => {
-    await using cluster = await startRealCluster(cache, { flags: { "--log-level": "info" } });
+  protection: GIVEN_UP,
+  mutations: [GIVING_UP],
+  run: async ({ cache, environment, protected: guarded }) => {
+    const flags = { "--log-level": "info", ...(guarded ? {} : GIVEN_UP_FLAGS) };
+    await using cluster = await startRealCluster(cache, { environment, flags });
     const at = { url: cluster.url, model: MODEL, clock: systemClock };
     const sum = { lost: 0, more: 0, other: 0, failed: 0 };
     const paused: Pause[] = [];

@@ -66,7 +66,14 @@ export const redisRewound: Row = {
   name: "old-snapshot-sequences",
   about:
     "Redis comes back with what it had a while ago, then an agent is killed: its sequences are told so, none goes on with an old state",
-  protection: { always: "the store tells its incarnation and each state its step" },
+  protection: "nobody compares the step of a state with the step that is meant",
+  mutations: [
+    {
+      file: "node-agent/engines/sequence/sequence-engine.ts",
+      find: "if (meant !== undefined && meant !== next) {",
+      replace: "if (false) {",
+    },
+  ],
   run: async (run) => {
     await using cluster = await ChaosCluster.start(run, { nodes: 2, replicas: 0, copies: 2, redis: "" });
     const sequences = startSequences(() => cluster.url, { count: COUNT, steps: STEPS });

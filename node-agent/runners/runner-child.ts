@@ -2,7 +2,6 @@
  * A runner's process: started with a channel to its agent, listened to, ended. Runners are processes of their own, so that a
  * native crash costs one shard or model and unloading returns all memory. They die with their agent.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
@@ -10,8 +9,10 @@ import { type Random, systemRandom } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { deathReason } from "../../core/wire/runner-death.ts";
 import type { RunnerExit } from "../../core/wire/runner-handle.ts";
-import { CONTROL_FD } from "./control-protocol.ts";
+import type { Child, ChildEnd } from "./child.ts";
 import { LineReader } from "./line-reader.ts";
+import { startLinuxChild } from "./linux-child.ts";
+import { startNodeChild } from "./node-child.ts";
 
 export interface RunnerChildOptions {
   /** The runner's main file; it gets this process's id, then the library's file if there is one. */
@@ -39,26 +40,22 @@ export class RunnerChild {
   /** To the runner; it ends when this does. */
   readonly channel: Duplex;
   readonly #options: RunnerChildOptions;
-  readonly #child: ChildProcess;
+  readonly #child: Child;
   readonly #lastWords: string[] = [];
-  #gone = false;
 
   constructor(options: RunnerChildOptions) {
     this.#options = options;
     const library = options.libraryFile === undefined ? [] : [options.libraryFile];
-    this.#child = spawn(process.execPath, [options.program, String(process.pid), ...library], {
-      stdio: ["ignore", "pipe", "pipe", "pipe"],
-      env: options.environment,
+    const start = process.platform === "linux" ? startLinuxChild : startNodeChild;
+    this.#child = start({
+      args: [options.program, String(process.pid), ...library],
+      environment: options.environment,
+      clock: options.clock ?? systemClock,
     });
     this.incarnation = `${this.#child.pid ?? 0}-${(options.random ?? systemRandom).id().slice(0, 12)}`;
-    this.channel = this.#child.stdio[CONTROL_FD] as Duplex; // "pipe" gives a socket, readable and writable
+    this.channel = this.#child.channel;
     this.#listenToWords();
-    const { promise, resolve } = Promise.withResolvers<RunnerExit>();
-    this.exited = promise;
-    this.#child.once("error", (error) => this.#end({ code: undefined, signal: undefined, lastWords: error.message }, resolve));
-    this.#child.once("close", (code, signal) =>
-      this.#end({ code: code ?? undefined, signal: signal ?? undefined, lastWords: this.#lastWords.join("\n") }, resolve),
-    );
+    this.exited = this.#child.ended.then((end) => this.#end(end));
   }
 
   get pid(): number | undefined {
@@ -74,14 +71,14 @@ export class RunnerChild {
   }
 
   kill(): void {
-    this.#child.kill("SIGKILL");
+    this.#child.kill();
   }
 
   #listenToWords(): void {
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+    for (const stream of this.#child.words) {
       const lines = new LineReader(LINE_CHARACTERS_MAX);
-      stream?.on("data", (chunk: Uint8Array) => this.#note(lines.push(chunk)));
-      stream?.on("end", () => this.#note(lines.end()));
+      stream.on("data", (chunk: Uint8Array) => this.#note(lines.push(chunk)));
+      stream.on("end", () => this.#note(lines.end()));
     }
   }
 
@@ -91,11 +88,14 @@ export class RunnerChild {
     this.#lastWords.splice(0, this.#lastWords.length - LAST_WORDS_LINES);
   }
 
-  #end(exit: RunnerExit, resolve: (exit: Promise<RunnerExit>) => void): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    const told = this.#options.ended(exit).catch((err) => this.#options.logger.error({ err }, "a runner's end left something behind"));
-    resolve(told.then(() => exit));
+  async #end({ code, signal, failure }: ChildEnd): Promise<RunnerExit> {
+    const exit = { code, signal, lastWords: failure ?? this.#lastWords.join("\n") };
+    try {
+      await this.#options.ended(exit);
+    } catch (err) {
+      this.#options.logger.error({ err }, "a runner's end left something behind");
+    }
+    return exit;
   }
 }
 

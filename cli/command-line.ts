@@ -117,7 +117,7 @@ function withPlainSwitches(argv: readonly string[]): readonly string[] {
 /** commander finds the flags and knows no defaults; core/settings.ts checks their values, after the environment's. */
 function withSettings(command: Command, table: SettingsTable): Command {
   for (const [name, { kind, fallback, fallbackText, help, short, aliases = [], environment }] of Object.entries(table)) {
-    const text = `${help} (${kind.allowed}; default ${fallbackText ?? String(fallback)}; ${environmentOf(name, { environment })})`;
+    const text = `${help} (${kind.allowed}; default ${fallbackText ?? (fallback === undefined ? "none" : String(fallback))}; ${environmentOf(name, { environment })})`;
     for (const known of [name, ...aliases]) {
       const names = short === undefined || known !== name ? flagOf(known) : `-${short}, ${flagOf(name)}`;
       const flag = kind.isSwitch === true ? names : `${names} <value>`;

@@ -1,4 +1,4 @@
-/** Every setting of every command. Flags, variables, help and README's table are made from these. Pure. */
+/** Every setting of every command. Flags, variables, help and the tables of docs/settings.md are made from these. Pure. */
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
 import { listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";

@@ -1,5 +1,5 @@
 /** Documents cannot lie: what they list is compared with the code. UPDATE_DOCUMENTS=1 prints the tables anew. */
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BENCH_SETTINGS } from "../../cli/bench/settings-table.ts";
@@ -20,7 +20,7 @@ import { allFiles, ROOT } from "./source-tree.ts";
 import { expectNone } from "./violations.ts";
 
 const { UPDATE_DOCUMENTS } = process.env;
-const README = join(ROOT, "README.md");
+const SETTINGS = "docs/settings.md";
 const TABLES: Readonly<Record<string, SettingsTable>> = {
   up: UP_SETTINGS,
   gateway: besides(GATEWAY_SETTINGS, UP_SETTINGS),
@@ -44,19 +44,19 @@ const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
 /** The lines between `<!-- opening … -->` and `<!-- /closing -->`. */
 function section(text: string, opening: string, closing: string): string {
   const found = new RegExp(`<!-- ${opening}[^>]*-->\\n([\\s\\S]*?)<!-- /${closing} -->`).exec(text)?.[1];
-  if (found === undefined) throw new Error(`README.md has no section <!-- ${opening} --> … <!-- /${closing} -->`);
+  if (found === undefined) throw new Error(`there is no section <!-- ${opening} --> … <!-- /${closing} -->`);
   return found;
 }
 
-describe("README.md", () => {
+describe("what is printed from the code", () => {
   test.each(Object.entries(TABLES))("lists the settings of nereid %s as the code has them", (command, table) => {
     const wanted = `\n${settingsMarkdown(table)}\n\n`;
-    const text = readFileSync(README, "utf8");
+    const text = read(SETTINGS);
     const found = section(text, `settings ${command}`, "settings");
     if (UPDATE_DOCUMENTS === "1" && found !== wanted) {
       const opening = `<!-- settings ${command} -->\n`;
       writeFileSync(
-        README,
+        join(ROOT, SETTINGS),
         text.replace(`${opening}${found}`, () => `${opening}${wanted}`),
       );
       return;
@@ -74,22 +74,17 @@ describe("README.md", () => {
   });
 
   test("names every folder of the house, and none that is gone", () => {
-    const listed = [...section(read("README.md"), "tree", "tree").matchAll(/^\| `([^`]+)` \| (\S.*) \|$/gm)].map(([, name = ""]) => name);
+    const listed = [...section(read("ARCHITECTURE.md"), "tree", "tree").matchAll(/^\| `([^`]+)` \| (\S.*) \|$/gm)].map(
+      ([, name = ""]) => name,
+    );
     const wanted = [...new Set(allFiles.map((file) => dirname(file.path)))].filter((folder) => folder !== "." && isOfTheHouse(folder));
     const missing = wanted
       .filter((folder) => !listed.includes(`${folder}/`))
-      .map((folder) => ({ at: `${folder}/`, what: "is not in README.md" }));
-    const gone = listed.filter((name) => !existsSync(join(ROOT, name))).map((name) => ({ at: name, what: "is in README.md and not here" }));
+      .map((folder) => ({ at: `${folder}/`, what: "is not in ARCHITECTURE.md" }));
+    const gone = listed
+      .filter((name) => !existsSync(join(ROOT, name)))
+      .map((name) => ({ at: name, what: "is in ARCHITECTURE.md and not here" }));
     expectNone([...missing, ...gone], "a row `folder/` | what is in it, between <!-- tree --> and <!-- /tree -->");
-  });
-
-  test("links only to files that are there", () => {
-    const links = [...read("README.md").matchAll(/\]\(([^)#:]+)\)/g)].map(([, target = ""]) => target);
-    expect(links.length).toBeGreaterThan(2);
-    expectNone(
-      links.filter((target) => !existsSync(join(ROOT, target))).map((target) => ({ at: "README.md", what: `links to ${target}` })),
-      "write the document, or take the link out",
-    );
   });
 });
 
@@ -97,16 +92,52 @@ describe("README.md", () => {
 const PLACE =
   /`((?:bench|cli|client|core|deploy|embedded|gateway|loadgen|node-agent|packaging|partitioner|protos|test)\/[A-Za-z0-9_./-]+)`/g;
 
+const GUIDES = readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`);
+const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "COMPATIBILITY.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md", ...GUIDES];
+/** Longer lines are read twice; tables and what programs print are as wide as they are. */
+const LINE_MAX = 150;
+
 describe("every document", () => {
-  test.each(["README.md", "ARCHITECTURE.md", "COMPATIBILITY.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md"])(
-    "%s names only files and folders that are there",
-    (name) => {
-      const isThere = (place: string) => ["", ".ts", ".test.ts"].some((ending) => existsSync(join(ROOT, `${place}${ending}`)));
-      const named = [...read(name).matchAll(PLACE)].map(([, place = ""]) => place);
-      expect(named.filter((place) => !isThere(place))).toEqual([]);
-    },
-  );
+  test.each(DOCUMENTS)("%s names only files and folders that are there", (name) => {
+    const isThere = (place: string) => ["", ".ts", ".test.ts"].some((ending) => existsSync(join(ROOT, `${place}${ending}`)));
+    const named = [...read(name).matchAll(PLACE)].map(([, place = ""]) => place);
+    expect(named.filter((place) => !isThere(place))).toEqual([]);
+  });
+
+  test.each(DOCUMENTS)("%s links only to documents and headings that are there", (name) => {
+    const links = [...read(name).matchAll(/\]\(([^):]+)\)/g)].map(([, target = ""]) => target);
+    const isThere = (link: string) => {
+      const [path = "", heading] = link.split("#");
+      const file = path === "" ? name : join(dirname(name), path);
+      return existsSync(join(ROOT, file)) && (heading === undefined || headings(read(file)).includes(heading));
+    };
+    expectNone(
+      links.filter((link) => !isThere(link)).map((link) => ({ at: name, what: `links to ${link}` })),
+      "write the document, or take the link out",
+    );
+  });
+
+  test.each(["README.md", ...GUIDES])("%s has no long lines", (name) => {
+    const prose = read(name).replace(/^```[\s\S]*?^```/gm, "");
+    const long = prose.split("\n").filter((line) => line.length > LINE_MAX && !line.startsWith("|"));
+    expect(long).toEqual([]);
+  });
+
+  test.each(GUIDES)("%s is found from README.md", (name) => {
+    expect(read("README.md")).toContain(`](${name})`);
+  });
 });
+
+/** As links name them. */
+function headings(text: string): readonly string[] {
+  const titles = [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) => title);
+  return titles.map((title) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9 -]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
 
 describe("the other documents", () => {
   test("STYLE.md and CHANGELOG.md are there, under one title each", () => {

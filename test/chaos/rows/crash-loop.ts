@@ -18,8 +18,8 @@ export const crashLoop: Row = {
   mutations: [
     {
       file: "node-agent/runners/runner-child.ts",
-      find: "this.#gone = true;",
-      replace: "this.#gone = true;\nif (exit.signal !== undefined) process.kill(process.pid, exit.signal);",
+      find: "await this.#options.ended(exit);",
+      replace: "if (exit.signal !== undefined) process.kill(process.pid, exit.signal);\nawait this.#options.ended(exit);",
     },
   ],
   run: async (run) => {

@@ -6,16 +6,13 @@ import type { Connection } from "./connection.ts";
 import type { Cors } from "./cors.ts";
 import { EVENT_HEADERS, writeEvents } from "./event-stream.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Gate } from "./gate.ts";
 import type { HttpAnswer, HttpFault, Route, WholeAnswer } from "./route.ts";
-import { RouteTable } from "./route-table.ts";
 import { Surfaces } from "./surfaces.ts";
 import type { Sweep } from "./sweep.ts";
 
 export interface AnsweringOptions {
   readonly routes: readonly Route[];
   readonly cors: Cors;
-  readonly gate: Gate;
   readonly guard: Guard;
   readonly sweep: Sweep;
   /** A comment is sent after so long a silence of a stream. */
@@ -29,25 +26,20 @@ const MALFORMED: HttpFault = { kind: "refused", status: 400, message: "the path 
 
 export class Answering {
   readonly #options: AnsweringOptions;
-  readonly #table: RouteTable;
   readonly #surfaces: Surfaces;
 
   constructor(options: AnsweringOptions) {
     this.#options = options;
-    this.#table = new RouteTable(options.routes);
     this.#surfaces = new Surfaces(options.routes);
   }
 
   /** @returns whether its body is wanted: `run` is to follow when that is here */
   begin(exchange: Exchange, connection: Connection): boolean {
-    const found = this.#table.find(exchange.head.method, exchange.path);
-    if (found === undefined || found === "malformed") {
-      this.#unrouted(exchange, connection, found);
+    const { route } = exchange;
+    if (route === undefined) {
+      this.#unrouted(exchange, connection);
       return false;
     }
-    const { route, params } = found;
-    exchange.route = route;
-    exchange.params = params;
     const refusal = this.#refusal(exchange, route);
     if (refusal !== undefined) this.#send(exchange, connection, refusal);
     else if (route.body === "bytes") return true;
@@ -56,21 +48,25 @@ export class Answering {
   }
 
   run(exchange: Exchange, connection: Connection): void {
-    if (exchange.route !== undefined) void this.#run(exchange.route, exchange, connection);
+    const { route } = exchange;
+    if (route !== undefined) void this.#run(route, exchange, connection);
   }
 
   /** Answers what HTTP itself finds wrong with a request that has a route. */
   refuse(exchange: Exchange, connection: Connection, fault: HttpFault): void {
-    if (exchange.route !== undefined) this.#send(exchange, connection, exchange.route.errors.faulty(fault));
+    const { route } = exchange;
+    if (route !== undefined) this.#send(exchange, connection, route.errors.faulty(fault));
   }
 
   /** Before its body is read. */
   #refusal(exchange: Exchange, route: Route): WholeAnswer | undefined {
-    const fault = this.#fault(exchange, route);
+    const { fault } = exchange.addressed;
     if (fault !== undefined) return route.errors.faulty(fault);
     try {
       const { tenant, key, budget } = this.#options.guard.admit(route, exchange);
-      [exchange.tenant, exchange.key, exchange.budget] = [tenant, key, budget];
+      exchange.tenant = tenant;
+      exchange.key = key;
+      exchange.budget = budget;
       budget?.check();
       if (route.access === "inference") exchange.explanation = askedExplanation(exchange, this.#options.guard);
       return undefined;
@@ -108,18 +104,13 @@ export class Answering {
   }
 
   /** A browser that asks what it may do has no route either. */
-  #unrouted(exchange: Exchange, connection: Connection, found: "malformed" | undefined): void {
-    const { fields, method } = exchange.head;
-    const refused = this.#fault(exchange, undefined);
-    const fault = found === "malformed" ? MALFORMED : this.#surfaces.faultOf(exchange.path);
+  #unrouted(exchange: Exchange, connection: Connection): void {
+    const { head, path, found, fault: refused } = exchange.addressed;
+    const { fields, method } = head;
+    const fault = found === "malformed" ? MALFORMED : this.#surfaces.faultOf(path);
     const asks = method === "OPTIONS" && fault.kind === "method-not-allowed" && refused === undefined;
     const preflight = asks ? this.#options.cors.preflight(fields, fault.allowed) : undefined;
-    this.#send(exchange, connection, preflight ?? this.#surfaces.shapeOf(exchange.path).faulty(refused ?? fault));
-  }
-
-  #fault({ head: { method, fields } }: Exchange, route: Route | undefined): HttpFault | undefined {
-    const about = { method, host: fields.get("host"), origin: fields.get("origin"), headersCount: fields.size };
-    return this.#options.gate.refusal(about, route?.access);
+    this.#send(exchange, connection, preflight ?? this.#surfaces.shapeOf(path).faulty(refused ?? fault));
   }
 
   #send(exchange: Exchange, connection: Connection, answer: WholeAnswer): void {
@@ -127,10 +118,8 @@ export class Answering {
   }
 
   /** For pages of other origins, for API keys that have limits, and for who asks where a request went. */
-  #extra({ head, budget, explanation }: Exchange): Readonly<Record<string, string>> | undefined {
-    const origin = head.fields.get("origin");
-    const forPages = origin === undefined ? undefined : this.#options.cors.headers(origin);
-    if (budget === undefined && explanation === undefined) return forPages;
-    return { ...forPages, ...budget?.headers(), ...explanation?.headers() };
+  #extra({ addressed: { pageHeaders }, budget, explanation }: Exchange): Readonly<Record<string, string>> | undefined {
+    if (budget === undefined && explanation === undefined) return pageHeaders;
+    return { ...pageHeaders, ...budget?.headers(), ...explanation?.headers() };
   }
 }

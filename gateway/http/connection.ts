@@ -4,23 +4,17 @@
  */
 import type { Socket } from "node:net";
 import { ServingError } from "../../core/errors.ts";
+import type { Addressed } from "./addressed.ts";
 import type { HeadContext } from "./answer-head.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { type BodyBudget, BodyReader } from "./body-reader.ts";
 import { byteFaultAnswer } from "./byte-faults.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
 import { Exchange } from "./exchange.ts";
-import { HEAD_BYTES_MAX, type HeadFault, parseRequestHead, partialHeadFault, type RequestHead } from "./request-head.ts";
+import { HeadReader } from "./head-reader.ts";
+import type { HeadFault, RequestHead } from "./request-head.ts";
 import type { HttpFault, WholeAnswer } from "./route.ts";
 import type { Swept } from "./sweep.ts";
-
-export interface ConnectionLimits {
-  /** Of a body, also once it is inflated. */
-  readonly bodyBytesMax: number;
-  readonly headersMsMax: number;
-  readonly requestMsMax: number;
-  readonly bodyIdleMsMax: number;
-  readonly unreadMsMax: number;
-}
 
 /** The server, as its connections see it. */
 export interface ConnectionHost {
@@ -31,6 +25,7 @@ export interface ConnectionHost {
   nowMs(): number;
   /** A line of its own, for heads. */
   dateLine(): string;
+  address(head: RequestHead): Addressed;
   /** @returns whether its body is wanted: `run` follows when that is here. Else it is being answered already. */
   begin(exchange: Exchange, connection: Connection): boolean;
   run(exchange: Exchange, connection: Connection): void;
@@ -38,7 +33,6 @@ export interface ConnectionHost {
   closed(connection: Connection): void;
 }
 
-const HEAD_END = Buffer.from("\r\n\r\n");
 const [CARRIAGE_RETURN, LINE_FEED] = [0x0d, 0x0a];
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const IDLE_MS_MAX = 75_000;
@@ -53,6 +47,7 @@ export class Connection implements Swept {
   readonly socket: Socket;
   readonly #host: ConnectionHost;
   readonly #out: AnswerWriter;
+  readonly #heads: HeadReader;
   #bytes: Buffer<ArrayBuffer> = NOTHING;
   #current: Exchange | undefined;
   /** Of a body that is not all here, its answer may be. */
@@ -69,6 +64,7 @@ export class Connection implements Swept {
     this.socket = socket;
     this.#host = host;
     this.#out = new AnswerWriter(socket, () => host.nowMs());
+    this.#heads = new HeadReader((head) => host.address(head));
     this.#sinceMs = this.#heardAtMs = host.nowMs();
     socket.on("data", (chunk: Buffer<ArrayBuffer>) => this.#hear(chunk));
     socket.on("end", () => this.#halfClosed());
@@ -170,49 +166,46 @@ export class Connection implements Swept {
       return false;
     }
     if (this.#bytes[0] === CARRIAGE_RETURN && this.#bytes[1] === LINE_FEED) this.#consume(2); // some clients end bodies so: RFC 9112, section 2.2
-    const end = this.#bytes.indexOf(HEAD_END);
-    const head = end === -1 ? undefined : this.#parse(end);
-    const fault = head ?? partialHeadFault(this.#bytes.toString("latin1", 0, HEAD_BYTES_MAX + 1));
-    if (typeof fault === "string") {
-      if (this.#current === undefined) this.#refuseBytes(fault);
+    const addressed = this.#heads.read(this.#bytes);
+    if (typeof addressed === "string") {
+      if (this.#current === undefined) this.#refuseBytes(addressed);
       else this.cut(); // nothing can be said: another answer is on its way
       return false;
     }
-    if (this.#current !== undefined || this.socket.writableNeedDrain || head === undefined || typeof head === "string") return false;
-    this.#consume(end + HEAD_END.byteLength);
-    this.#begin(head);
+    if (this.#current !== undefined || this.socket.writableNeedDrain || addressed === undefined) return false;
+    this.#begin(addressed);
     return true;
   }
 
-  #parse(end: number): RequestHead | HeadFault {
-    if (end > HEAD_BYTES_MAX) return "head-too-large";
-    return parseRequestHead(this.#bytes.toString("latin1", 0, end + 2));
+  #begin(addressed: Addressed): void {
+    this.#fresh = false;
+    const exchange = new Exchange(this.#host, this.socket, addressed, this.#heardAtMs);
+    this.#current = exchange;
+    const { byteLength, bodyBytes } = addressed.head;
+    const isWhole = bodyBytes !== undefined && byteLength + bodyBytes <= this.#bytes.byteLength;
+    if (isWhole && bodyBytes <= this.#host.limits.bodyBytesMax) this.#beginWhole(exchange, bodyBytes);
+    else this.#beginReading(exchange);
   }
 
-  #begin(head: RequestHead): void {
-    this.#fresh = false;
+  /** The body came with its head: it stays where it is. */
+  #beginWhole(exchange: Exchange, bodyBytes: number): void {
+    const bytes = this.#bytes;
+    const headBytes = exchange.head.byteLength;
+    this.#consume(headBytes + bodyBytes);
+    if (!this.#host.begin(exchange, this)) return;
+    if (bodyBytes > 0) exchange.body = { byteLength: bodyBytes, segments: [plain(bytes, headBytes, bodyBytes)] };
+    this.#host.run(exchange, this);
+  }
+
+  #beginReading(exchange: Exchange): void {
     const { limits, budget } = this.#host;
-    const exchange = new Exchange(this.#host, this.socket, { head, arrivedMs: this.#heardAtMs });
-    this.#current = exchange;
-    const { bodyBytes } = head;
-    if (bodyBytes === 0) {
-      if (this.#host.begin(exchange, this)) this.#host.run(exchange, this);
-      return;
-    }
+    const { byteLength, bodyBytes, expectsContinue } = exchange.head;
+    this.#consume(byteLength);
     const reader = new BodyReader(bodyBytes, { bytesMax: limits.bodyBytesMax, budget });
     this.#reader = reader;
     if (!this.#host.begin(exchange, this)) reader.drop();
     else if (reader.fault !== undefined) this.#host.refuse(exchange, this, reader.fault);
-    else if (head.expectsContinue && this.#bytes.byteLength === 0) this.socket.write(CONTINUE);
-    else if (bodyBytes !== undefined && bodyBytes <= this.#bytes.byteLength) this.#takeWhole(exchange, bodyBytes);
-  }
-
-  /** The body came with its head: it stays where it is. */
-  #takeWhole(exchange: Exchange, bodyBytes: number): void {
-    exchange.body = { byteLength: bodyBytes, segments: [plain(this.#bytes).subarray(0, bodyBytes)] };
-    this.#reader = undefined;
-    this.#consume(bodyBytes);
-    this.#host.run(exchange, this);
+    else if (expectsContinue && this.#bytes.byteLength === 0) this.socket.write(CONTINUE);
   }
 
   #readBody(): boolean {
@@ -297,4 +290,5 @@ export class Connection implements Swept {
 }
 
 /** No Buffer: its `slice` copies nothing, and who takes the bytes must not have to know. */
-const plain = (bytes: Buffer<ArrayBuffer>) => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const plain = ({ buffer, byteOffset, byteLength }: Buffer<ArrayBuffer>, at = 0, count = byteLength) =>
+  new Uint8Array(buffer, byteOffset + at, count);

@@ -3,9 +3,9 @@ import type { Socket } from "node:net";
 import type { ServingError } from "../../core/errors.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
 import type { RouteExplanation } from "../routing/route-explanation.ts";
+import type { Addressed } from "./addressed.ts";
 import { type Body, EMPTY_BODY } from "./body.ts";
 import { isLoopbackHost } from "./host-check.ts";
-import { pathOf } from "./path-pattern.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { HttpRequest, Route } from "./route.ts";
 
@@ -16,32 +16,36 @@ export interface ExchangeHost {
 }
 
 const NO_QUERY = new URLSearchParams();
-const NO_PARAMS: Readonly<Record<string, string>> = {};
 
 export class Exchange implements HttpRequest {
   readonly #host: ExchangeHost;
   readonly #socket: Socket;
-  readonly head: RequestHead;
+  readonly addressed: Addressed;
   readonly arrivedMs: number;
-  readonly path: string;
-  /** Which answers it, once that is known. */
-  route: Route | undefined;
   body: Body = EMPTY_BODY;
   tenant = "";
   key: string | undefined;
   budget: KeyBudget | undefined;
   explanation: RouteExplanation | undefined;
-  params: Readonly<Record<string, string>> = NO_PARAMS;
   #traceparent: string | undefined;
   #abort: AbortController | undefined;
   #aborted: ServingError | undefined;
 
-  constructor(host: ExchangeHost, socket: Socket, { head, arrivedMs }: { readonly head: RequestHead; readonly arrivedMs: number }) {
+  constructor(host: ExchangeHost, socket: Socket, addressed: Addressed, arrivedMs: number) {
     this.#host = host;
     this.#socket = socket;
-    this.head = head;
+    this.addressed = addressed;
     this.arrivedMs = arrivedMs;
-    this.path = pathOf(head.target);
+  }
+
+  get head(): RequestHead {
+    return this.addressed.head;
+  }
+
+  /** Which answers it; undefined: none does. */
+  get route(): Route | undefined {
+    const { found } = this.addressed;
+    return typeof found === "object" ? found.route : undefined;
   }
 
   get bodyBytesMax(): number {
@@ -53,8 +57,8 @@ export class Exchange implements HttpRequest {
   }
 
   get query(): URLSearchParams {
-    const { target } = this.head;
-    return this.path.length === target.length ? NO_QUERY : new URLSearchParams(target.slice(this.path.length));
+    const { head, path } = this.addressed;
+    return path.length === head.target.length ? NO_QUERY : new URLSearchParams(head.target.slice(path.length));
   }
 
   get fromLoopback(): boolean {
@@ -76,7 +80,8 @@ export class Exchange implements HttpRequest {
   }
 
   param(name: string): string {
-    return this.params[name] ?? "";
+    const { found } = this.addressed;
+    return (typeof found === "object" && found.params[name]) || "";
   }
 
   header(name: string): string | undefined {

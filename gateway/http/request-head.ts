@@ -8,6 +8,8 @@ export const HEAD_BYTES_MAX = 16 * 1024;
 export type HeadFault = "no-http" | "head-too-large";
 
 export interface RequestHead {
+  /** With the empty line at its end. */
+  readonly byteLength: number;
   readonly method: string;
   /** Path and query as the client wrote them; without the origin that clients of proxies put before them. */
   readonly target: string;
@@ -40,7 +42,7 @@ export function parseRequestHead(text: string): RequestHead | HeadFault {
     if (field === null) return "no-http";
     flat.push(field[1] ?? "", withoutSpace(field[2] ?? ""));
   }
-  return framed({ method, target, isNew: minor === "1" }, new FieldList(flat));
+  return framed({ method, target, isNew: minor === "1", byteLength: text.length + 2 }, new FieldList(flat));
 }
 
 /** What can be said of a head that is not whole yet: undefined when nothing speaks against it. */
@@ -54,9 +56,11 @@ interface Line {
   readonly method: string;
   readonly target: string;
   readonly isNew: boolean;
+  /** Of the whole head. */
+  readonly byteLength: number;
 }
 
-function framed({ method, target, isNew }: Line, fields: FieldList): RequestHead | HeadFault {
+function framed({ method, target, isNew, byteLength }: Line, fields: FieldList): RequestHead | HeadFault {
   if (fields.count("host") > 1 || (isNew && fields.count("host") === 0)) return "no-http";
   const originForm = originFormOf(target, fields.get("host"));
   if (originForm === undefined) return "no-http";
@@ -65,7 +69,7 @@ function framed({ method, target, isNew }: Line, fields: FieldList): RequestHead
   const connection = fields.get("connection")?.toLowerCase() ?? "";
   const keepsAlive = isNew ? !connection.includes("close") : connection.includes("keep-alive");
   const expectsContinue = isNew && fields.get("expect")?.toLowerCase() === "100-continue";
-  return { method, target: originForm, fields, bodyBytes, takesChunks: isNew, keepsAlive, expectsContinue };
+  return { byteLength, method, target: originForm, fields, bodyBytes, takesChunks: isNew, keepsAlive, expectsContinue };
 }
 
 /** undefined: two hosts are named. */

@@ -5,15 +5,19 @@ import { DOOR_DEFAULTS } from "../../core/door-options.ts";
 import { ServingError } from "../../core/errors.ts";
 import { type Guard, OPEN_GUARD } from "../access/guard.ts";
 import type { TlsSource } from "../access/tls.ts";
+import { type Addressed, Addressing } from "./addressed.ts";
 import { Answering } from "./answering.ts";
 import { BodyBudget } from "./body-reader.ts";
-import { Connection, type ConnectionHost, type ConnectionLimits } from "./connection.ts";
+import { Connection, type ConnectionHost } from "./connection.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
 import { Cors } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import { Gate } from "./gate.ts";
 import { listener } from "./listener.ts";
 import { type ListenAddress, listeningError } from "./listening-error.ts";
+import type { RequestHead } from "./request-head.ts";
 import type { HttpFault, Route } from "./route.ts";
+import { RouteTable } from "./route-table.ts";
 import { Sweep } from "./sweep.ts";
 
 export interface HttpServerOptions extends ListenAddress {
@@ -73,6 +77,7 @@ class Gateway implements HttpServer, ConnectionHost {
   readonly budget: BodyBudget;
   readonly #clock: Clock;
   readonly #sweep: Sweep;
+  readonly #addressing: Addressing;
   readonly #answering: Answering;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
@@ -88,11 +93,11 @@ class Gateway implements HttpServer, ConnectionHost {
     this.budget = new BodyBudget(this.limits.bodiesBytesMax);
     this.#sweep = new Sweep(clock, this.limits.sweepMs);
     const cors = new Cors(corsOrigins);
+    this.#addressing = new Addressing(new RouteTable(routes), new Gate(host, cors), cors);
     this.#answering = new Answering({
       routes,
       cors,
       guard,
-      gate: new Gate(host, cors),
       sweep: this.#sweep,
       keepAliveMs: this.limits.keepAliveMs,
       report: report ?? (() => undefined),
@@ -160,6 +165,10 @@ class Gateway implements HttpServer, ConnectionHost {
       this.#dateLine = `date: ${new Date(this.#clock.wallClockMs()).toUTCString()}\r\n`;
     }
     return this.#dateLine;
+  }
+
+  address(head: RequestHead): Addressed {
+    return this.#addressing.of(head);
   }
 
   begin(exchange: Exchange, connection: Connection): boolean {

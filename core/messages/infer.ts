@@ -2,6 +2,7 @@
  * An inference on its way: the submit that a gateway sends to the agent that hosts an instance of the model, and the result that
  * comes back. Checked against the model's signature by the gateway already. The codec is in `infer-codec.ts`. Pure.
  */
+import type { Memory } from "../bytes/lent-memory.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ParameterValue } from "./parameter-value.ts";
 import type { SequencePassage } from "./sequence-step.ts";
@@ -29,6 +30,8 @@ export interface InferSubmit {
   readonly depth?: number;
   /** Of steps of sequences, which their parameters name. */
   readonly sequence?: SequencePassage;
+  /** Of the inputs: whoever has made the one answer of them, and knows that nobody else reads them, releases it; all others leave it alone. */
+  readonly memory?: Memory | undefined;
 }
 
 /** Calls inside calls end here: a loop that the checks at load could not see. */

@@ -1,4 +1,5 @@
 /** The calls of a server: checks what HTTP/2 and gRPC ask of a request, finds its method, and knows what runs. */
+import { LentMemory } from "../../core/bytes/lent-memory.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { askedExplanation } from "../access/asked-explanation.ts";
@@ -72,7 +73,7 @@ export class Calls {
         if (REPORTED.includes(error.code)) report(error, path);
       },
     };
-    this.#reading = { budget, inflating: new Turns(INFLATING_AT_ONCE) };
+    this.#reading = { budget, inflating: new Turns(INFLATING_AT_ONCE), memory: new LentMemory() };
   }
 
   begin(stream: ServerStream): void {

@@ -2,7 +2,7 @@
 import { promisify } from "node:util";
 import { deflate, gunzip, gzip, inflate } from "node:zlib";
 import { ServingError } from "../../core/errors.ts";
-import { plain, tooLarge } from "./message-reader.ts";
+import { tooLarge } from "./message-reader.ts";
 import type { Message } from "./method.ts";
 
 export type Encoding = "identity" | "gzip" | "deflate";
@@ -50,7 +50,8 @@ export async function inflated(bytes: Uint8Array, encoding: Encoding, bytesMax: 
   if (encoding === "identity") throw new ServingError("INTERNAL", "a message is compressed, but grpc-encoding names no way how");
   if (bytes.byteLength === 0) return bytes;
   try {
-    return plain(await INFLATE[encoding](bytes, { maxOutputLength: bytesMax, chunkSize: CHUNK_BYTES }));
+    const { buffer, byteOffset, byteLength } = await INFLATE[encoding](bytes, { maxOutputLength: bytesMax, chunkSize: CHUNK_BYTES });
+    return new Uint8Array(buffer, byteOffset, byteLength); // no Buffer: its `slice` copies nothing
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(undefined, bytesMax);
     throw new ServingError("INTERNAL", `a message is not compressed as its grpc-encoding '${encoding}' says`, { cause: thrown });

@@ -1,7 +1,9 @@
 /**
- * Cuts what arrives into messages: a byte that says whether it is compressed, four bytes of length (big-endian), the message. A
- * message that lies in one chunk is a view of it; a longer one is gathered as it comes.
+ * Cuts what arrives into messages: a byte that says whether it is compressed, four bytes of length (big-endian), the message, which
+ * is gathered as it comes: nothing is kept of the chunks.
  */
+import { LENT_BYTES_MIN, type Lease, type LentMemory } from "../../core/bytes/lent-memory.ts";
+import { pooledCopy } from "../../core/bytes/pooled-bytes.ts";
 import { ServingError } from "../../core/errors.ts";
 
 const PREFIX_BYTES = 5;
@@ -11,10 +13,14 @@ const ALLOCATED_AT_ONCE = 4 * 1024 * 1024;
 export interface Frame {
   readonly compressed: boolean;
   readonly bytes: Uint8Array;
+  /** Of the bytes, where it is used again. */
+  readonly memory: Lease | undefined;
 }
 
 export class MessageReader {
   readonly #bytesMax: number;
+  readonly #memory: LentMemory;
+  #lease: Lease | undefined;
   #prefix: Uint8Array = new Uint8Array();
   /** The message that is being gathered: `#filled` of `#length` bytes are in `#gathered`. */
   #gathered: Uint8Array | undefined;
@@ -23,8 +29,9 @@ export class MessageReader {
   #filled = 0;
 
   /** @param bytesMax of one message, as sent */
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, memory: LentMemory) {
     this.#bytesMax = bytesMax;
+    this.#memory = memory;
   }
 
   /** Whether a message has begun and not ended. */
@@ -42,7 +49,7 @@ export class MessageReader {
         continue;
       }
       if (rest.byteLength < PREFIX_BYTES) {
-        this.#prefix = rest;
+        this.#prefix = pooledCopy(rest);
         break;
       }
       rest = this.#begin(rest, frames);
@@ -66,13 +73,14 @@ export class MessageReader {
     if (length > this.#bytesMax) throw tooLarge(length, this.#bytesMax);
     const end = PREFIX_BYTES + length;
     if (bytes.byteLength >= end) {
-      frames.push({ compressed: flag === 1, bytes: plain(bytes.subarray(PREFIX_BYTES, end)) });
+      frames.push({ compressed: flag === 1, bytes: pooledCopy(bytes.subarray(PREFIX_BYTES, end)), memory: undefined });
       return bytes.subarray(end);
     }
     this.#compressed = flag === 1;
     this.#length = length;
     this.#filled = 0;
-    this.#gathered = new Uint8Array(Math.min(length, ALLOCATED_AT_ONCE));
+    this.#lease = length >= LENT_BYTES_MIN && length <= ALLOCATED_AT_ONCE ? this.#memory.lend(length) : undefined;
+    this.#gathered = this.#lease?.bytes ?? new Uint8Array(Math.min(length, ALLOCATED_AT_ONCE));
     return bytes.subarray(PREFIX_BYTES);
   }
 
@@ -88,14 +96,9 @@ export class MessageReader {
       return bytes.subarray(part.byteLength);
     }
     this.#gathered = undefined;
-    frames.push({ compressed: this.#compressed, bytes: gathered });
+    frames.push({ compressed: this.#compressed, bytes: gathered, memory: this.#lease });
     return bytes.subarray(part.byteLength);
   }
-}
-
-/** No Buffer: its `slice` copies nothing, and who takes the bytes must not have to know. */
-export function plain({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 export function tooLarge(bytes: number | undefined, bytesMax: number): ServingError {

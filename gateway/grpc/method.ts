@@ -1,4 +1,5 @@
 /** What a gRPC door exports: its methods as data, without a library's types, so that any server can mount them. */
+import type { Lease } from "../../core/bytes/lent-memory.ts";
 import type { Access } from "../access/access.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
 import type { RouteExplanation } from "../routing/route-explanation.ts";
@@ -47,8 +48,8 @@ export interface UnaryMethod extends MethodName {
   readonly kind: "unary";
   /** Where it is less than what the server takes in all; undefined: no less. */
   readonly requestBytesMax?: number | undefined;
-  /** What it throws becomes the call's status. The request's bytes belong to the handler. */
-  handle(request: Uint8Array, call: GrpcCall): Message | Promise<Message>;
+  /** What it throws becomes the call's status. The request's bytes belong to the handler, and so does their memory, where it is used again. */
+  handle(request: Uint8Array, call: GrpcCall, memory?: Lease): Message | Promise<Message>;
 }
 
 /** Any number of messages either way; requests are read as they are pulled, answers written as fast as the client reads. */

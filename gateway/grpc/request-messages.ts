@@ -1,4 +1,5 @@
 /** Takes a call's messages from its stream, within what all calls may hold together. */
+import type { LentMemory } from "../../core/bytes/lent-memory.ts";
 import { type Encoding, inflated } from "./compression.ts";
 import { type Frame, MessageReader } from "./message-reader.ts";
 import type { RequestBudget } from "./request-budget.ts";
@@ -9,6 +10,8 @@ export interface ReadingLimits {
   readonly budget: RequestBudget;
   /** Inflating grows what it reads up to the limit: few do so at once. */
   readonly inflating: Turns;
+  /** For large messages. */
+  readonly memory: LentMemory;
 }
 
 export class RequestMessages {
@@ -23,7 +26,7 @@ export class RequestMessages {
     this.#limits = limits;
     this.#messageBytesMax = messageBytesMax;
     this.#encoding = encoding;
-    this.#reader = new MessageReader(messageBytesMax);
+    this.#reader = new MessageReader(messageBytesMax, limits.memory);
   }
 
   /** Whether a message has begun and not ended. */

@@ -1,4 +1,5 @@
 /** Runs a streaming call: messages both ways, each pulled by whoever takes them. */
+import { pooledCopy } from "../../core/bytes/pooled-bytes.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { StreamHandler } from "../http2/server-stream.ts";
 import type { StreamingMethod } from "./method.ts";
@@ -24,7 +25,7 @@ export class StreamingRun implements StreamHandler, CallRun {
 
   data(bytes: Uint8Array): void {
     const last = this.#chunks.at(-1);
-    if (last === undefined || last.byteLength + bytes.byteLength > JOINED_BYTES_MAX) this.#chunks.push(bytes);
+    if (last === undefined || last.byteLength + bytes.byteLength > JOINED_BYTES_MAX) this.#chunks.push(pooledCopy(bytes));
     else this.#chunks[this.#chunks.length - 1] = Buffer.concat([last, bytes]);
     this.#wakeUp();
   }

@@ -67,7 +67,7 @@ export class UnaryRun implements StreamHandler, CallRun {
     try {
       const outcome = frame.compressed
         ? this.#messages.inflated(frame).then((bytes) => method.handle(bytes, call))
-        : method.handle(frame.bytes, call);
+        : method.handle(frame.bytes, call, frame.memory);
       if (outcome instanceof Promise) outcome.then((message) => this.#answer(message)).catch((thrown: unknown) => this.#fail(thrown));
       else this.#answer(outcome);
     } catch (thrown) {

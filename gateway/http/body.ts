@@ -1,10 +1,13 @@
 /** A request's body, as handlers get it. */
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 
 /** A body in the pieces in which it is kept: never joined unless somebody needs it whole. */
 export interface Body {
   readonly byteLength: number;
   /** Nobody else uses their memory: together they may be transferred to a worker. */
   readonly segments: readonly Uint8Array<ArrayBuffer>[];
+  /** Of large segments, where their memory is used again. */
+  readonly memory?: Memory | undefined;
 }
 
 export const EMPTY_BODY: Body = { byteLength: 0, segments: [] };

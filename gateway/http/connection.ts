@@ -3,11 +3,12 @@
  * a request that runs waits unread, but for a look whether it is HTTP at all.
  */
 import type { Socket } from "node:net";
+import { letGo } from "../../core/bytes/let-go.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { Addressed } from "./addressed.ts";
 import type { HeadContext } from "./answer-head.ts";
 import { AnswerWriter } from "./answer-writer.ts";
-import { type BodyBudget, BodyReader } from "./body-reader.ts";
+import { type BodyLimits, BodyReader } from "./body-reader.ts";
 import { byteFaultAnswer } from "./byte-faults.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import { Exchange } from "./exchange.ts";
@@ -17,9 +18,8 @@ import type { HttpFault, WholeAnswer } from "./route.ts";
 import type { Swept } from "./sweep.ts";
 
 /** The server, as its connections see it. */
-export interface ConnectionHost {
+export interface ConnectionHost extends Omit<BodyLimits, "bytesMax"> {
   readonly limits: ConnectionLimits;
-  readonly budget: BodyBudget;
   /** Answers are the last on their connections. */
   readonly stopping: boolean;
   nowMs(): number;
@@ -198,10 +198,10 @@ export class Connection implements Swept {
   }
 
   #beginReading(exchange: Exchange): void {
-    const { limits, budget } = this.#host;
+    const { limits, budget, memory } = this.#host;
     const { byteLength, bodyBytes, expectsContinue } = exchange.head;
     this.#consume(byteLength);
-    const reader = new BodyReader(bodyBytes, { bytesMax: limits.bodyBytesMax, budget });
+    const reader = new BodyReader(bodyBytes, { bytesMax: limits.bodyBytesMax, budget, memory });
     this.#reader = reader;
     if (!this.#host.begin(exchange, this)) reader.drop();
     else if (reader.fault !== undefined) this.#host.refuse(exchange, this, reader.fault);
@@ -211,8 +211,9 @@ export class Connection implements Swept {
   #readBody(): boolean {
     const [reader, exchange] = [this.#reader, this.#current];
     if (reader === undefined) return false;
-    const before = reader.fault;
-    this.#consume(reader.push(plain(this.#bytes)));
+    const [before, bytes] = [reader.fault, this.#bytes];
+    this.#consume(reader.push(bytes));
+    letGo(bytes); // what is wanted of it is copied
     const state = reader.state();
     if (state.kind === "broken") {
       this.cut();
@@ -290,5 +291,4 @@ export class Connection implements Swept {
 }
 
 /** No Buffer: its `slice` copies nothing, and who takes the bytes must not have to know. */
-const plain = ({ buffer, byteOffset, byteLength }: Buffer<ArrayBuffer>, at = 0, count = byteLength) =>
-  new Uint8Array(buffer, byteOffset + at, count);
+const plain = ({ buffer, byteOffset }: Buffer<ArrayBuffer>, at: number, count: number) => new Uint8Array(buffer, byteOffset + at, count);

@@ -1,5 +1,6 @@
 /** The HTTP server: HTTP/1.1 on sockets of its own, with the routes of all doors. */
 import type { Server, Socket } from "node:net";
+import { LentMemory } from "../../core/bytes/lent-memory.ts";
 import type { Clock } from "../../core/clock.ts";
 import { DOOR_DEFAULTS } from "../../core/door-options.ts";
 import { ServingError } from "../../core/errors.ts";
@@ -75,6 +76,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 class Gateway implements HttpServer, ConnectionHost {
   readonly limits: HttpLimits;
   readonly budget: BodyBudget;
+  readonly memory = new LentMemory();
   readonly #clock: Clock;
   readonly #sweep: Sweep;
   readonly #addressing: Addressing;

@@ -1,5 +1,6 @@
 /** One connection of a client: what it says of itself, how its frames are told apart, and how it ends. Source: RFC 9113. */
 import type { Socket } from "node:net";
+import { letGo } from "../../core/bytes/let-go.ts";
 import { type DataPiece, type FrameHead, FrameReader, type FrameSink } from "./frame-reader.ts";
 import { type Broken, HEADER_LIST_BYTES_MAX, HeaderReader, type WholeBlock } from "./header-reader.ts";
 import { Keepalive } from "./keepalive.ts";
@@ -64,7 +65,7 @@ export class Connection implements FrameSink, StreamsHost, OutboxHost {
     this.#frames = new FrameReader(this);
     this.#streams = new Streams(this.#headers, this);
     this.#keepalive = new Keepalive(host.limits, this.#heardAtMs);
-    socket.on("data", (chunk: Buffer) => this.#hear(chunk));
+    socket.on("data", (chunk: Buffer<ArrayBuffer>) => this.#hear(chunk));
     socket.on("drain", () => this.outbox.drained());
     socket.on("end", () => this.cut()); // nobody reads an answer behind the end of what was sent
     socket.on("close", () => this.#closed());
@@ -184,12 +185,13 @@ export class Connection implements FrameSink, StreamsHost, OutboxHost {
     this.outbox.end();
   }
 
-  #hear(chunk: Buffer): void {
+  #hear(chunk: Buffer<ArrayBuffer>): void {
     if (this.over) return; // nobody will answer it
     this.#heardAtMs = this.#host.nowMs();
     this.#keepalive.heard(this.#heardAtMs);
     if (this.#opening === undefined) this.#frames.push(chunk);
     else this.#open(Buffer.concat([this.#opening, chunk]));
+    letGo(chunk); // what is wanted of it is copied
   }
 
   #open(bytes: Buffer): void {

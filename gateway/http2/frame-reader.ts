@@ -1,5 +1,6 @@
 /**
- * Cuts what arrives into frames. Data are passed on as they come, in views of what came; other frames once they are whole. Pure.
+ * Cuts what arrives into frames. Data are passed on as they come, other frames once they are whole: in views of what came, for the
+ * time of the call. Pure.
  */
 import { Buffer } from "node:buffer";
 import { ERROR, type ErrorNumber, FLAG, FRAME, FRAME_BYTES, HEAD_BYTES, number31 } from "./wire-format.ts";
@@ -63,7 +64,7 @@ export class FrameReader {
       if (next === undefined) break;
       at = next;
     }
-    this.#rest = at === bytes.byteLength || this.#sink.over ? NOTHING : bytes.subarray(at);
+    this.#rest = at === bytes.byteLength || this.#sink.over ? NOTHING : Buffer.from(bytes.subarray(at));
   }
 
   /** @returns where to go on; undefined: not enough is here */

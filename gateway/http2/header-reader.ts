@@ -68,7 +68,7 @@ export class HeaderReader {
     const ends = (flags & FLAG.endStream) !== 0;
     const dependsOnItself = hasPriority && number31(payload, priorityAt) === stream;
     if ((flags & FLAG.endHeaders) !== 0) return { kind: "whole", stream, ends, dependsOnItself, bytes };
-    this.#open = { stream, ends, dependsOnItself, fragments: [bytes], byteLength: bytes.byteLength };
+    this.#open = { stream, ends, dependsOnItself, fragments: [Buffer.from(bytes)], byteLength: bytes.byteLength };
     return undefined;
   }
 
@@ -76,7 +76,7 @@ export class HeaderReader {
   continuation({ flags, stream }: FrameHead, payload: Buffer): WholeBlock | Broken | undefined {
     const open = this.#open;
     if (open === undefined || open.stream !== stream) return broken(ERROR.protocol, "CONTINUATION of no header block");
-    open.fragments.push(payload);
+    open.fragments.push(Buffer.from(payload));
     open.byteLength += payload.byteLength;
     if (open.byteLength > BLOCK_BYTES_MAX || open.fragments.length > BLOCK_FRAMES_MAX) {
       return broken(ERROR.enhanceYourCalm, `a header block of more than ${BLOCK_BYTES_MAX} bytes or ${BLOCK_FRAMES_MAX} frames`);

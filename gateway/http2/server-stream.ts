@@ -11,7 +11,7 @@ export const STREAM_WINDOW_BYTES = 1024 * 1024;
 
 /** Who serves a stream. */
 export interface StreamHandler {
-  /** A part of the body, in memory that is shared with others' parts. The client may send as much again once `use` says so. */
+  /** A part of the body: to be copied before this returns. The client may send as much again once `use` says so. */
   data(bytes: Uint8Array): void;
   /** The request is whole. */
   end(): void;

@@ -1,4 +1,5 @@
 /** A request for inference on its way through this door: found its model, made into what the serving core takes, its answers named. */
+import type { Lease } from "../../core/bytes/lent-memory.ts";
 import { ServingError } from "../../core/errors.ts";
 import { NO_SPAN, type Span } from "../../core/telemetry/tracing.ts";
 import type { GrpcCall } from "../grpc/method.ts";
@@ -32,8 +33,8 @@ export function modelOf(deps: KserveGrpcDeps, wire: WireInferRequest): FoundMode
   return findModel(deps, wire.model, parseVersion(wire.version));
 }
 
-/** @throws ServingError with Triton's text */
-export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: FoundModel, call: GrpcCall): InferCall {
+/** @param memory of the request's bytes @throws ServingError with Triton's text */
+export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: FoundModel, call: GrpcCall, memory?: Lease): InferCall {
   const { values, priority, timeoutUs, emptyFinal } = readParameters(wire.parameters);
   if (deps.forwardedHeaders !== undefined) forwardHeaders(call.headers(), deps.forwardedHeaders, values);
   const regions = () => sharedMemoryFor(call, deps);
@@ -59,6 +60,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       outputs: wishes.names,
       deadlineMs: call.deadlineMs,
       traceparent: span.traceparent,
+      memory,
     },
     answer: ({ model: name, version, parameters, outputs }) => ({
       model: name,

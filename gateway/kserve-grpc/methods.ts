@@ -17,7 +17,7 @@ const service = GRPCInferenceService.typeName;
 /** `inference.GRPCInferenceService`, `grpc.health.v1.Health` and server reflection. */
 export function kserveGrpcMethods(deps: KserveGrpcDeps): readonly GrpcMethod[] {
   return [
-    { kind: "unary", service, method: "ModelInfer", ...INFERS, handle: (bytes, call) => modelInfer(deps, bytes, call) },
+    { kind: "unary", service, method: "ModelInfer", ...INFERS, handle: (...request) => modelInfer(deps, ...request) },
     {
       kind: "streaming",
       service,

@@ -1,4 +1,5 @@
 /** `ModelInfer`: one request, one answer. */
+import type { Lease } from "../../core/bytes/lent-memory.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { GrpcCall, Message } from "../grpc/method.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
@@ -7,7 +8,7 @@ import { decodeInferRequest } from "./request-decoder.ts";
 import { encodeInferResponse } from "./response-encoder.ts";
 
 /** @throws ServingError with Triton's texts, in its order: the model, what the request says, what the core and the model say of it */
-export async function modelInfer(deps: KserveGrpcDeps, bytes: Uint8Array, call: GrpcCall): Promise<Message> {
+export async function modelInfer(deps: KserveGrpcDeps, bytes: Uint8Array, call: GrpcCall, memory?: Lease): Promise<Message> {
   const wire = decodeInferRequest(bytes);
   const coming = deps.tensors.demand?.ready(wire.model, call.signal);
   if (coming !== undefined) await coming;
@@ -17,7 +18,7 @@ export async function modelInfer(deps: KserveGrpcDeps, bytes: Uint8Array, call: 
       reason: "decoupled",
     });
   }
-  using infer = inferCall(deps, wire, model, call);
+  using infer = inferCall(deps, wire, model, call, memory);
   try {
     return encodeInferResponse(infer.answer(await deps.tensors.inference.infer(infer.request, call.signal)));
   } catch (thrown) {

@@ -114,6 +114,7 @@ export function inferRequest({ head, inputs }: InferCall, request: HttpRequest):
     outputs: [...head.outputs.keys()],
     deadlineMs: undefined,
     traceparent: traceparentOf(request),
+    memory: request.body.memory,
   };
 }
 

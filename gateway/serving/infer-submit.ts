@@ -57,7 +57,7 @@ function callerFor({ tenant, budget, traceparent }: InferRequest, leftMs: () => 
 }
 
 export function toSubmit(request: InferRequest, { hosted, model }: ServedVersion, remainingMs: number | undefined): InferSubmit {
-  const { tenant, id, traceparent, priority, timeoutUs, parameters, outputs, depth } = request;
+  const { tenant, id, traceparent, priority, timeoutUs, parameters, outputs, depth, memory } = request;
   const inputs = inSignatureOrder(request.inputs, model.inputs);
   return {
     kind: "infer",
@@ -72,5 +72,6 @@ export function toSubmit(request: InferRequest, { hosted, model }: ServedVersion
     inputs,
     outputs,
     ...(depth !== undefined && { depth }),
+    memory,
   };
 }

@@ -1,4 +1,5 @@
 /** What the KServe doors ask for when they want tensors: the port between protocols and the serving core. */
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import type { ServingError } from "../../core/errors.ts";
 import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
@@ -27,6 +28,8 @@ export interface InferRequest {
   readonly depth?: number;
   /** Present: the caller wants to know where it went, and why. */
   readonly explanation?: RouteExplanation | undefined;
+  /** Of the inputs: whoever has made the one answer of them, and knows that nobody else reads them, releases it; all others leave it alone. */
+  readonly memory?: Memory | undefined;
 }
 
 export interface InferResponse {

@@ -56,6 +56,7 @@ export class BatchExecutor {
     this.#desk.statistics.executed(size, compute, this.#clock.wallClockMs());
     for (const [place, request] of requests.entries()) {
       const times: InferTimes = { queueUs: (startedMs - request.arrivedMs) * 1000, ...compute };
+      if (!request.over) request.submit.memory?.release(); // who gave it up may have taken it elsewhere
       this.#desk.answered(request, answers[place] ?? [], times);
     }
   }

@@ -1,10 +1,11 @@
 /** Bodies: by their length or in chunks, in whatever pieces they come, and their limits. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { LentMemory } from "../../../../core/bytes/lent-memory.ts";
 import { wholeBody } from "../../../../gateway/http/body.ts";
 import { BodyBudget, BodyReader, type BodyState } from "../../../../gateway/http/body-reader.ts";
 
-const limits = (bytesMax = 1_000, held = 1_000_000) => ({ bytesMax, budget: new BodyBudget(held) });
+const limits = (bytesMax = 1_000, held = 1_000_000) => ({ bytesMax, budget: new BodyBudget(held), memory: new LentMemory() });
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, "latin1"));
 const textOf = (state: BodyState): string | undefined =>
   state.kind === "whole" ? Buffer.from(wholeBody(state.body)).toString("latin1") : undefined;
@@ -96,11 +97,27 @@ test("all bodies together have a limit, and room comes back when one is over or 
   expect(textOf(fourth.state())).toBe("1234567890");
 });
 
-test("large pieces are kept as they come, small ones are gathered", () => {
-  const [large, small] = [new Uint8Array(20_000).fill(1), Array.from({ length: 1_000 }, () => Uint8Array.of(2))];
-  const reader = new BodyReader(21_000, limits(100_000));
-  const { state } = readAll(reader, [large, ...small]);
-  const segments = state.kind === "whole" ? state.body.segments : [];
-  expect(segments[0]?.buffer).toBe(large.buffer);
-  expect(segments.length).toBe(2);
+test("a large body lies in one piece, of which the next one gets the memory once it is released", () => {
+  const shared = limits(100_000);
+  const read = (fill: number) => {
+    const [large, small] = [new Uint8Array(50_000).fill(fill), Array.from({ length: 1_000 }, () => Uint8Array.of(fill))];
+    const { state } = readAll(new BodyReader(51_000, shared), [large, ...small]);
+    large.fill(9);
+    return state.kind === "whole" ? state.body : undefined;
+  };
+  const [first, second] = [read(1), read(2)];
+  expect(first?.segments.map((segment) => [segment.byteLength, new Set(segment)])).toEqual([[51_000, new Set([1])]]);
+  first?.memory?.release();
+  expect(read(3)?.segments[0]?.buffer).toBe(first?.segments[0]?.buffer);
+  expect(new Set(second?.segments[0])).toEqual(new Set([2]));
+});
+
+test("a body that is dropped gives its memory back", () => {
+  const shared = limits(100_000);
+  const dropped = new BodyReader(100_000, shared);
+  dropped.push(new Uint8Array(60_000));
+  const before = shared.memory.freeBytes;
+  dropped.drop();
+  dropped.drop();
+  expect([before, shared.memory.freeBytes > 0]).toEqual([0, true]);
 });

@@ -16,10 +16,13 @@ import type { AgentDeps } from "../node-agent/agent.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork, reachableHost } from "./cluster-network.ts";
 import { News } from "./news.ts";
+import { openJournal } from "./open-journal.ts";
 import { configReading } from "./repository-settings.ts";
 import { AGENT_SETTINGS } from "./settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
+
+type AgentSettings = SettingsOf<typeof AGENT_SETTINGS>;
 
 /** Returns when it was stopped by a signal and what ran has been answered. @throws ServingError that says what to do */
 export async function agent(source: SettingsSource): Promise<void> {
@@ -44,7 +47,6 @@ export async function agent(source: SettingsSource): Promise<void> {
     reading: configReading(settings),
   });
   const tracer = await exportingTracer(withCollector(settings, source), logger, stack);
-  const sequences = settings.redisUrl === undefined ? undefined : keptSequences(settings.redisUrl, logger, stack);
   const started = await startAgent(
     {
       node,
@@ -59,7 +61,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       threads: availableParallelism(),
       memory: () => ({ totalBytes: totalmem(), freeBytes: process.availableMemory() }),
     },
-    { bus, links, sources, ...(sequences && { sequences }), clock: systemClock, random: systemRandom, logger, metrics, tracer },
+    { bus, links, sources, ...(await stores(settings, logger, stack)), clock: systemClock, random: systemRandom, logger, metrics, tracer },
     stack,
   );
   const news = new News(process.stdout);
@@ -82,14 +84,24 @@ export async function agent(source: SettingsSource): Promise<void> {
   started.retire();
 }
 
-/** The store outlives the node: every step is kept, unless a model says otherwise. */
-function keptSequences(url: string, logger: Logger, stack: AsyncDisposableStack): AgentDeps["sequences"] {
-  const connection = stack.use(new RedisConnection({ url }, { random: systemRandom, logger }));
-  return { store: redisSequenceStore(connection), durability: { kind: "sync" } };
+/** The store outlives the node: every step of a sequence is kept, unless a model says otherwise. */
+async function stores(
+  settings: AgentSettings,
+  logger: Logger,
+  stack: AsyncDisposableStack,
+): Promise<Pick<AgentDeps, "sequences" | "journal">> {
+  const { redisUrl: url } = settings;
+  const connection = url === undefined ? undefined : stack.use(new RedisConnection({ url }, { random: systemRandom, logger }));
+  const journal = await openJournal(settings, connection);
+  if (connection === undefined) return {};
+  return {
+    sequences: { store: redisSequenceStore(connection), durability: { kind: "sync" } },
+    journal: journal && { ...journal, byDefault: settings.journal === "on" },
+  };
 }
 
 /** @throws ServingError FAILED_PRECONDITION when other machines would reach what talks in clear, and nobody has said that this is meant */
-function checkExposure({ host, insecure, linkTlsCa, metricsPort }: SettingsOf<typeof AGENT_SETTINGS>): void {
+function checkExposure({ host, insecure, linkTlsCa, metricsPort }: AgentSettings): void {
   if (isLoopback(host) || insecure || (linkTlsCa !== undefined && metricsPort === undefined)) return;
   const [what, remedy] =
     linkTlsCa === undefined

@@ -21,6 +21,7 @@ import type { Gateway } from "../gateway/run.ts";
 import { cacheFolders } from "./cache.ts";
 import { clusterNetwork } from "./cluster-network.ts";
 import { News } from "./news.ts";
+import { openJournal } from "./open-journal.ts";
 import { replicaRange } from "./replica-settings.ts";
 import { configReading } from "./repository-settings.ts";
 import { GATEWAY_SETTINGS } from "./settings-tables.ts";
@@ -67,7 +68,7 @@ export async function gateway(source: SettingsSource): Promise<void> {
         version: VERSION,
       },
       {
-        ...stores(settings, logger, stack),
+        ...(await stores(settings, logger, stack)),
         bus,
         links,
         sources,
@@ -125,15 +126,22 @@ function languageSettings({ stages, quantization, slots, contextLength = 0, thre
 }
 
 /** Gateways of one Redis agree; without one this gateway is the only one. */
-function stores(
-  { redisUrl, placement }: GatewaySettings,
+async function stores(
+  settings: GatewaySettings,
   logger: Logger,
   stack: AsyncDisposableStack,
-): Pick<GatewayDeps, "store" | "generations" | "quotas"> {
-  if (redisUrl === undefined && !placement)
+): Promise<Pick<GatewayDeps, "store" | "generations" | "journals" | "quotas">> {
+  const { redisUrl: url, placement } = settings;
+  if (url === undefined && !placement)
     throw new ServingError("INVALID_ARGUMENT", "--placement false needs --redis-url: what another gateway is to place stands there");
-  if (redisUrl === undefined) return { store: new MemoryPlacementStore({ clock: systemClock, random: systemRandom }) };
-  const connection = stack.use(new RedisConnection({ url: redisUrl }, { random: systemRandom, logger }));
-  const store = { wantedModels: redisWantedModels(connection), lease: placement ? redisPlacementLease(connection) : OTHERS_PLACE };
-  return { store, generations: redisGenerationStore(connection), quotas: redisQuotaStore(connection) };
+  const connection = url === undefined ? undefined : stack.use(new RedisConnection({ url }, { random: systemRandom, logger }));
+  const journal = await openJournal(settings, connection);
+  if (connection === undefined) return { store: new MemoryPlacementStore({ clock: systemClock, random: systemRandom }) };
+  const { GenerationJournals } = await import("../gateway/serving/generation-journals.ts");
+  return {
+    store: { wantedModels: redisWantedModels(connection), lease: placement ? redisPlacementLease(connection) : OTHERS_PLACE },
+    generations: redisGenerationStore(connection),
+    journals: journal && new GenerationJournals(journal.store, journal.keys),
+    quotas: redisQuotaStore(connection),
+  };
 }

@@ -4,6 +4,7 @@ import { listOf, oneOf, optional, type SettingKind, secret, setting, text, whole
 import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
 import { CLUSTER_SETTINGS } from "./cluster-settings.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
+import { JOURNAL_SETTINGS } from "./journal-settings.ts";
 import { NODE_SETTINGS } from "./node-settings.ts";
 import { REPLICA_SETTINGS } from "./replica-settings.ts";
 import { exitOnError, REPOSITORY_SETTINGS, SOURCE_SETTINGS, strictReadiness } from "./repository-settings.ts";
@@ -20,6 +21,7 @@ const serverUrl: SettingKind<string> = {
   },
 };
 
+const redisAddress = optional(secret(text("redis://HOST:PORT or rediss://HOST:PORT")));
 const folder = optional(text("a folder"));
 const port = wholeNumber(0, 65_535);
 
@@ -106,11 +108,16 @@ export const UP_SETTINGS = {
   migrationLimit,
   absenceWaitMs,
   ...NODE_SETTINGS,
+  redisUrl: setting({
+    kind: redisAddress,
+    fallback: undefined,
+    fallbackText: "none: all ends with this process",
+    help: "where resumable streams are written down, with --journal on",
+  }),
+  ...JOURNAL_SETTINGS,
   cache,
   logLevel,
 };
-
-const redisAddress = optional(secret(text("redis://HOST:PORT or rediss://HOST:PORT")));
 
 export const GATEWAY_SETTINGS = {
   ...CLUSTER_SETTINGS,
@@ -120,6 +127,7 @@ export const GATEWAY_SETTINGS = {
     fallbackText: "none, for one gateway",
     help: "where gateways agree on what is served and which of them places it",
   }),
+  ...JOURNAL_SETTINGS,
   model: setting({ kind: text("a model name"), fallback: "none", help: "a language model to serve in any case, or none" }),
   stages: setting({ kind: wholeNumber(1, 64), fallback: 1, help: "pipeline stages that its layers are cut into" }),
   ...REPLICA_SETTINGS,
@@ -195,6 +203,7 @@ export const AGENT_SETTINGS = {
     fallbackText: "none: sequences end with their node",
     help: "where sequences of stateful models are kept, so that another node goes on with them",
   }),
+  ...JOURNAL_SETTINGS,
   insecure: setting({ kind: yesNo(), fallback: false, help: "listen where other machines reach it, without TLS of links" }),
   ...SOURCE_SETTINGS,
   ...SCHEDULING_SETTINGS,

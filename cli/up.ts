@@ -5,11 +5,17 @@ import { join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { modelName } from "../core/ids.ts";
+import { systemRandom } from "../core/random.ts";
 import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
+import { redisGenerationStore } from "../core/store/generations/redis.ts";
+import { RedisConnection } from "../core/store/redis-connection.ts";
+import type { Logger } from "../core/telemetry/logger.ts";
+import type { ClusterJournal } from "../embedded/cluster.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 import { banner } from "./banner.ts";
 import { type CacheFolders, cacheFolders } from "./cache.ts";
 import { INTERRUPTED } from "./exit.ts";
+import { openJournal } from "./open-journal.ts";
 import { startProgress } from "./progress.ts";
 import { catalogModel } from "./pull/catalog.ts";
 import { pullByName } from "./pull.ts";
@@ -36,8 +42,12 @@ export async function up(source: SettingsSource): Promise<void> {
     total: undefined,
   });
   try {
+    await using stack = new AsyncDisposableStack();
+    const logs = loggers(settings);
+    const journal = await clusterJournal(settings, logs.logger, stack);
     await using cluster = await startCluster(clusterOptions(settings, folders, source), {
-      ...loggers(settings),
+      ...logs,
+      journal,
       onProgress: (model) => progress.note(progressNote(model)),
       signal: stop.signal,
     });
@@ -72,6 +82,15 @@ function clusterOptions(settings: UpSettings, folders: CacheFolders, source: Set
     reading: configReading(settings),
     cacheFolder: folders.shards,
   };
+}
+
+/** undefined: streams end with this process. @throws ServingError FAILED_PRECONDITION as `openJournal` */
+async function clusterJournal(settings: UpSettings, logger: Logger, stack: AsyncDisposableStack): Promise<ClusterJournal | undefined> {
+  const { redisUrl: url, journal } = settings;
+  const connection = url === undefined ? undefined : stack.use(new RedisConnection({ url }, { random: systemRandom, logger }));
+  const opened = await openJournal(settings, connection);
+  if (connection === undefined || opened === undefined) return undefined;
+  return { ...opened, byDefault: journal === "on", generations: redisGenerationStore(connection) };
 }
 
 /** A model of the user's own repository is taken as it is; in our cache a known one is fetched, and repaired when it is broken. */

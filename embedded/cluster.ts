@@ -18,6 +18,7 @@ import type { NodeLabels } from "../core/node-labels.ts";
 import { systemRandom } from "../core/random.ts";
 import { type ConfigReading, ModelSources, type ModelSourcesOptions } from "../core/repository/model-sources.ts";
 import type { SchedulingOptions } from "../core/scheduling-options.ts";
+import type { GenerationStore } from "../core/store/generations/generation-store.ts";
 import { fileWantedModels } from "../core/store/placement/file.ts";
 import { MemoryPlacementStore } from "../core/store/placement/memory.ts";
 import { MemorySequenceStore } from "../core/store/sequences/memory.ts";
@@ -30,11 +31,13 @@ import { VERSION } from "../core/version.ts";
 import type { PlacementStore } from "../gateway/control/control-plane.ts";
 import { forgetPresets } from "../gateway/control/forget-presets.ts";
 import type { OpenDoors } from "../gateway/doors.ts";
-import type { GatewayOptions } from "../gateway/gateway-options.ts";
+import type { GatewayDeps, GatewayOptions } from "../gateway/gateway-options.ts";
 import { type PresetModel, presetModel } from "../gateway/placement/preset-model.ts";
 import { type Gateway, startGateway } from "../gateway/run.ts";
+import { GenerationJournals } from "../gateway/serving/generation-journals.ts";
 import type { ServedModel } from "../gateway/serving/text-generation.ts";
 import type { Agent } from "../node-agent/agent.ts";
+import type { JournalOptions } from "../node-agent/generation-journal.ts";
 import { startAgent } from "../node-agent/run.ts";
 
 export interface ClusterOptions {
@@ -97,6 +100,11 @@ export interface ClusterOptions {
   readonly absenceWaitMs?: number;
 }
 
+/** What outlives the cluster of it. */
+export interface ClusterJournal extends JournalOptions {
+  readonly generations: GenerationStore;
+}
+
 export interface ClusterHooks {
   /** JSON lines of warnings and errors on standard error unless said. */
   readonly logger?: Logger;
@@ -108,6 +116,8 @@ export interface ClusterHooks {
   readonly auditLog?: Logger;
   /** How the model is coming along; called at every change. */
   readonly onProgress?: (model: ServedModel) => void;
+  /** Where resumable generations are written down, so that they survive this process; nowhere unless said. */
+  readonly journal?: ClusterJournal | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -140,7 +150,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
   const gateway = stack.use(
     await startGateway(
       { ...options, presets, modelControl: options.modelControlMode, nodesMin: options.nodes, version: VERSION },
-      { ...hooks, ...shared, store, sources, bus: stack.use(broker.connect()), links },
+      { ...hooks, ...shared, ...journalOf(hooks), store, sources, bus: stack.use(broker.connect()), links },
     ),
   );
   // It dies with the nodes, so it saves nothing; models may still ask for it, and go on after a reload.
@@ -150,7 +160,7 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
     const bus = stack.use(broker.connect());
     const node = { ...options, node: nodeId(`node-${index}`), stages: undefined, memory: () => memoryShare(options.nodes) };
     const threads = Math.max(1, Math.floor(availableParallelism() / options.nodes));
-    agents.push(await startAgent({ ...node, threads }, { ...shared, bus, links, sources, sequences }, stack));
+    agents.push(await startAgent({ ...node, threads }, { ...shared, bus, links, sources, sequences, journal: hooks.journal }, stack));
   }
   stack.defer(() => {
     gateway.retire();
@@ -166,6 +176,10 @@ export async function startCluster(options: ClusterOptions, hooks: ClusterHooks)
     model,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function journalOf({ journal }: ClusterHooks): Pick<GatewayDeps, "generations" | "journals"> {
+  return journal === undefined ? {} : { generations: journal.generations, journals: new GenerationJournals(journal.store, journal.keys) };
 }
 
 function presetOf(name: string, options: ClusterOptions): PresetModel {

@@ -14,6 +14,7 @@ import type { Tracer } from "../core/telemetry/tracing.ts";
 import type { PlacementStore } from "./control/control-plane.ts";
 import type { DoorAddresses, DoorDeps } from "./doors.ts";
 import type { PresetModel } from "./placement/preset-model.ts";
+import type { GenerationJournals } from "./serving/generation-journals.ts";
 import type { ModelServingDeps } from "./serving/model-serving.ts";
 
 export interface GatewayOptions extends DoorAddresses {
@@ -50,6 +51,8 @@ export interface GatewayDeps extends Pick<ModelServingDeps, "near">, Pick<DoorDe
   readonly store: PlacementStore;
   /** Where gateways find resumable generations; this gateway alone has its own unless said. */
   readonly generations?: GenerationStore;
+  /** Of resumable generations that were lost with their gateway; undefined: this one cannot read them. */
+  readonly journals?: GenerationJournals | undefined;
   /** Where gateways share what API keys have used; undefined: this one is the only one. */
   readonly quotas?: QuotaStore | undefined;
   readonly bus: Bus;

@@ -26,6 +26,7 @@ import type { RunnerFactory } from "../core/wire/runner-handle.ts";
 import type { Wire } from "../core/wire/wire.ts";
 import { ExecutionGate } from "./engines/batch/execution-gate.ts";
 import type { GatewayFiles } from "./files/gateway-files.ts";
+import type { JournalOptions } from "./generation-journal.ts";
 import { HeartbeatSender } from "./heartbeat.ts";
 import type { KeepLimits } from "./kept-generations.ts";
 import type { Cutter } from "./models/cutter.ts";
@@ -67,6 +68,8 @@ export interface AgentDeps {
   readonly tracer?: Tracer | undefined;
   /** For resumable generations; the defaults unless said. */
   readonly keep?: KeepLimits;
+  /** Of resumable generations; undefined: none is written. */
+  readonly journal?: JournalOptions | undefined;
   /** What the CPU is: rows of one answer come from nodes of one class. */
   readonly cpu: string;
   /** What the machine is, as its operator says, for models that ask for it. */

@@ -13,7 +13,7 @@ import type { GenerationHandle, GenerationSink } from "./engines/generation-sink
 /** Without a reader it runs on for so long. */
 const DETACHED_MS_MAX = 30_000;
 /** After its end it can be read for so long. */
-const KEPT_MS = 60_000;
+export const KEPT_MS = 60_000;
 
 interface Ended {
   readonly choice: number;
@@ -52,6 +52,11 @@ export class KeptGeneration implements GenerationSink {
   /** Nothing more will come. */
   get over(): boolean {
     return this.#running.size === 0;
+  }
+
+  /** What it came to, but for the first `count` tokens. */
+  tokensFrom(count: number): readonly ChoiceToken[] {
+    return this.#tokens.slice(count);
   }
 
   /** The engine has taken it; `stream` is the reader that it has from its beginning. */

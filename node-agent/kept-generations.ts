@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { GenerationSubmit } from "../core/messages/generation.ts";
 import { DeadlineTimer } from "./engines/deadline-timer.ts";
+import type { GenerationJournal } from "./generation-journal.ts";
 import { KeptGeneration } from "./kept-generation.ts";
 
 export interface KeepLimits {
@@ -26,13 +27,16 @@ export class KeptGenerations implements Disposable {
   readonly #limits: KeepLimits;
   readonly #clock: Clock;
   readonly #deadlines: DeadlineTimer;
+  readonly #journal: GenerationJournal | undefined;
   /** By id, in the order in which they began. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
-  constructor(limits: KeepLimits, clock: Clock) {
+  /** @param journal has a copy of those that are to outlive this process; undefined: none do */
+  constructor(limits: KeepLimits, clock: Clock, journal?: GenerationJournal) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#journal = journal;
     this.#deadlines = new DeadlineTimer(clock, () => this.#expire());
   }
 
@@ -46,7 +50,7 @@ export class KeptGenerations implements Disposable {
   }
 
   /** What has ended makes room. @throws ServingError RESOURCE_EXHAUSTED when what runs leaves none */
-  keep(submit: GenerationSubmit): KeptGeneration {
+  keep(submit: GenerationSubmit, { journaled = false }: { readonly journaled?: boolean } = {}): KeptGeneration {
     this.forget(submit.generation);
     const bytes = bytesOf(submit);
     const { generations, bytes: bytesMax } = this.#limits;
@@ -59,6 +63,7 @@ export class KeptGenerations implements Disposable {
     const kept = new KeptGeneration(submit, this.#clock, (expiresMs) => this.#deadlines.await(expiresMs));
     this.#entries.set(submit.generation, { kept, bytes });
     this.#bytes += bytes;
+    if (journaled) this.#journal?.begin(kept);
     return kept;
   }
 
@@ -74,10 +79,12 @@ export class KeptGenerations implements Disposable {
     this.#entries.delete(generation);
     this.#bytes -= entry.bytes;
     entry.kept.drop();
+    this.#journal?.forget(entry.kept);
   }
 
   [Symbol.dispose](): void {
     this.#deadlines.stop();
+    this.#journal?.[Symbol.dispose]();
   }
 
   #expire(): void {

@@ -65,6 +65,7 @@ export interface AgentNetwork {
   /** undefined: nothing is traced. */
   readonly tracer?: Tracer | undefined;
   readonly sequences?: NonNullable<AgentDeps["sequences"]>;
+  readonly journal?: AgentDeps["journal"];
 }
 
 /** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */

@@ -21,6 +21,7 @@ import { encodeJson } from "../core/messages/json-message.ts";
 import type { NodeStatistics } from "../core/messages/model-statistics.ts";
 import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
 import type { NearAgent } from "../core/near-agents.ts";
+import type { Random } from "../core/random.ts";
 import { answerFiles } from "../core/repository/answer-files.ts";
 import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
@@ -31,6 +32,7 @@ import type { Upcalls } from "./calls/model-calls.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
 import type { GatewayFiles } from "./files/gateway-files.ts";
 import { createTiming } from "./generation/generation-timing.ts";
+import { GenerationJournal, type JournalOptions } from "./generation-journal.ts";
 import { answerInference } from "./infer-answer.ts";
 import { KEEP_LIMITS, type KeepLimits, KeptGenerations } from "./kept-generations.ts";
 import type { Models } from "./models/models.ts";
@@ -48,6 +50,7 @@ interface Session {
 
 export interface SubmitDeskDeps {
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly tracer?: Tracer | undefined;
   /** Of the node, or of one of its models; empty: of all. */
@@ -59,6 +62,8 @@ export interface SubmitDeskDeps {
   readonly obey: (control: Uint8Array) => void;
   /** For resumable generations; the defaults unless said. */
   readonly keep?: KeepLimits | undefined;
+  /** Of resumable generations; undefined: none is written. */
+  readonly journal?: JournalOptions | undefined;
   /** What the node has of the models that others ask for. */
   readonly sources: Pick<ModelSources, "own">;
   /** Where the node asks for those that it has not; undefined: nowhere. */
@@ -75,6 +80,8 @@ export class SubmitDesk implements Disposable, NearAgent {
   readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey" | "sources" | "gatewayFiles">;
   readonly #sessions = new Map<string, Session>();
   readonly #kept: KeptGenerations;
+  /** Of models that do not say. */
+  readonly #journals: boolean;
   #refuses = false;
 
   constructor(models: Models, wholeModels: WholeModels, deps: SubmitDeskDeps) {
@@ -85,7 +92,9 @@ export class SubmitDesk implements Disposable, NearAgent {
     this.#tracer = deps.tracer ?? NO_TRACER;
     this.#statistics = deps.statistics;
     this.#node = deps;
-    this.#kept = new KeptGenerations(deps.keep ?? KEEP_LIMITS, deps.clock);
+    const journal = deps.journal && new GenerationJournal({ ...deps, ...deps.journal });
+    this.#kept = new KeptGenerations(deps.keep ?? KEEP_LIMITS, deps.clock, journal);
+    this.#journals = deps.journal?.byDefault ?? false;
   }
 
   /** A gateway has dialed. */
@@ -213,7 +222,7 @@ export class SubmitDesk implements Disposable, NearAgent {
   }
 
   #generateKept(stream: LinkStream, request: GenerationSubmit, lead: ReplicaLead): void {
-    const kept = this.#kept.keep(request);
+    const kept = this.#kept.keep(request, { journaled: lead.journals ?? this.#journals });
     try {
       kept.started(this.#run(request, kept, lead), stream, lead.engine.load().queued);
     } catch (thrown) {

@@ -19,4 +19,6 @@ export const REPLICA_SETTINGS = {
   threads: Type.Integer({ minimum: 0 }),
   /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
   prefixCacheTokens: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Whether resumable generations are written down; as each node does unless said. */
+  journal: Type.Optional(Type.Boolean()),
 };

@@ -12,8 +12,8 @@ const keys = (...kinds: readonly string[]): string => [...kinds, "incarnation"].
 const WANTED = ["placement:wanted", "placement:nodes", "placement:revision"];
 
 export const REDIS_RIGHTS = {
-  gateway: `${keys("placement:", "quota:", "generation:")} ${COMMANDS}`,
+  gateway: `${keys("placement:", "quota:", "generation:", "journal:")} ${COMMANDS}`,
   /** Of a gateway with `--placement false`: whoever has no lease has no fence, and agents obey commands with the newest alone. */
-  "serving-gateway": `${keys(...WANTED, "quota:", "generation:")} ${COMMANDS}`,
-  agent: `${keys("sequence:")} ${COMMANDS}`,
+  "serving-gateway": `${keys(...WANTED, "quota:", "generation:", "journal:")} ${COMMANDS}`,
+  agent: `${keys("sequence:", "journal:")} ${COMMANDS}`,
 } as const;

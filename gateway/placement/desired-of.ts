@@ -50,7 +50,7 @@ function wholeModels(model: ModelName, load: WantedLoad, members: readonly Compo
 }
 
 function languageReplicas(model: ModelName, load: WantedLoad, language: NonNullable<WantedLoad["language"]>): readonly DesiredReplica[] {
-  const { stages, quantization, slots, threads, prefixCacheTokens } = language;
+  const { stages, quantization, slots, threads, prefixCacheTokens, journal } = language;
   const contextLength = language.contextLength === 0 ? undefined : language.contextLength;
   const { bytes, labels } = load;
   return load.versions.flatMap((version) =>
@@ -67,6 +67,7 @@ function languageReplicas(model: ModelName, load: WantedLoad, language: NonNulla
       bytes,
       ...(labels && { labels }),
       ...(prefixCacheTokens !== undefined && { prefixCacheTokens }),
+      ...(journal !== undefined && { journal }),
     })),
   );
 }

@@ -18,6 +18,8 @@ export interface DesiredReplica {
   readonly threads: number;
   /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
   readonly prefixCacheTokens?: number;
+  /** Whether resumable generations are written down; as each node does unless said. */
+  readonly journal?: boolean;
   /** Nodes to wait for before stages are assigned, so that a cluster that is starting is not filled from one side. */
   readonly nodesMin: number;
   /** Of the model's files; 0: unknown. */

@@ -145,9 +145,21 @@ function stagesOf(desired: DesiredReplica, shards: readonly ShardView[], told: n
 }
 
 function loadCommand(placed: PlacedReplica, stage: number): Control {
-  const { replica, model, version, stages, quantization, slots, contextLength = 0, threads, prefixCacheTokens } = placed;
-  const shard = { kind: "load", replica, model, version, stage, stages, quantization, slots, contextLength, threads } as const;
-  return prefixCacheTokens === undefined ? shard : { ...shard, prefixCacheTokens };
+  const { replica, model, version, stages, quantization, slots, contextLength = 0, threads, prefixCacheTokens, journal } = placed;
+  return {
+    kind: "load",
+    replica,
+    model,
+    version,
+    stage,
+    stages,
+    quantization,
+    slots,
+    contextLength,
+    threads,
+    ...(prefixCacheTokens !== undefined && { prefixCacheTokens }),
+    ...(journal !== undefined && { journal }),
+  };
 }
 
 /** Whether a token has passed through exactly these stages. */

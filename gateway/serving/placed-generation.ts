@@ -50,9 +50,12 @@ export interface PlacedGeneration extends Disposable {
   readonly answers: AnswerStream;
 }
 
+/** A replica that may be gone. */
+export type LeftReplica = Pick<ReplicaView, "node" | "cpu" | "version" | "textDigest">;
+
 /** Where a generation comes from that has lost its lead, and how far it was. */
 export interface Departure {
-  readonly from: PlacedGeneration;
+  readonly from: Pick<PlacedGeneration, "submit" | "model"> & { readonly replica: LeftReplica };
   readonly begun: readonly BegunChoice[];
 }
 
@@ -106,7 +109,7 @@ export async function placeGeneration(
 
 interface Prepared {
   readonly model: TextModel;
-  readonly replica: ReplicaView;
+  readonly replica: LeftReplica;
   readonly submit: GenerationSubmit;
 }
 
@@ -118,7 +121,7 @@ async function prepare(request: TextRequest, replica: ReplicaView, deps: Placeme
   span.set({ "gen_ai.usage.input_tokens": ids.length });
   span.end(deps.clock.now());
   const { contextLength } = replica;
-  const note = noteOf(request);
+  const note = noteOf(request, replica);
   const tokensMax = tokensPerChoice({ promptTokens: ids.length, tokensMax: request.tokensMax, contextLength });
   const submit: GenerationSubmit = {
     kind: "generate",
@@ -160,7 +163,7 @@ interface Tried {
   /** undefined: any. */
   readonly version: string | undefined;
   /** Its ids are to go on: they must mean the same there, and have room. */
-  readonly from: PlacedGeneration | undefined;
+  readonly from: Departure["from"] | undefined;
 }
 
 /** @throws ServingError when no replica is left to try: the last one's reason where there was one. */
@@ -210,7 +213,7 @@ function spares({ submit, replica }: Leading, fleet: PlacementDeps["fleet"]): re
   return fleet.replicas().filter((one) => isSpare(one) && one.version === replica.version && goesOn({ submit, replica }, one));
 }
 
-function goesOn({ submit, replica }: Leading, { textDigest, contextLength }: ReplicaView): boolean {
+function goesOn({ submit, replica }: Pick<Departure["from"], "submit" | "replica">, { textDigest, contextLength }: ReplicaView): boolean {
   return textDigest === replica.textDigest && contextLength >= submit.promptIds.length + submit.tokensMax;
 }
 

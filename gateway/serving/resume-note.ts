@@ -2,6 +2,7 @@
 import { type Static, Type } from "typebox";
 import { ServingError } from "../../core/errors.ts";
 import { decodeJson, encodeJson } from "../../core/messages/json-message.ts";
+import type { ReplicaView } from "../control/fleet.ts";
 import type { TextRequest } from "./text-generation.ts";
 
 const ResumeNote = Type.Object({
@@ -10,6 +11,11 @@ const ResumeNote = Type.Object({
   textStart: Type.Boolean(),
   /** The door's. */
   resumable: Type.String(),
+  /** Where the ids mean what they mean, and are computed alike. */
+  textDigest: Type.String(),
+  version: Type.String(),
+  node: Type.String(),
+  cpu: Type.String(),
 });
 
 export type ResumeNote = Static<typeof ResumeNote>;
@@ -17,9 +23,10 @@ export type ResumeNote = Static<typeof ResumeNote>;
 const decoder = new TextDecoder();
 
 /** undefined: nobody will come back. */
-export function noteOf({ prompt, stop, resumable }: TextRequest): string | undefined {
+export function noteOf({ prompt, stop, resumable }: TextRequest, { textDigest, version, node, cpu }: ReplicaView): string | undefined {
   if (resumable === undefined) return undefined;
-  return decoder.decode(encodeJson({ stop: [...stop], textStart: prompt.kind === "chat", resumable } satisfies ResumeNote));
+  const note: ResumeNote = { stop: [...stop], textStart: prompt.kind === "chat", resumable, textDigest, version, node, cpu };
+  return decoder.decode(encodeJson(note));
 }
 
 /** @throws ServingError INTERNAL when another version of Nereid has written it */

@@ -16,6 +16,7 @@ import { EncodePool } from "../text/encode-pool.ts";
 import { openTextModel, type TextModel } from "../text/text-model.ts";
 import type { AnswerFiles } from "./call-desk.ts";
 import { createTextGeneration } from "./generate.ts";
+import type { GenerationJournals } from "./generation-journals.ts";
 import { LinkPool } from "./link-pool.ts";
 import { FleetModelDirectory } from "./model-directory.ts";
 import { NO_PATIENCE, type Patience } from "./returning-models.ts";
@@ -39,6 +40,8 @@ export interface TextServingDeps {
   readonly migrationLimit?: number;
   /** Where gateways find resumable generations. */
   readonly generations: GenerationStore;
+  /** Of generations that were lost with their gateway; undefined: this gateway has no key to them. */
+  readonly journals?: GenerationJournals | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
@@ -100,6 +103,7 @@ export function createTextServing(deps: TextServingDeps): TextServing {
       inFlight,
       affinity,
       generations,
+      journals: deps.journals,
       clock,
       random,
       logger,

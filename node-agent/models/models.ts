@@ -27,6 +27,8 @@ export interface ModelsDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly memory: () => { readonly freeBytes: number };
+  /** undefined: generations cannot be written down here. */
+  readonly journal?: object | undefined;
   /** Of a shard's runner, where placement leaves it to the node; 1 unless said. */
   readonly threads?: number;
 }
@@ -169,8 +171,9 @@ export class Models implements AsyncDisposable {
 
   /** @returns undefined, and the shard fails, when it cannot be led with these settings. */
   #makeLead(host: ShardHost, cut: CutShard, opened: ShardOpened): ReplicaLead | undefined {
-    const { replica, model, stages, slots, prefixCacheTokens } = host.load;
+    const { replica, model, stages, slots, prefixCacheTokens, journal } = host.load;
     try {
+      if (journal === true && this.#deps.journal === undefined) throw noJournal(model, this.#deps.node);
       const onStuck = (why: ServingError) => this.#stuck(replica, why);
       const engine = new GenerationEngine(
         {
@@ -216,3 +219,9 @@ export class Models implements AsyncDisposable {
     await Promise.all(this.#unloading);
   }
 }
+
+const noJournal = (model: string, node: NodeId): ServingError =>
+  new ServingError(
+    "FAILED_PRECONDITION",
+    `model ${model} wants its generations written down (journal: on), and node ${node} has no key for that: give its agent --journal-key-file and --redis-url`,
+  );

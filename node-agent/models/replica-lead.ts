@@ -53,6 +53,11 @@ export class ReplicaLead implements Disposable {
     return this.#host.load.model;
   }
 
+  /** Whether its resumable generations are written down; undefined: as the node does. */
+  get journals(): boolean | undefined {
+    return this.#host.load.journal;
+  }
+
   get ready(): boolean {
     return this.#state.kind === "ready";
   }

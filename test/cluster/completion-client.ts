@@ -33,7 +33,7 @@ export interface StreamOptions {
   /** Aborting it hangs up. */
   readonly signal?: AbortSignal;
   /** Asks for a stream that can be resumed, and comes back to this gateway when it breaks off. */
-  readonly resumeAt?: string;
+  readonly resumeAt?: string | (() => string);
 }
 
 const never = new AbortController().signal;
@@ -78,7 +78,12 @@ export async function streamCompletion(url: string, fields: CompletionFields, op
   let [text, pieces, done] = ["", 0, false];
   let finishReason: string | undefined;
   let error: string | undefined;
-  const back = { first: response, url: () => resumeAt ?? url, clock: systemClock, signal: signal ?? never };
+  const back = {
+    first: response,
+    url: typeof resumeAt === "function" ? resumeAt : () => resumeAt ?? url,
+    clock: systemClock,
+    signal: signal ?? never,
+  };
   for await (const data of resumeAt === undefined ? eventData(response.body) : resumedEvents(back)) {
     done = data === "[DONE]";
     const frame: Frame = done ? {} : JSON.parse(data);

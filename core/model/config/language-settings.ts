@@ -18,6 +18,8 @@ export interface LanguageModelSettings {
   readonly threads: number;
   /** Positions that free slots may keep for prompts that begin alike; one slot's unless said, 0: none. */
   readonly prefixCacheTokens?: number;
+  /** Whether resumable generations are written down; as each node does unless said. */
+  readonly journal?: boolean;
 }
 
 const SLOTS = 8;
@@ -39,6 +41,9 @@ export function languageSettings(config: ModelConfig): LanguageModelSettings {
   const quantization = text("quantization") ?? "auto";
   const known = (["auto", ...QUANTIZATIONS] as const).find((one) => one === quantization);
   if (known === undefined) throw wrong(config, { name: "quantization", value: quantization, allowed: `auto, ${QUANTIZATIONS.join(", ")}` });
+  const journal = text("journal");
+  if (journal !== undefined && journal !== "on" && journal !== "off")
+    throw wrong(config, { name: "journal", value: journal, allowed: "on or off" });
   return {
     quantization: known,
     stages: whole("pipeline_stages", { min: 1, max: 64, fallback: 0, auto: 0 }),
@@ -48,6 +53,7 @@ export function languageSettings(config: ModelConfig): LanguageModelSettings {
     ...(text("prefix_cache_tokens") !== undefined && {
       prefixCacheTokens: whole("prefix_cache_tokens", { min: 0, max: 1_073_741_824, fallback: 0 }),
     }),
+    ...(journal !== undefined && { journal: journal === "on" }),
   };
 }
 

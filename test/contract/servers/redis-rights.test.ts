@@ -1,6 +1,7 @@
 /** What the passwords of gateways and agents open in a real Redis: their own keys, and no door to anything else (row R44). */
 import { expect, test } from "vitest";
 import { redisGenerationStore } from "../../../core/store/generations/redis.ts";
+import { redisJournalStore } from "../../../core/store/journals/redis.ts";
 import { redisPlacementLease, redisWantedModels } from "../../../core/store/placement/redis.ts";
 import { redisQuotaStore } from "../../../core/store/quotas/redis.ts";
 import { REDIS_RIGHTS } from "../../../core/store/redis-rights.ts";
@@ -34,6 +35,7 @@ test("R44: a gateway places models and finds resumable streams, and has no busin
   expect(await redisQuotaStore(connection).exchange(1, new Map([["k", { requests: 1, tokens: 5 }]]))).toEqual(
     new Map([["k", { requests: 1, tokens: 5 }]]),
   );
+  expect(await redisJournalStore(connection).read("g")).toBe(undefined);
   const stolen = redisSequenceStore(connection).begin("s", { owner: "a", fence: "f", start: "t" }, 1_000);
   await expect(stolen).rejects.toMatchObject({ code: "PERMISSION_DENIED", reason: "store_denied" });
 });
@@ -48,13 +50,16 @@ test("R44: a gateway that does not place asks for models, and cannot take the le
   await expect(taken).rejects.toMatchObject({ code: "PERMISSION_DENIED", reason: "store_denied" });
 });
 
-test("R44: an agent keeps sequences, and has no business with placement and streams", async () => {
+test("R44: an agent keeps sequences and journals, and has no business with placement and streams", async () => {
   await using connection = await redis.connected(await urlOf("agent"));
   const sequences = redisSequenceStore(connection);
   await sequences.begin("s", { owner: "a", fence: "f", start: "t" }, 60_000);
   expect(await sequences.commit("s", { fence: "f", after: 0 }, step, 60_000)).toEqual({ kind: "committed" });
   expect(await sequences.takeOver("s", { owner: "b", fence: "g", from: "a" }, 60_000)).toMatchObject({ kind: "taken" });
   await sequences.forget("s", "g");
+  const journals = redisJournalStore(connection);
+  expect(await journals.append("g", { fence: "f", at: 0, bytes: new Uint8Array(9) }, 60_000)).toEqual({ kind: "kept" });
+  await journals.forget("g", "f");
   for (const stolen of [
     redisPlacementLease(connection).hold({ holder: "a", ttlMs: 1_000, fenceMin: 0 }),
     redisGenerationStore(connection).take("g", { tenant: "t", fence: "f" }, 1_000),

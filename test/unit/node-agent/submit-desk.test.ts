@@ -33,6 +33,7 @@ async function desk({ connected = true } = {}) {
   const whole = new WholeModels({ ...shared, sources, runners, cache: undefined, startAfter: 0, onRestart: () => {} });
   const one = new SubmitDesk(models, whole, {
     ...shared,
+    random,
     sources,
     watchers: new Watchers(),
     beat: () => {},

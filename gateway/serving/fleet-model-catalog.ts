@@ -4,6 +4,7 @@ import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import type { ModelViews, ServedVersion } from "./model-views.ts";
 import { labeledOutputs } from "./output-labels.ts";
+import { runsOnceInAll } from "./run-again.ts";
 import { stillStarting } from "./still-starting.ts";
 import type { ModelDirectory } from "./text-generation.ts";
 
@@ -103,7 +104,10 @@ function viewsByName(served: readonly ServedVersion[]): ReadonlyMap<string, read
     const versions = all.map(({ version }) => version);
     views.set(
       name,
-      all.map((model) => ({ ...model, outputs: labeledOutputs(model.outputs, find), versions })),
+      all.map((model) => {
+        const once = runsOnceInAll(model, find) && ({ runsOnce: true } as const);
+        return { ...model, ...once, outputs: labeledOutputs(model.outputs, find), versions };
+      }),
     );
   }
   return views;

@@ -10,7 +10,7 @@ import type { DecoupledResponse, InferRequest } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
 import { type PlacementDeps, placeInference } from "./place-inference.ts";
 import type { PoisonRequests } from "./poison-requests.ts";
-import { isLost, mayRunAgain, RUNS_MAX } from "./run-again.ts";
+import { isLost, RUNS_MAX } from "./run-again.ts";
 import { tracedResponses } from "./traced-inference.ts";
 
 type ResponsesDeps = PlacementDeps & SendDeps & { readonly tracer: Tracer; readonly poison: PoisonRequests<InferRequest> };
@@ -38,7 +38,7 @@ async function* responses(
   signal: AbortSignal,
 ): AsyncGenerator<DecoupledResponse> {
   const send = sendingOf(request, view, deps, signal);
-  const placing = { request, view, send, again: mayRunAgain(view, deps.catalog) };
+  const placing = { request, view, send, again: view.runsOnce !== true };
   let lost: ModelOnNode | undefined;
   let answered = false;
   for (let run = 1; ; run++) {

@@ -16,7 +16,7 @@ import type { ModelView } from "./model-catalog.ts";
 import { inferNear } from "./near-inference.ts";
 import { type PlacementDeps, type Placing, placeInference } from "./place-inference.ts";
 import { PoisonRequests } from "./poison-requests.ts";
-import { isLost, mayRunAgain, RUNS_MAX } from "./run-again.ts";
+import { isLost, RUNS_MAX } from "./run-again.ts";
 import { SequenceSteps } from "./sequence-steps.ts";
 import type { Submitter } from "./submit.ts";
 import { tracedInference } from "./traced-inference.ts";
@@ -92,7 +92,7 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
   const send = sendingOf(request, view, deps, signal);
   const result =
     view.sequences === undefined
-      ? await placed({ request, view, send, again: mayRunAgain(view, deps.catalog) }, deps, signal)
+      ? await placed({ request, view, send, again: view.runsOnce !== true }, deps, signal)
       : await deps.steps.infer(request, view, view.sequences, send, signal);
   return responseOf(view, result);
 }

@@ -3,7 +3,7 @@ import type { PublishedModel, TensorSpec } from "../../core/model/published-mode
 
 export type { TensorSpec };
 
-/** A version of a model that is ready to serve, language models included. */
+/** A version of a model that is ready to serve, language models included. It runs requests once where one that it calls does. */
 export interface ModelView extends PublishedModel {
   /** All ready versions, ascending. */
   readonly versions: readonly string[];

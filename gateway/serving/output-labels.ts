@@ -1,7 +1,7 @@
 /** Class labels of outputs: their own, or those of the model inside an ensemble that makes them (kserve-http.md section 12). Pure. */
 import type { PublishedModel, TensorSpec } from "../../core/model/published-model.ts";
 
-type FindModel = (name: string, version: number | undefined) => PublishedModel | undefined;
+export type FindModel = (name: string, version: number | undefined) => PublishedModel | undefined;
 
 /** As deep as calls of ensembles by ensembles go. */
 const DEPTH_MAX = 16;

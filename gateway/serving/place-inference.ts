@@ -23,7 +23,7 @@ export interface Placing {
   /** That the request was checked against. */
   readonly view: ModelView;
   readonly send: Send;
-  /** Another node may run it when nobody knows whether the one before has (`mayRunAgain`). */
+  /** Another node may run it when nobody knows whether the one before has. */
   readonly again: boolean;
 }
 

@@ -29,9 +29,9 @@ export function answerInference(
 function answerOnce(stream: LinkStream, submit: InferSubmit, engine: InferenceEngine, upcalls: Upcalls): void {
   let over = false;
   const sink: InferSink = {
-    answered(outputs, times) {
+    answered(outputs, times, parameters) {
       over = true;
-      sendWhole(stream, encodeInferResult({ outputs, times }));
+      sendWhole(stream, encodeInferResult({ outputs, times, parameters }));
     },
     failed(error: ServingError) {
       over = true;

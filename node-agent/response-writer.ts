@@ -6,6 +6,7 @@ import { failedAnswer } from "../core/messages/failed-answer.ts";
 import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferTimes } from "../core/messages/infer.ts";
 import type { InferHandle, InferSink, Response } from "../core/messages/infer-sink.ts";
+import type { ParameterValues } from "../core/messages/parameter-value.ts";
 import { finalResponseFrames, responseFrames } from "../core/messages/response-frames.ts";
 import type { Tensor } from "../core/tensor/tensor.ts";
 
@@ -32,12 +33,12 @@ export class ResponseWriter implements InferSink {
     });
   }
 
-  respond(response: Response): boolean {
-    return this.#queue.put(responseFrames(response));
+  respond(response: Response, parameters?: ParameterValues): boolean {
+    return this.#queue.put(responseFrames(response, parameters));
   }
 
-  answered(outputs: readonly Tensor[], times: InferTimes): void {
-    this.#end(finalResponseFrames({ outputs, times }));
+  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void {
+    this.#end(finalResponseFrames({ outputs, times, parameters }));
   }
 
   failed(error: ServingError): void {

@@ -9,7 +9,7 @@ import { ServingError } from "../errors.ts";
 import { DTYPES, type Dtype, isDtype } from "../tensor/dtype.ts";
 import { byteSize, type Tensor } from "../tensor/tensor.ts";
 import type { CalledInfer, InferResult, InferSubmit } from "./infer.ts";
-import type { ParameterValue } from "./parameter-value.ts";
+import { NO_PARAMETERS, type ParameterValue, type ParameterValues } from "./parameter-value.ts";
 import type { SequencePassage } from "./sequence-step.ts";
 
 const NO_DEADLINE = -1;
@@ -50,8 +50,7 @@ function writeContent(writer: ByteWriter, submit: Content): void {
   writer.u8(submit.depth ?? 0);
   writer.u32(submit.priority);
   writer.f64(submit.queueTimeoutUs);
-  writer.u16(submit.parameters.size);
-  for (const [name, value] of submit.parameters) writeParameter(writer, name, value);
+  writeParameters(writer, submit.parameters);
   writer.u16(submit.outputs.length);
   for (const name of submit.outputs) writer.text(name);
   writeTensors(writer, submit.inputs);
@@ -90,8 +89,7 @@ function readContent(reader: ByteReader): Content {
   const depth = reader.u8();
   const priority = reader.u32();
   const queueTimeoutUs = reader.finite();
-  const parameters = new Map<string, ParameterValue>();
-  for (let left = reader.count(reader.u16(), 6); left > 0; left--) parameters.set(...readParameter(reader));
+  const parameters = readParameters(reader);
   const outputs: string[] = [];
   for (let left = reader.count(reader.u16(), 4); left > 0; left--) outputs.push(reader.text());
   const inputs = readTensors(reader);
@@ -112,12 +110,13 @@ function readPassage(reader: ByteReader): SequencePassage | undefined {
   return { token: reader.text(), from: reader.text(), start: reader.text(), answered: reader.u32() };
 }
 
-export function encodeInferResult({ outputs, times }: InferResult): Uint8Array {
+export function encodeInferResult({ outputs, times, parameters = NO_PARAMETERS }: InferResult): Uint8Array {
   const writer = new ByteWriter(64 + inferBytes({ inputs: outputs }));
   writer.f64(times.queueUs);
   writer.f64(times.computeInputUs);
   writer.f64(times.computeInferUs);
   writer.f64(times.computeOutputUs);
+  writeParameters(writer, parameters);
   writeTensors(writer, outputs);
   return writer.finish();
 }
@@ -131,9 +130,10 @@ export function decodeInferResult(bytes: Uint8Array): InferResult {
     computeInferUs: reader.finite(),
     computeOutputUs: reader.finite(),
   };
+  const parameters = readParameters(reader);
   const outputs = readTensors(reader);
   reader.end();
-  return { outputs, times };
+  return { outputs, times, ...(parameters.size > 0 && { parameters }) };
 }
 
 /** Tensors alone, such as a sequence's state. */
@@ -185,6 +185,16 @@ function readHead(reader: ByteReader) {
     throw new ServingError("INVALID_ARGUMENT", `tensor ${name} has ${byteLength} bytes, its shape [${shape.join(",")}] takes ${expected}`);
   }
   return { name, dtype, shape, byteLength };
+}
+
+function writeParameters(writer: ByteWriter, parameters: ParameterValues): void {
+  writer.u16(parameters.size);
+  for (const [name, value] of parameters) writeParameter(writer, name, value);
+}
+
+function readParameters(reader: ByteReader): ParameterValues {
+  const count = reader.count(reader.u16(), 6);
+  return count === 0 ? NO_PARAMETERS : new Map(Array.from({ length: count }, () => readParameter(reader)));
 }
 
 function writeParameter(writer: ByteWriter, name: string, value: ParameterValue): void {

@@ -2,6 +2,7 @@
 import type { ServingError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { InferTimes } from "./infer.ts";
+import type { ParameterValues } from "./parameter-value.ts";
 
 /** One of any number of answers to a request: its outputs in the order in which they were named, or why this one could not be made. */
 export type Response = readonly Tensor[] | ServingError;
@@ -12,10 +13,10 @@ export type Response = readonly Tensor[] | ServingError;
  */
 export interface InferSink {
   /** In the order in which outputs were named; none where a decoupled model only says that this is the end. The bytes are views of a batch's: copy what is kept for long. */
-  answered(outputs: readonly Tensor[], times: InferTimes): void;
+  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void;
   failed(error: ServingError): void;
   /** One of any number of answers. Without this only models that answer once can be asked. @returns false: no more before the handle's `resume` */
-  respond?(response: Response): boolean;
+  respond?(response: Response, parameters?: ParameterValues): boolean;
   /** Instead of an answer: not executed, since the request's sequence belongs to `owner`. Without this it fails. */
   moved?(owner: string): void;
 }

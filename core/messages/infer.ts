@@ -4,7 +4,7 @@
  */
 import type { Memory } from "../bytes/lent-memory.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { ParameterValue } from "./parameter-value.ts";
+import type { ParameterValue, ParameterValues } from "./parameter-value.ts";
 import type { SequencePassage } from "./sequence-step.ts";
 
 export interface InferSubmit {
@@ -62,6 +62,8 @@ export interface InferTimes {
 export interface InferResult {
   readonly outputs: readonly Tensor[];
   readonly times: InferTimes;
+  /** Of the answer, as the model's backend gave them; none unless said. */
+  readonly parameters?: ParameterValues | undefined;
 }
 
 /** Asks an agent for the statistics of the model versions that it hosts; answered as JSON. */

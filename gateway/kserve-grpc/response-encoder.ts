@@ -3,7 +3,7 @@
  * protobuf's own encoders write them (protos/grpc_service.proto). Pure.
  */
 import { ServingError } from "../../core/errors.ts";
-import type { ParameterValue } from "../../core/messages/parameter-value.ts";
+import { NO_PARAMETERS, type ParameterValue, type ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Message } from "../grpc/method.ts";
 import { NUMBER_BYTES_MAX, stringBytesMax, WireWriter } from "./wire-writer.ts";
@@ -13,7 +13,7 @@ export interface InferAnswer {
   /** Empty: not said. */
   readonly version: string;
   readonly id: string;
-  readonly parameters: ReadonlyMap<string, ParameterValue>;
+  readonly parameters: ParameterValues;
   /** Outputs that lie in shared memory have no bytes here. */
   readonly outputs: readonly Tensor[];
 }
@@ -34,7 +34,6 @@ const ENTRY_BYTES_MAX = 48;
 
 const BYTES = 2;
 const NO_OUTPUTS: readonly Tensor[] = [];
-const NO_PARAMETERS: ReadonlyMap<string, ParameterValue> = new Map();
 
 /** A ModelInferResponse. @throws ServingError INVALID_ARGUMENT when it is longer than gRPC carries */
 export function encodeInferResponse(answer: InferAnswer): Message {

@@ -5,6 +5,7 @@
  */
 import { type LinkedSignal, linkedSignal } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
+import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import type { GrpcCall, Message } from "../grpc/method.ts";
 import { isBareEnd, modelResponses } from "../kserve/model-responses.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
@@ -170,7 +171,7 @@ class InferStream {
     }
     if (!infer.emptyFinal || isEnded) return;
     const { model, id } = infer.request;
-    await this.#put({ model, version: "", id, parameters: new Map(), outputs: [] }, true);
+    await this.#put({ model, version: "", id, parameters: NO_PARAMETERS, outputs: [] }, true);
   }
 
   #put(answer: InferAnswer, isFinal: boolean): Promise<void> {

@@ -3,6 +3,7 @@
  * `triton_final_response` as over gRPC. The only way over HTTP to models that answer any number of times with tensors.
  */
 import { ServingError } from "../../core/errors.ts";
+import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import type { HttpAnswer, HttpRequest } from "../http/route.ts";
 import type { DecoupledResponse, InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
@@ -63,7 +64,7 @@ async function* frames(responses: AsyncIterable<DecoupledResponse>, head: InferH
       else if (!isBareEnd(response)) yield frame(response, response.isFinal === true);
       isEnded = response.isFinal === true && !isBareEnd(response);
     }
-    if (!isEnded) yield frame({ model: view.name, version: view.version, parameters: new Map(), outputs: [] }, true);
+    if (!isEnded) yield frame({ model: view.name, version: view.version, parameters: NO_PARAMETERS, outputs: [] }, true);
   } catch (thrown) {
     yield errorFrame(ServingError.from(thrown));
   }

@@ -1,5 +1,6 @@
 /** A language model as a decoupled model: a response for each piece of text. */
 import { ServingError } from "../../core/errors.ts";
+import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import { LANGUAGE_OUTPUTS } from "../../core/model/language-signature.ts";
 import { joinBytesElements } from "../../core/tensor/tensor.ts";
@@ -8,8 +9,6 @@ import type { ModelView } from "../serving/model-catalog.ts";
 import type { TextEvent } from "../serving/text-generation.ts";
 import type { LanguageDeps } from "./language-generate.ts";
 import { languageCall } from "./language-request.ts";
-
-const NO_PARAMETERS: InferResponse["parameters"] = new Map();
 
 export type LanguageResponsesDeps = Pick<LanguageDeps, "generation" | "random">;
 

@@ -12,9 +12,9 @@ import { encodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeCalledInfer, encodeInferResult } from "../../core/messages/infer-codec.ts";
 import { decodeFilesCall } from "../../core/messages/model-files.ts";
+import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import { finalResponseFrames, responseFrames } from "../../core/messages/response-frames.ts";
 import { FrameAssembler } from "../../core/messages/submit-codec.ts";
-import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { DecoupledResponse } from "./inference.ts";
 
 /** Calls that one request may have under way. */
@@ -125,17 +125,18 @@ async function sendResponses(stream: LinkStream, responses: AsyncIterable<Decoup
     },
     writable: () => queue.writeOn(),
   });
-  let last: readonly Tensor[] = [];
+  let last: Pick<DecoupledResponse, "outputs" | "parameters"> = { outputs: [], parameters: NO_PARAMETERS };
   try {
-    for await (const { outputs, error, isFinal = false } of responses) {
-      if (isFinal) last = outputs;
-      else if (!queue.put(responseFrames(error ?? outputs)) && !gone.signal.aborted) {
+    for await (const response of responses) {
+      const { outputs, parameters, error, isFinal = false } = response;
+      if (isFinal) last = response;
+      else if (!queue.put(responseFrames(error ?? outputs, parameters)) && !gone.signal.aborted) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
     }
-    queue.put(finalResponseFrames({ outputs: last }));
+    queue.put(finalResponseFrames({ outputs: last.outputs, parameters: last.parameters }));
   } catch (thrown) {
     queue.put([failedFrame(ServingError.from(thrown))]); // behind what waits: there may be no room for it yet
   }

@@ -1,5 +1,6 @@
 /** Any number of answers to a request, pulled from the node as the client reads: what is not pulled holds the model back. */
 import { deadlineSignal } from "../../core/abort.ts";
+import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import { type AssembledResponse, ResponseAssembler } from "../../core/messages/response-frames.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
@@ -67,16 +68,8 @@ async function* assembled(answers: AnswerStream): AsyncGenerator<AssembledRespon
   }
 }
 
-const NO_PARAMETERS: DecoupledResponse["parameters"] = new Map();
-
 function responseOf({ name: model, version }: ModelView, assembled: AssembledResponse): DecoupledResponse {
-  const named = { model, version, parameters: NO_PARAMETERS };
-  switch (assembled.kind) {
-    case "response":
-      return { ...named, outputs: assembled.outputs };
-    case "final":
-      return { ...named, outputs: assembled.result.outputs, isFinal: true };
-    case "failed":
-      return { ...named, outputs: [], error: assembled.error };
-  }
+  if (assembled.kind === "failed") return { model, version, parameters: NO_PARAMETERS, outputs: [], error: assembled.error };
+  const { outputs, parameters = NO_PARAMETERS } = assembled.result;
+  return { model, version, parameters, outputs, ...(assembled.kind === "final" && { isFinal: true }) };
 }

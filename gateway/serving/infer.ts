@@ -3,6 +3,7 @@ import { deadlineSignal } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { InferResult, InferTimes } from "../../core/messages/infer.ts";
 import { inferKey } from "../../core/messages/infer-key.ts";
+import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import { checkInferRequest } from "../../core/model/check-inputs.ts";
 import type { NearAgents } from "../../core/near-agents.ts";
 import type { Random } from "../../core/random.ts";
@@ -97,10 +98,8 @@ async function place(request: InferRequest, view: ModelView, deps: InferenceDeps
   return responseOf(view, result);
 }
 
-const NO_PARAMETERS: InferResponse["parameters"] = new Map();
-
-function responseOf({ name, version }: ModelView, { outputs, times }: InferResult): TimedResponse {
-  return { model: name, version, parameters: NO_PARAMETERS, outputs, times };
+function responseOf({ name, version }: ModelView, { outputs, times, parameters = NO_PARAMETERS }: InferResult): TimedResponse {
+  return { model: name, version, parameters, outputs, times };
 }
 
 /** Where the least busy copy is in this process, it gets the request as it is. Steps of sequences, and what calls models, are brought to nodes. */

@@ -2,6 +2,7 @@
 import type { ServingError } from "../../core/errors.ts";
 import type { InferResult, InferSubmit, InferTimes } from "../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
+import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { NearAgent } from "../../core/near-agents.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 
@@ -52,9 +53,9 @@ class NearInference implements InferSink {
     return this.#handle !== undefined;
   }
 
-  answered(outputs: readonly Tensor[], times: InferTimes): void {
+  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void {
     this.#end();
-    this.#resolve({ outputs, times });
+    this.#resolve({ outputs, times, parameters });
   }
 
   failed(error: ServingError): void {

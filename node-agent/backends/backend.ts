@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { ServingError } from "../../core/errors.ts";
-import type { ParameterValue } from "../../core/messages/parameter-value.ts";
+import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 
@@ -20,18 +20,19 @@ export interface ResponseSender {
   readonly signal: AbortSignal;
   /**
    * An answer; any number of them where the model is decoupled, else one.
+   * @param parameters of the answer, for its client; an error has none
    * @returns undefined: the next may be sent at once; else what resolves when it may, or when the request is canceled
    * @throws ServingError FAILED_PRECONDITION when the request has ended, or may not be answered again
    */
-  send(response: BackendResponse): Promise<void> | undefined;
+  send(response: BackendResponse, parameters?: ParameterValues): Promise<void> | undefined;
   /** No more answers than this one, if it is given. @throws ServingError as `send` */
-  end(last?: BackendResponse): void;
+  end(last?: BackendResponse, parameters?: ParameterValues): void;
 }
 
 export interface BackendRequest {
   /** The client's; may be empty. */
   readonly id: string;
-  readonly parameters: ReadonlyMap<string, ParameterValue>;
+  readonly parameters: ParameterValues;
   /** In the order of the model's inputs; optional ones may be missing. With the batch dimension where the model has one. */
   readonly inputs: readonly Tensor[];
   /** Names of wanted outputs: answers hold these, in this order. */

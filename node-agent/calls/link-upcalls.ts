@@ -2,7 +2,7 @@
 import { ServingError } from "../../core/errors.ts";
 import { CALL_NUMBERS_FROM, type Link, type LinkStream, type StreamEnd } from "../../core/link/link.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
-import type { CalledInfer } from "../../core/messages/infer.ts";
+import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeInferResult, encodeCalledInfer } from "../../core/messages/infer-codec.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
 import { type AssembledResponse, ResponseAssembler } from "../../core/messages/response-frames.ts";
@@ -103,12 +103,14 @@ class LinkCall implements InferHandle {
 
   #answered(response: AssembledResponse): void {
     if (response.kind === "final") {
-      this.#over = true;
-      this.#sink.answered(response.result.outputs, response.result.times);
+      this.#finish(response.result);
     } else if (this.#sink.respond === undefined) {
       this.#fail(answersOften(this.#model));
     } else {
-      this.#isFull = !this.#sink.respond(response.kind === "failed" ? response.error : response.outputs);
+      this.#isFull =
+        response.kind === "failed"
+          ? !this.#sink.respond(response.error)
+          : !this.#sink.respond(response.result.outputs, response.result.parameters);
     }
   }
 
@@ -123,12 +125,15 @@ class LinkCall implements InferHandle {
       return;
     }
     try {
-      const { outputs, times } = decodeInferResult(this.#assembler.whole());
-      this.#over = true;
-      this.#sink.answered(outputs, times);
+      this.#finish(decodeInferResult(this.#assembler.whole()));
     } catch (thrown) {
       this.#fail(ServingError.from(thrown));
     }
+  }
+
+  #finish({ outputs, times, parameters }: InferResult): void {
+    this.#over = true;
+    this.#sink.answered(outputs, times, parameters);
   }
 
   #fail(error: ServingError): void {

@@ -2,15 +2,14 @@
  * Asks the node's gateways for model files that this machine has not: they have them, or know who has. A source that goes away in
  * the middle of a file is waited for, or another takes its place: the files are the same.
  */
-import { joinedBytes } from "../../core/bytes/joined-bytes.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../../core/link/link.ts";
-import { failureOf } from "../../core/messages/failed-answer.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import { encodeJson } from "../../core/messages/json-message.ts";
 import { encodeFilesCall, FILES_ANSWER_BYTES_MAX, type FilesRequest } from "../../core/messages/model-files.ts";
 import { submitFrames } from "../../core/messages/submit-codec.ts";
+import { WholeAnswer } from "../../core/messages/whole-answer.ts";
 import { askEach } from "../../core/repository/ask-each.ts";
 import type { AskFiles } from "../../core/repository/peer.ts";
 import type { CallLine } from "../calls/link-upcalls.ts";
@@ -67,25 +66,19 @@ export class GatewayFiles implements Disposable {
 /** @throws what the other end failed with; ServingError UNAVAILABLE when the stream ended before the answer did */
 function answerOn(stream: LinkStream, call: Uint8Array): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  const fail = (error: ServingError) => {
-    stream.reset(error.message);
-    reject(error);
-  };
+  const whole = new WholeAnswer({ what: "a gateway's answer about model files", bytesMax: FILES_ANSWER_BYTES_MAX });
   const heard = (payload: Uint8Array) => {
     stream.consumed(1);
-    const frame = decodeAnswer(payload);
-    if (frame.kind === "failed") fail(failureOf(frame));
-    else if (frame.kind !== "part") fail(new ServingError("INTERNAL", `a gateway answered with ${frame.kind} instead of files`));
-    else {
-      parts.push(frame.bytes);
-      length += frame.bytes.byteLength;
-      if (length > FILES_ANSWER_BYTES_MAX) fail(new ServingError("DATA_LOSS", "a gateway answers with more than was asked for"));
+    try {
+      whole.push(decodeAnswer(payload));
+    } catch (thrown) {
+      const error = ServingError.from(thrown);
+      stream.reset(error.message);
+      reject(error);
     }
   };
   const ended = (end: StreamEnd) => {
-    if (end.kind === "end") resolve(joinedBytes(parts, length));
+    if (end.kind === "end") resolve(whole.take());
     else reject(new ServingError("UNAVAILABLE", "the gateway that was asked for a model's files is gone"));
   };
   stream.listen({ frame: heard, ended });

@@ -39,12 +39,12 @@ export function tracedEngine(
 /** A request that is canceled has no answer: its span is not recorded. */
 function tracedSink(sink: InferSink, span: Span, { startMs, tracer, clock }: TracedEngineDeps & { readonly startMs: number }): InferSink {
   return {
-    ...(sink.respond !== undefined && { respond: (response) => sink.respond?.(response) ?? true }),
-    answered(outputs, times) {
+    ...(sink.respond !== undefined && { respond: (response, parameters) => sink.respond?.(response, parameters) ?? true }),
+    answered(outputs, times, parameters) {
       const endMs = clock.now();
       stages(tracer, span, times, startMs);
       span.end(endMs);
-      sink.answered(outputs, times);
+      sink.answered(outputs, times, parameters);
     },
     failed(error) {
       span.end(clock.now(), error);

@@ -2,6 +2,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import type { Response } from "../../../core/messages/infer-sink.ts";
+import type { ParameterValues } from "../../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 import type { ResponseSender } from "../../backends/backend.ts";
 import { AnswerCounter } from "../answer-counter.ts";
@@ -55,21 +56,21 @@ export class RequestSender implements ResponseSender {
     return this.#controller.signal;
   }
 
-  send(response: Response): Promise<void> | undefined {
+  send(response: Response, parameters?: ParameterValues): Promise<void> | undefined {
     if (this.#state === "canceled") return undefined;
     if (this.#full !== undefined) throw unable(NO_ROOM);
     this.#checkOpen();
-    if (this.#deps.decoupled) return this.#respond(response);
-    this.#finish(response);
+    if (this.#deps.decoupled) return this.#respond(response, parameters);
+    this.#finish(response, parameters);
     return undefined;
   }
 
-  end(last?: Response): void {
+  end(last?: Response, parameters?: ParameterValues): void {
     if (this.#state === "canceled") return;
     const { decoupled } = this.#deps;
     if (last === undefined && !decoupled && this.#sent > 0) return; // its one answer has ended it already
     this.#checkOpen();
-    this.#finish(last ?? (decoupled ? [] : new ServingError("INTERNAL", "expected a single response, got 0")));
+    this.#finish(last ?? (decoupled ? [] : new ServingError("INTERNAL", "expected a single response, got 0")), parameters);
   }
 
   /** The sink has room again. */
@@ -108,16 +109,16 @@ export class RequestSender implements ResponseSender {
     this.#full?.resolve();
   }
 
-  #respond(response: Response): Promise<void> | undefined {
+  #respond(response: Response, parameters: ParameterValues | undefined): Promise<void> | undefined {
     const madeMs = this.#deps.clock.now();
-    const hasRoom = this.request.sink.respond?.(this.#seen(response)) ?? true;
+    const hasRoom = this.request.sink.respond?.(this.#seen(response), parameters) ?? true;
     this.#count(response instanceof ServingError ? "fail" : "success", madeMs);
     if (hasRoom || this.#state !== "open") return undefined;
     this.#full = Promise.withResolvers();
     return this.#full.promise;
   }
 
-  #finish(response: Response): void {
+  #finish(response: Response, parameters: ParameterValues | undefined): void {
     this.#state = "ended";
     const { desk, clock } = this.#deps;
     const madeMs = clock.now();
@@ -131,7 +132,7 @@ export class RequestSender implements ResponseSender {
         computeInferUs: (madeMs - this.#startedMs) * 1000,
         computeOutputUs: 0,
       };
-      desk.answered(this.request, this.#deps.visible(response), times);
+      desk.answered(this.request, this.#deps.visible(response), times, parameters);
       this.#count(response.length === 0 ? "empty" : "success", madeMs);
     }
     this.#deps.onOver();

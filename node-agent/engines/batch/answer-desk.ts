@@ -3,6 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import type { ServingError } from "../../../core/errors.ts";
 import type { InferTimes } from "../../../core/messages/infer.ts";
 import { inferKey } from "../../../core/messages/infer-key.ts";
+import type { ParameterValues } from "../../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 import { ReleaseOrder } from "../../scheduling/release-order.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
@@ -50,7 +51,8 @@ export class AnswerDesk {
     request.turn = this.#order?.take();
   }
 
-  answered(request: HostedRequest, outputs: readonly Tensor[], times: InferTimes): void {
+  /** The cache keeps the outputs alone, as Triton's does. */
+  answered(request: HostedRequest, outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void {
     if (request.over) return;
     const { cache, scope } = this.#options;
     if (cache !== undefined && request.cacheKey !== undefined) {
@@ -59,7 +61,7 @@ export class AnswerDesk {
       this.statistics.missed(request.lookupUs + (this.#clock.now() - beganMs) * 1000);
     }
     this.statistics.succeeded(request.size, times, this.#ageUs(request));
-    this.#release(request, () => request.sink.answered(outputs, times));
+    this.#release(request, () => request.sink.answered(outputs, times, parameters));
   }
 
   failed(request: HostedRequest, error: ServingError, reason: FailureReason): void {

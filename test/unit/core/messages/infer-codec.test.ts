@@ -32,6 +32,9 @@ const parameter: fc.Arbitrary<ParameterValue> = fc.oneof(
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
 );
 
+const parametersOf = ({ minLength }: { readonly minLength: number }) =>
+  fc.array(fc.tuple(fc.string({ maxLength: 9 }), parameter), { minLength, maxLength: 4 }).map((entries) => new Map(entries));
+
 const infer: fc.Arbitrary<InferSubmit> = fc.record({
   kind: fc.constant("infer" as const),
   replica: fc.string({ maxLength: 20 }),
@@ -41,7 +44,7 @@ const infer: fc.Arbitrary<InferSubmit> = fc.record({
   traceparent: fc.string({ maxLength: 55 }),
   priority: fc.nat(),
   queueTimeoutUs: fc.nat(),
-  parameters: fc.array(fc.tuple(fc.string({ maxLength: 9 }), parameter), { maxLength: 4 }).map((entries) => new Map(entries)),
+  parameters: parametersOf({ minLength: 0 }),
   inputs: fc.array(tensor, { maxLength: 4 }),
   outputs: fc.array(fc.string({ maxLength: 9 }), { maxLength: 3 }),
 });
@@ -72,8 +75,9 @@ describe("the codec of inferences", () => {
   test("a result arrives as it was sent", () => {
     const times = { queueUs: 1, computeInputUs: 2.5, computeInferUs: 3, computeOutputUs: 0 };
     fc.assert(
-      fc.property(fc.array(tensor, { maxLength: 5 }), (outputs) => {
+      fc.property(fc.array(tensor, { maxLength: 5 }), parametersOf({ minLength: 1 }), (outputs, parameters) => {
         expect(decodeInferResult(encodeInferResult({ outputs, times }))).toEqual({ outputs, times });
+        expect(decodeInferResult(encodeInferResult({ outputs, times, parameters }))).toEqual({ outputs, times, parameters });
       }),
       { seed: SEED, numRuns: 300 },
     );

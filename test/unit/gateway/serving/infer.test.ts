@@ -17,6 +17,18 @@ describe("an inference", () => {
     expect(rig.agent(0).inferences).toMatchObject([{ replica: "m/1/1", id: "a", priority: 2, queueTimeoutUs: 5, remainingMs: undefined }]);
   });
 
+  test("brings along the parameters that the model has given to its answer", async () => {
+    await using rig = await modelRig();
+    rig.host(0, published("m"));
+    await rig.beat();
+    const parameters = new Map<string, string | bigint>([
+      ["language", "de"],
+      ["tokens", 7n],
+    ]);
+    expect((await rig.inference.infer(inferOf("m", { parameters }), NEVER)).parameters).toEqual(parameters);
+    expect((await rig.inference.infer(inferOf("m"), NEVER)).parameters).toEqual(new Map());
+  });
+
   test("without a version goes to the highest that is ready, with one to that", async () => {
     await using rig = await modelRig();
     for (const version of ["2", "10", "9"]) rig.host(0, published("m", version));

@@ -140,10 +140,11 @@ export class TensorAgent {
   }
 
   /** Each output is the input at its place. */
-  #echo(stream: LinkStream, { inputs }: InferSubmit): void {
+  /** With the request's parameters as the answer's. */
+  #echo(stream: LinkStream, { inputs, parameters }: InferSubmit): void {
     const outputs = inputs.map((input, place) => ({ ...input, name: `OUTPUT${place}` }));
     const times = { queueUs: 0, computeInputUs: 0, computeInferUs: 0, computeOutputUs: 0 };
-    this.#send(stream, [{ kind: "part", bytes: encodeInferResult({ outputs, times }) }]);
+    this.#send(stream, [{ kind: "part", bytes: encodeInferResult({ outputs, times, parameters }) }]);
   }
 
   /** As fast as the reader takes it. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../../core/errors.ts";
 import type { InferSubmit, InferTimes } from "../../../../../core/messages/infer.ts";
 import type { InferSink, Response } from "../../../../../core/messages/infer-sink.ts";
+import type { ParameterValues } from "../../../../../core/messages/parameter-value.ts";
 import { draftConfig, finishConfig } from "../../../../../core/model/config/prepare.ts";
 import type { Tensor } from "../../../../../core/tensor/tensor.ts";
 import type { Backend, BackendRequest } from "../../../../../node-agent/backends/backend.ts";
@@ -22,13 +23,18 @@ class Notes implements InferSink {
   times: InferTimes | undefined;
   hasRoom = true;
 
-  respond(response: Response): boolean {
+  /** Of each answer, the last one's, too. */
+  readonly parameters: (ParameterValues | undefined)[] = [];
+
+  respond(response: Response, parameters?: ParameterValues): boolean {
     this.responses.push(response);
+    this.parameters.push(parameters);
     return this.hasRoom;
   }
 
-  answered(outputs: readonly Tensor[], times: InferTimes): void {
+  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void {
     this.outcome = outputs;
+    this.parameters.push(parameters);
     this.times = times;
   }
 
@@ -113,6 +119,16 @@ describe("a decoupled model", () => {
     void sender.send([OUT]);
     sender.end();
     expect([notes.responses.length, notes.outcome, engine.load().running]).toEqual([2, [], 0]);
+  });
+
+  test("gives its answers parameters, each its own", async () => {
+    const { ask, ...rest } = await rig(SQUARE);
+    const { notes } = await ask();
+    const [one, last] = [new Map([["place", 1n]]), new Map([["place", 2n]])];
+    void onlySender(rest).send([OUT], one);
+    void onlySender(rest).send([OUT]);
+    onlySender(rest).end([OUT], last);
+    expect(notes.parameters).toEqual([one, undefined, last]);
   });
 
   test("takes the next batch as soon as the instance is free, whether its requests have ended or not", async () => {

@@ -41,12 +41,12 @@ export async function gateway(source: SettingsSource): Promise<void> {
     import("../gateway/run.ts"),
     import("../gateway/placement/preset-model.ts"),
   ]);
+  for (const folder of folders.repositories) await repositoryThere(folder, settings);
   await using stack = new AsyncDisposableStack();
   const { logger, ...logs } = loggers(settings);
   const metrics = stack.use(createMetrics());
   const { bus, links } = await clusterNetwork(settings, { name: "nereid gateway", logger }, stack);
   const model = settings.model === "none" ? undefined : settings.model;
-  for (const folder of folders.repositories) await repositoryThere(folder, settings);
   const uploadsFolder = path.join(folders.shards, "uploads");
   const sources = new ModelSources({
     repositoryFolders: folders.repositories,

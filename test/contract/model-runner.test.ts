@@ -3,7 +3,7 @@ import { describe } from "vitest";
 import { systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { ModelSignature, OpenModel } from "../../core/wire/model-runner.ts";
-import { ScriptedModelRunners } from "../../core/wire/scripted-model-runner.ts";
+import { ScriptedModelRunners } from "../support/scripted/scripted-model-runner.ts";
 import { modelRunnerContract } from "./model-runner.ts";
 
 const model: OpenModel = {

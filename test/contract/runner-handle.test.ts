@@ -3,8 +3,8 @@ import { systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { modelName, replicaId } from "../../core/ids.ts";
 import type { RunnerHandle } from "../../core/wire/runner-handle.ts";
-import { ScriptedRunners } from "../../core/wire/scripted.ts";
-import type { ScriptedRunner } from "../../core/wire/scripted-runner.ts";
+import type { ScriptedRunner } from "../support/scripted/scripted-runner.ts";
+import { ScriptedRunners } from "../support/scripted/scripted-runners.ts";
 import { runnerHandleContract } from "./runner-handle.ts";
 
 const shard = { folder: "/scripted", replica: replicaId(modelName("model"), "1", 0), slots: 2, contextLength: 64, threads: 1 };

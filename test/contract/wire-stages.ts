@@ -7,14 +7,14 @@ import { ServingError } from "../../core/errors.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { MutualTls } from "../../core/mutual-tls.ts";
 import type { ConnectShard } from "../../core/wire/runner-handle.ts";
-import { ScriptedRunners } from "../../core/wire/scripted.ts";
-import { SCRIPTED_VOCAB_SIZE, ScriptedStage } from "../../core/wire/scripted-stage.ts";
 import { socketWire } from "../../core/wire/socket.ts";
 import { Stage } from "../../core/wire/stage.ts";
 import type { StageOutput, StageWork } from "../../core/wire/stage-link.ts";
 import type { Step } from "../../core/wire/step.ts";
 import { checkActivations } from "../../core/wire/step-check.ts";
 import type { Wire } from "../../core/wire/wire.ts";
+import { ScriptedRunners } from "../support/scripted/scripted-runners.ts";
+import { SCRIPTED_VOCAB_SIZE, ScriptedStage } from "../support/scripted/scripted-stage.ts";
 
 export interface StageControl {
   readonly address: string;

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ServingError } from "../../core/errors.ts";
 import { modelName, type ReplicaId, replicaId } from "../../core/ids.ts";
 import { GREEDY } from "../../core/model/sampling-parameters.ts";
-import { scriptedTokens } from "../../core/wire/scripted-stage.ts";
 import type { Admission, Step, StepResult } from "../../core/wire/step.ts";
 import type { Pipeline } from "../../core/wire/wire.ts";
+import { scriptedTokens } from "../support/scripted/scripted-stage.ts";
 import type { StageControl, WireWorld } from "./wire-stages.ts";
 
 const NEVER = new AbortController().signal;

@@ -5,7 +5,6 @@ import { ServingError } from "../../core/errors.ts";
 import { MemoryLinks } from "../../core/link/memory.ts";
 import type { Random } from "../../core/random.ts";
 import { createMetrics } from "../../core/telemetry/metrics.ts";
-import { ScriptedRunners } from "../../core/wire/scripted.ts";
 import { type ControlPlane, createControlPlane, type PlacementStore } from "../../gateway/control/control-plane.ts";
 import { FleetWatch } from "../../gateway/control/fleet-watch.ts";
 import { nodeTeller } from "../../gateway/control/node-teller.ts";
@@ -13,6 +12,7 @@ import type { LoadPlan } from "../../gateway/placement/wanted-transitions.ts";
 import { SimulatedAgent } from "../simulation/cluster/simulated-agent.ts";
 import { LogBook } from "../unit/node-agent/hosting-rig.ts";
 import { MemoryCutter } from "../unit/node-agent/models/memory-cutter.ts";
+import { ScriptedRunners } from "./scripted/scripted-runners.ts";
 
 export interface ControlGateway extends AsyncDisposable {
   readonly plane: ControlPlane;

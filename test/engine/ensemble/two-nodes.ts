@@ -18,7 +18,6 @@ import { MemoryGenerationStore } from "../../../core/store/generations/memory.ts
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 import type { ModelRunnerFactory, ModelRunnerHandle } from "../../../core/wire/model-runner.ts";
-import { ScriptedRunners } from "../../../core/wire/scripted.ts";
 import { FleetWatch } from "../../../gateway/control/fleet-watch.ts";
 import type { InferRequest, InferResponse } from "../../../gateway/serving/inference.ts";
 import type { ModelStatistics } from "../../../gateway/serving/model-catalog.ts";
@@ -28,6 +27,7 @@ import { Agent } from "../../../node-agent/agent.ts";
 import { modelProcesses } from "../../../node-agent/runners/model-process.ts";
 import { ModelRepository } from "../../cluster/whole-models/model-repository.ts";
 import { Inbox } from "../../support/inbox.ts";
+import { ScriptedRunners } from "../../support/scripted/scripted-runners.ts";
 import { MemoryCutter } from "../../unit/node-agent/models/memory-cutter.ts";
 import { NEVER, QUIET } from "../onnx/model-files.ts";
 

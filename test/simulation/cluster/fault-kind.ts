@@ -1,5 +1,5 @@
 /** A kind of fault, and what faults are made of. */
-import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
+import type { ScriptedRunner } from "../../support/scripted/scripted-runner.ts";
 import type { Dice } from "./dice.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 

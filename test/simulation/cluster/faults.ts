@@ -1,5 +1,5 @@
 /** What goes wrong in a simulated cluster: each fault is drawn with its length, and ends by itself or when all is healed. */
-import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
+import type { ScriptedRunner } from "../../support/scripted/scripted-runner.ts";
 import type { Dice } from "./dice.ts";
 import type { FaultKind, FaultTools } from "./fault-kind.ts";
 import { busFaults, linkFaults, submitFaults } from "./network-faults.ts";

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { ServingError } from "../../../core/errors.ts";
 import { GREEDY } from "../../../core/model/sampling-parameters.ts";
-import { scriptedTokens } from "../../../core/wire/scripted-stage.ts";
 import type { TextEvent, TextRequest } from "../../../gateway/serving/text-generation.ts";
+import { scriptedTokens } from "../../support/scripted/scripted-stage.ts";
 import { LogBook } from "../../unit/node-agent/hosting-rig.ts";
 import { type PlantedBug, RESUME_BUGS } from "./planted-bugs.ts";
 import { type ClusterShape, END_ID, MODEL, SimulatedCluster, VOCAB_SIZE } from "./simulated-cluster.ts";

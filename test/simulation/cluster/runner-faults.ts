@@ -1,6 +1,6 @@
 /** Runners that die, refuse and stall. */
 import { ServingError } from "../../../core/errors.ts";
-import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
+import type { ScriptedRunner } from "../../support/scripted/scripted-runner.ts";
 import type { FaultKind, FaultTools } from "./fault-kind.ts";
 
 /** Runners that die five times in a row before they are open are given up by design: fewer such deaths per simulation. */

@@ -12,10 +12,10 @@ import type { Random } from "../../../core/random.ts";
 import { ModelSources } from "../../../core/repository/model-sources.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { Metrics } from "../../../core/telemetry/metrics.ts";
-import type { ScriptedRunners } from "../../../core/wire/scripted.ts";
-import { ScriptedModelRunners } from "../../../core/wire/scripted-model-runner.ts";
 import { Agent } from "../../../node-agent/agent.ts";
 import type { Cutter } from "../../../node-agent/models/cutter.ts";
+import { ScriptedModelRunners } from "../../support/scripted/scripted-model-runner.ts";
+import type { ScriptedRunners } from "../../support/scripted/scripted-runners.ts";
 
 export interface SimulatedAgentDeps {
   readonly broker: MemoryBroker;

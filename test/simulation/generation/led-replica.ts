@@ -4,13 +4,13 @@ import { generationId, modelName, replicaId } from "../../../core/ids.ts";
 import type { ChoiceToken, GenerationSubmit } from "../../../core/messages/generation.ts";
 import { GREEDY } from "../../../core/model/sampling-parameters.ts";
 import type { ShardOpened } from "../../../core/wire/runner-handle.ts";
-import { ScriptedRunners } from "../../../core/wire/scripted.ts";
-import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
-import { SCRIPTED_VOCAB_SIZE, scriptedTokens } from "../../../core/wire/scripted-stage.ts";
 import type { Step } from "../../../core/wire/step.ts";
 import { GenerationEngine } from "../../../node-agent/engines/generation-engine.ts";
 import type { GenerationHandle, GenerationSink } from "../../../node-agent/engines/generation-sink.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import type { ScriptedRunner } from "../../support/scripted/scripted-runner.ts";
+import { ScriptedRunners } from "../../support/scripted/scripted-runners.ts";
+import { SCRIPTED_VOCAB_SIZE, scriptedTokens } from "../../support/scripted/scripted-stage.ts";
 
 export interface ReplicaShape {
   readonly stages: number;

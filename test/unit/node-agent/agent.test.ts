@@ -11,10 +11,10 @@ import { encodeSubmit } from "../../../core/messages/submit-codec.ts";
 import { type Random, seededRandom } from "../../../core/random.ts";
 import { ModelSources } from "../../../core/repository/model-sources.ts";
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
-import { ScriptedModelRunners } from "../../../core/wire/scripted-model-runner.ts";
-import { scriptedTokens } from "../../../core/wire/scripted-stage.ts";
 import { Agent } from "../../../node-agent/agent.ts";
 import { turns } from "../../support/fake-clock.ts";
+import { ScriptedModelRunners } from "../../support/scripted/scripted-model-runner.ts";
+import { scriptedTokens } from "../../support/scripted/scripted-stage.ts";
 import { generationOf, HostingRig, loadShard, REPLICA } from "./hosting-rig.ts";
 import { GatewayEnd } from "./link-pair.ts";
 

@@ -5,10 +5,10 @@ import type { ConnectReplica, LoadShard } from "../../../core/messages/control.t
 import type { ChoiceToken, GenerationSubmit } from "../../../core/messages/generation.ts";
 import { GREEDY } from "../../../core/model/sampling-parameters.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
-import { ScriptedRunners } from "../../../core/wire/scripted.ts";
-import type { ScriptedRunner } from "../../../core/wire/scripted-runner.ts";
 import type { GenerationSink } from "../../../node-agent/engines/generation-sink.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import type { ScriptedRunner } from "../../support/scripted/scripted-runner.ts";
+import { ScriptedRunners } from "../../support/scripted/scripted-runners.ts";
 import { MemoryCutter, type MemoryCutterOptions } from "./models/memory-cutter.ts";
 
 export const REPLICA = "tiny/1/0";

@@ -7,13 +7,13 @@ import { textBundleDigest } from "../../../core/model/text-bundle-codec.ts";
 import { seededRandom } from "../../../core/random.ts";
 import { ModelSources } from "../../../core/repository/model-sources.ts";
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
-import { ScriptedModelRunners } from "../../../core/wire/scripted-model-runner.ts";
-import { scriptedTokens } from "../../../core/wire/scripted-stage.ts";
 import { Models } from "../../../node-agent/models/models.ts";
 import { WholeModels } from "../../../node-agent/models/whole-models.ts";
 import { SubmitDesk } from "../../../node-agent/submit-desk.ts";
 import { Watchers } from "../../../node-agent/watchers.ts";
 import { turns } from "../../support/fake-clock.ts";
+import { ScriptedModelRunners } from "../../support/scripted/scripted-model-runner.ts";
+import { scriptedTokens } from "../../support/scripted/scripted-stage.ts";
 import { generationOf, HostingRig, loadShard, REPLICA } from "./hosting-rig.ts";
 import { GatewayEnd, linkPair } from "./link-pair.ts";
 

@@ -6,11 +6,11 @@ import type { InferSubmit } from "../../../../core/messages/infer.ts";
 import { seededRandom } from "../../../../core/random.ts";
 import { type ConfigReading, ModelSources } from "../../../../core/repository/model-sources.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
-import { type ScriptedModelOptions, ScriptedModelRunners } from "../../../../core/wire/scripted-model-runner.ts";
 import { WholeModels } from "../../../../node-agent/models/whole-models.ts";
 import { ResponseCache } from "../../../../node-agent/scheduling/response-cache.ts";
 import { OnnxModel } from "../../../models/onnx-model.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
+import { type ScriptedModelOptions, ScriptedModelRunners } from "../../../support/scripted/scripted-model-runner.ts";
 import { QUIET } from "../engines/batch/batch-world.ts";
 
 /** Gives INT32 X [-1, 1] back as Y. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
-import { scriptedTokens } from "../../../../core/wire/scripted-stage.ts";
 import type { Wire } from "../../../../core/wire/wire.ts";
 import { GenerationEngine } from "../../../../node-agent/engines/generation-engine.ts";
 import { ReplicaLead } from "../../../../node-agent/models/replica-lead.ts";
 import { ShardHost } from "../../../../node-agent/models/shard-host.ts";
+import { scriptedTokens } from "../../../support/scripted/scripted-stage.ts";
 import { EventLog, generationOf, type HostingOptions, HostingRig, loadShard } from "../hosting-rig.ts";
 
 interface Led {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { ScriptedRunners } from "../../../../core/wire/scripted.ts";
 import { StandbyRunners } from "../../../../node-agent/runners/standby-runners.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
+import { ScriptedRunners } from "../../../support/scripted/scripted-runners.ts";
 
 function keeping(wanted: number) {
   const clock = new FakeClock();

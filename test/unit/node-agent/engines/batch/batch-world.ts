@@ -6,12 +6,12 @@ import type { InferHandle, InferSink } from "../../../../../core/messages/infer-
 import type { Logger } from "../../../../../core/telemetry/logger.ts";
 import type { Tensor } from "../../../../../core/tensor/tensor.ts";
 import type { ModelSignature, OpenModel } from "../../../../../core/wire/model-runner.ts";
-import { type ScriptedModelOptions, ScriptedModelRunners } from "../../../../../core/wire/scripted-model-runner.ts";
 import { BatchEngine, type BatchEngineDeps } from "../../../../../node-agent/engines/batch/batch-engine.ts";
 import type { BatchPlan } from "../../../../../node-agent/engines/batch/batch-plan.ts";
 import { DYNAMIC_BATCHING, type DynamicBatching } from "../../../../../node-agent/scheduling/batch-options.ts";
 import type { ResponseCache } from "../../../../../node-agent/scheduling/response-cache.ts";
 import { FakeClock, turns } from "../../../../support/fake-clock.ts";
+import { type ScriptedModelOptions, ScriptedModelRunners } from "../../../../support/scripted/scripted-model-runner.ts";
 
 export const NEVER = new AbortController().signal;
 export const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => QUIET };

@@ -1,9 +1,9 @@
 /** What a batch engine does when its model or its runners fail, when it opens and when it ends. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../../core/errors.ts";
-import { ScriptedModelRunners } from "../../../../../core/wire/scripted-model-runner.ts";
 import { BatchEngine } from "../../../../../node-agent/engines/batch/batch-engine.ts";
 import { FakeClock } from "../../../../support/fake-clock.ts";
+import { ScriptedModelRunners } from "../../../../support/scripted/scripted-model-runner.ts";
 import { BatchWorld, dynamic, ints, NEVER, OPEN, planOf, QUIET, request, SIGNATURE } from "./batch-world.ts";
 
 describe("failures of the model and its runners", () => {

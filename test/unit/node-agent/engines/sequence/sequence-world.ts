@@ -7,7 +7,6 @@ import { seededRandom } from "../../../../../core/random.ts";
 import { MemorySequenceStore } from "../../../../../core/store/sequences/memory.ts";
 import type { Tensor } from "../../../../../core/tensor/tensor.ts";
 import type { ModelSignature } from "../../../../../core/wire/model-runner.ts";
-import { ScriptedModelRunners } from "../../../../../core/wire/scripted-model-runner.ts";
 import type { ExecutionGate } from "../../../../../node-agent/engines/batch/execution-gate.ts";
 import { SequenceEngine } from "../../../../../node-agent/engines/sequence/sequence-engine.ts";
 import type { SequenceDurability } from "../../../../../node-agent/engines/sequence/sequence-log.ts";
@@ -15,6 +14,7 @@ import { sequenceLogs } from "../../../../../node-agent/models/sequence-keeping.
 import { sequencePlan } from "../../../../../node-agent/models/sequence-plan.ts";
 import { accumulate } from "../../../../models/small-models.ts";
 import { FakeClock, turns } from "../../../../support/fake-clock.ts";
+import { ScriptedModelRunners } from "../../../../support/scripted/scripted-model-runner.ts";
 import { configured } from "../../models/configured.ts";
 import { ints, NEVER, OPEN, Outcome, QUIET, request, valuesOf } from "../batch/batch-world.ts";
 

@@ -3,14 +3,14 @@
  * to wires. Steps pass as encoded bytes and are delivered on a later turn of the clock; a stage runs one step at a time. On
  * command a runner fails, stalls or dies.
  */
-import type { Clock } from "../clock.ts";
-import type { OpenShard, RunnerFactory } from "./runner-handle.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { OpenShard, RunnerFactory } from "../../../core/wire/runner-handle.ts";
+import type { Step } from "../../../core/wire/step.ts";
+import type { Wire } from "../../../core/wire/wire.ts";
 import type { ScriptedEnd, ScriptedHub } from "./scripted-hub.ts";
 import { ScriptedRunner } from "./scripted-runner.ts";
 import { SCRIPTED_VOCAB_SIZE } from "./scripted-stage.ts";
 import { ScriptedWire } from "./scripted-wire.ts";
-import type { Step } from "./step.ts";
-import type { Wire } from "./wire.ts";
 
 export interface ScriptedOptions {
   readonly clock: Clock;

@@ -1,9 +1,9 @@
 /** The lead's end of scripted stages. Made by `ScriptedRunners` only. */
-import { ServingError } from "../errors.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { Step, StepResult } from "../../../core/wire/step.ts";
+import { decodeResult, encodeStep } from "../../../core/wire/step-codec.ts";
+import type { JoinOptions, Pipeline, PipelineListener, Wire } from "../../../core/wire/wire.ts";
 import type { ScriptedEnd, ScriptedHub, ScriptedMessage, Upstream } from "./scripted-hub.ts";
-import type { Step, StepResult } from "./step.ts";
-import { decodeResult, encodeStep } from "./step-codec.ts";
-import type { JoinOptions, Pipeline, PipelineListener, Wire } from "./wire.ts";
 
 const pipelineKey = (from: { readonly replica: string; readonly epoch: number }): string => `${from.replica} ${from.epoch}`;
 

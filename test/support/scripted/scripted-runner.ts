@@ -1,10 +1,10 @@
 /** A scripted stage as a runner: opened, connected, failed and killed on command. Made by `ScriptedRunners` only. */
-import { sleep } from "../clock.ts";
-import { ServingError } from "../errors.ts";
-import type { ConnectShard, OpenShard, RunnerExit, RunnerHandle, ShardOpened } from "./runner-handle.ts";
+import { sleep } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { ConnectShard, OpenShard, RunnerExit, RunnerHandle, ShardOpened } from "../../../core/wire/runner-handle.ts";
+import { decodeStep, encodeResult } from "../../../core/wire/step-codec.ts";
 import type { ScriptedEnd, ScriptedHub, ScriptedMessage, Upstream } from "./scripted-hub.ts";
 import { ScriptedStage } from "./scripted-stage.ts";
-import { decodeStep, encodeResult } from "./step-codec.ts";
 
 /** What a connected stage holds; a new one for every epoch. */
 interface Link {

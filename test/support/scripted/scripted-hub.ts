@@ -1,8 +1,8 @@
 /** What the parts of the scripted wire ask of one another: the hub that they live in and the ends that messages go to. */
-import type { Clock } from "../clock.ts";
-import type { ServingError } from "../errors.ts";
-import type { OpenShard } from "./runner-handle.ts";
-import type { Step } from "./step.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { ServingError } from "../../../core/errors.ts";
+import type { OpenShard } from "../../../core/wire/runner-handle.ts";
+import type { Step } from "../../../core/wire/step.ts";
 
 /** What stages ask of the place that they live in. */
 export interface ScriptedHub {

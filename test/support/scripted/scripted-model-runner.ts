@@ -4,13 +4,20 @@
  * a runner fails, stalls, or dies.
  */
 import { Buffer } from "node:buffer";
-import type { Clock } from "../clock.ts";
-import { assert, ServingError } from "../errors.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import type { Batch, BatchResult, ModelRunnerFactory, ModelRunnerHandle, ModelSignature, OpenModel } from "./model-runner.ts";
-import { type AnnouncedTensor, BatchCodec, decodeBatch, encodeResult } from "./model-wire-batch.ts";
-import { deathReason } from "./runner-death.ts";
-import type { RunnerExit } from "./runner-handle.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { assert, ServingError } from "../../../core/errors.ts";
+import type { Tensor } from "../../../core/tensor/tensor.ts";
+import type {
+  Batch,
+  BatchResult,
+  ModelRunnerFactory,
+  ModelRunnerHandle,
+  ModelSignature,
+  OpenModel,
+} from "../../../core/wire/model-runner.ts";
+import { type AnnouncedTensor, BatchCodec, decodeBatch, encodeResult } from "../../../core/wire/model-wire-batch.ts";
+import { deathReason } from "../../../core/wire/runner-death.ts";
+import type { RunnerExit } from "../../../core/wire/runner-handle.ts";
 
 export interface ScriptedModelOptions {
   readonly clock: Clock;

@@ -3,11 +3,11 @@
  * choice and the seed. Any token lost, repeated or mixed up between slots changes the text from there on, so that a test which
  * compares with `scriptedTokens` proves the whole path. Pure.
  */
-import { assert } from "../errors.ts";
-import type { SamplingParameters } from "../model/sampling-parameters.ts";
-import { SlotLedger } from "./slot-ledger.ts";
-import type { DecodeRun, PrefillRun, ReplayRun, Step, StepToken } from "./step.ts";
-import { checkStep, type StepLimits } from "./step-check.ts";
+import { assert } from "../../../core/errors.ts";
+import type { SamplingParameters } from "../../../core/model/sampling-parameters.ts";
+import { SlotLedger } from "../../../core/wire/slot-ledger.ts";
+import type { DecodeRun, PrefillRun, ReplayRun, Step, StepToken } from "../../../core/wire/step.ts";
+import { checkStep, type StepLimits } from "../../../core/wire/step-check.ts";
 
 export const SCRIPTED_VOCAB_SIZE = 1000;
 

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { modelName, replicaId } from "../../../../core/ids.ts";
-import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
-import type { OpenShard } from "../../../../core/wire/runner-handle.ts";
-import { ScriptedRunners } from "../../../../core/wire/scripted.ts";
-import { ScriptedStage, scriptedTokens } from "../../../../core/wire/scripted-stage.ts";
-import type { Step } from "../../../../core/wire/step.ts";
-import { FakeClock, turns } from "../../../support/fake-clock.ts";
+import { modelName, replicaId } from "../../core/ids.ts";
+import { GREEDY } from "../../core/model/sampling-parameters.ts";
+import type { OpenShard } from "../../core/wire/runner-handle.ts";
+import type { Step } from "../../core/wire/step.ts";
+import { FakeClock, turns } from "../support/fake-clock.ts";
+import { ScriptedRunners } from "../support/scripted/scripted-runners.ts";
+import { ScriptedStage, scriptedTokens } from "../support/scripted/scripted-stage.ts";
 
 const NEVER = new AbortController().signal;
 const SHARD: OpenShard = { folder: "/s", replica: replicaId(modelName("m"), "1", 0), slots: 2, contextLength: 64, threads: 1 };

@@ -11,7 +11,13 @@ export interface ListenerOptions {
   readonly tls: TlsSource | undefined;
 }
 
-export function listener(connected: (socket: Socket) => void, { protocol, handshakeMsMax, tls }: ListenerOptions): Server {
+export function listener(connected: (socket: Socket) => void, options: ListenerOptions): Server {
+  const server = serverOf(connected, options);
+  server.on("error", () => {}); // one connection could not be accepted: its client sees that
+  return server;
+}
+
+function serverOf(connected: (socket: Socket) => void, { protocol, handshakeMsMax, tls }: ListenerOptions): Server {
   if (tls === undefined) return createServer({ allowHalfOpen: true, noDelay: true }, connected);
   // Not half open: a client that leaves within its handshake would keep the server from closing.
   const options = { ...tls.options, noDelay: true, handshakeTimeout: handshakeMsMax, ALPNProtocols: [protocol] };

@@ -2,6 +2,7 @@
 import { assert, ServingError } from "../errors.ts";
 import { FRAME_BYTES_MAX, type LinkStream, STREAM_CREDIT, type StreamEnd, type StreamKind, type StreamListener } from "./link.ts";
 import { encodeCredit, encodeReason, type LinkFrame } from "./link-frames.ts";
+import type { Numbered } from "./number-table.ts";
 
 /** What a stream asks of its link. */
 export interface StreamOwner {
@@ -15,9 +16,12 @@ export interface StreamOwner {
 
 const EMPTY = new Uint8Array(0);
 
-export class MultiplexedStream implements LinkStream {
+export class MultiplexedStream implements LinkStream, Numbered<MultiplexedStream> {
   readonly number: number;
   readonly kind: StreamKind;
+  nextInSlot: MultiplexedStream | undefined;
+  /** The link's: it waits for its turn to send. */
+  hasTurn = false;
   readonly #owner: StreamOwner;
   #listener: StreamListener | undefined;
   /** Frames that came before `listen`. */

@@ -14,6 +14,7 @@ import {
   linkFrameBytes,
 } from "./link-frames.ts";
 import { MultiplexedStream, type StreamOwner } from "./multiplexed-stream.ts";
+import { NumberTable } from "./number-table.ts";
 import { SubmitWindow } from "./submit-window.ts";
 
 /** Writing stops while so many bytes have not left, so that a control frame never waits behind more. */
@@ -36,14 +37,13 @@ export class Multiplexer implements Link {
   readonly closed: Promise<string>;
   readonly #carrier: Carrier;
   readonly #reader = new LinkFrameReader();
-  readonly #streams = new Map<number, MultiplexedStream>();
+  readonly #streams = new NumberTable<MultiplexedStream>();
   /** Numbers of streams that are over: late frames for them are dropped. */
   readonly #past = { submits: new SubmitWindow(), calls: new SubmitWindow() };
   readonly #owner: StreamOwner;
   #control: LinkFrame[] = [];
   /** Streams with something to send, in the order of their turns. */
   #ready: MultiplexedStream[] = [];
-  readonly #inReady = new Set<MultiplexedStream>();
   #flushing = false;
   #onStream: ((number: number) => void) | undefined;
   #resolveClosed: (reason: string) => void;
@@ -59,7 +59,7 @@ export class Multiplexer implements Link {
       ready: (stream) => this.#enqueue(stream),
       sendControl: (frame) => this.#sendControl(frame),
       over: (stream) => {
-        this.#streams.delete(stream.number);
+        this.#streams.delete(stream);
         this.#markPast(stream.number);
       },
     };
@@ -74,7 +74,7 @@ export class Multiplexer implements Link {
     const stream = new MultiplexedStream(number, kind, this.#owner);
     if (!this.#open) stream.finish({ kind: "lost" });
     else if (this.#isPast(number)) stream.finish({ kind: "reset", reason: "the stream is over" });
-    else this.#streams.set(number, stream);
+    else this.#streams.add(stream);
     return stream;
   }
 
@@ -119,7 +119,7 @@ export class Multiplexer implements Link {
 
   /** The carrier has brought nothing for LINK_SUSPECT_MS. */
   suspected(): void {
-    for (const stream of [...this.#streams.values()]) stream.suspected();
+    for (const stream of this.#streams.all()) stream.suspected();
   }
 
   /** The connection is gone. */
@@ -128,8 +128,7 @@ export class Multiplexer implements Link {
     this.#open = false;
     this.#control = [];
     this.#ready = [];
-    this.#inReady.clear();
-    for (const stream of [...this.#streams.values()]) stream.finish({ kind: "lost" });
+    for (const stream of this.#streams.all()) stream.finish({ kind: "lost" });
     this.#resolveClosed(reason);
   }
 
@@ -183,8 +182,8 @@ export class Multiplexer implements Link {
   }
 
   #enqueue(stream: MultiplexedStream): void {
-    if (this.#inReady.has(stream)) return;
-    this.#inReady.add(stream);
+    if (stream.hasTurn) return;
+    stream.hasTurn = true;
     this.#ready.push(stream);
     this.#schedule();
   }
@@ -212,8 +211,8 @@ export class Multiplexer implements Link {
         frames.push(frame);
         room -= linkFrameBytes(frame);
       }
-      if (stream.waiting) this.#ready.push(stream);
-      else this.#inReady.delete(stream);
+      stream.hasTurn = stream.waiting;
+      if (stream.hasTurn) this.#ready.push(stream);
     }
     if (frames.length > 0) this.#carrier.send(encodeLinkFrames(frames));
   }

@@ -53,6 +53,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       stages: { host, advertiseHost, tls },
       cacheFolder: folders.shards,
       standbyRunners: settings.standbyRunners,
+      python: settings.python,
       responseCacheBytes,
       resumableGenerations,
       resumableBytes,

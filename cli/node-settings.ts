@@ -1,6 +1,6 @@
 /** Settings of what every node keeps: processes, answers, streams. Pure. */
 import { LABELS_ALLOWED, type NodeLabels, parseLabels } from "../core/node-labels.ts";
-import { byteSize, optional, setting, wholeNumber } from "../core/settings.ts";
+import { byteSize, optional, setting, text, wholeNumber } from "../core/settings.ts";
 
 const bytes = byteSize();
 
@@ -15,6 +15,11 @@ export const NODE_SETTINGS = {
     kind: wholeNumber(0, 16),
     fallback: 1,
     help: "processes (60 MB each) that every node with language models keeps ready, for when a stage's dies",
+  }),
+  python: setting({
+    kind: text("a path, or a name on the PATH"),
+    fallback: "python3",
+    help: "the interpreter that runs Python models; it needs numpy",
   }),
   responseCacheBytes: setting({
     kind: {

@@ -87,6 +87,8 @@ export interface ClusterOptions {
   readonly wantedFile?: string;
   /** Runners that each node with language models keeps started. */
   readonly standbyRunners: number;
+  /** What runs Python models: a path, or a name on the PATH; `python3` unless said. */
+  readonly python?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
   /** Resumable streams that each node keeps, and their memory; the defaults unless said. */

@@ -51,6 +51,8 @@ export interface AgentDeps {
   readonly cutter: Cutter;
   /** Of whole models. */
   readonly modelRunners: ModelRunnerFactory;
+  /** What runs Python models: a path, or a name on the PATH; `python3` unless said. */
+  readonly python?: string | undefined;
   readonly sources: ModelSources;
   /** Where `sources` asks for what this machine has not; undefined: nowhere. */
   readonly gatewayFiles?: GatewayFiles;
@@ -111,6 +113,7 @@ export class Agent implements AsyncDisposable {
     const wholeModels = new WholeModels({
       sources: deps.sources,
       runners: deps.modelRunners,
+      python: deps.python,
       clock: deps.clock,
       logger: deps.logger,
       tracer: deps.tracer,

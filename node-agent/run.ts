@@ -38,6 +38,8 @@ export interface AgentOptions {
   readonly cacheFolder: string;
   /** Runners of shards that are kept started, once there was one. */
   readonly standbyRunners: number;
+  /** What runs Python models: a path, or a name on the PATH. */
+  readonly python?: string | undefined;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
   /** For resumable generations; the defaults unless said. */
@@ -70,7 +72,7 @@ export interface AgentNetwork {
 
 /** @param stack ends the agent and its runners @throws ServingError when a port cannot be had */
 export async function startAgent(options: AgentOptions, network: AgentNetwork, stack: AsyncDisposableStack): Promise<Agent> {
-  const { node, stages, standbyRunners, responseCacheBytes, scheduling, memory, threads, labels } = options;
+  const { node, stages, standbyRunners, python, responseCacheBytes, scheduling, memory, threads, labels } = options;
   const { resumableGenerations: generations = KEEP_LIMITS.generations, resumableBytes: bytes = KEEP_LIMITS.bytes } = options;
   const logger = network.logger.child({ node });
   const sockets = stages === undefined ? {} : { listen: stageAddress(stages), advertiseHost: stages.advertiseHost };
@@ -89,6 +91,7 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
     runners,
     cutter: partitionerCutter({ ...options, find: (model) => sources.find(model, "") }),
     modelRunners: modelProcesses({ logger }),
+    python,
     cacheBytes: responseCacheBytes,
     keep: { generations, bytes },
     ...(scheduling !== undefined && { scheduling }),

@@ -11,7 +11,7 @@ import { assert } from "../core/errors.ts";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIST = join(ROOT, "dist");
 /** What programs need besides what is compiled. */
-const ASSETS = ["gateway/**/*.html", "cli/setup/*.mjs"];
+const ASSETS = ["gateway/**/*.html", "cli/setup/*.mjs", "node-agent/runners/python/**/*.py"];
 
 rmSync(DIST, { recursive: true, force: true });
 const problems = emit();

@@ -41,6 +41,8 @@ export interface PublishedModel {
   readonly members?: readonly ModelReference[];
   /** A request does something besides its answer: it is not sent again when nobody knows what became of it. */
   readonly runsOnce?: true;
+  /** Its requests may call models: an ensemble's steps, or what a Python model likes. */
+  readonly callsModels?: boolean;
   /** Of a model whose requests are steps of sequences. */
   readonly sequences?: PublishedSequences;
 }
@@ -77,6 +79,7 @@ export function parsePublishedModel(bytes: Uint8Array): PublishedModel {
     configJson: text(fields, "configJson"),
     ...(fields.has("members") && { members: list(fields, "members").map(modelReference) }),
     ...(fields.get("runsOnce") === true && { runsOnce: true }),
+    ...(fields.get("callsModels") === true && { callsModels: true }),
     ...(fields.has("sequences") && { sequences: publishedSequences(fields.get("sequences")) }),
   };
 }

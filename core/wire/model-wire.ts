@@ -1,5 +1,5 @@
 /**
- * Frames between an agent and the runner of a whole model. Both are the same program on one host: there is no version and no
+ * Frames between an agent and the runner of a whole model. Both are one program's parts on one host: there is no version and no
  * checksum, and sizes are checked only so that a mistake is seen at once. Pure.
  *
  * | bytes | field |
@@ -12,8 +12,12 @@
 import { Buffer } from "node:buffer";
 import { ServingError } from "../errors.ts";
 
-/** From the agent: `open`, `execute`, `cancel` (the execution of this number). Back: `opened`, `result`, `failed`. */
-export const MODEL_FRAME_KINDS = ["open", "execute", "cancel", "opened", "result", "failed"] as const;
+/**
+ * From the agent: `open`, `execute`, `cancel` (the execution of this number). Back: `opened`, `result`, `failed`. Between an agent and a
+ * Python model (`core/messages/python-runner.ts`; its end is `node-agent/runners/python/nereid_runner/channel.py`) also `answer`, `call`,
+ * `room` and `log`.
+ */
+export const MODEL_FRAME_KINDS = ["open", "execute", "cancel", "opened", "result", "failed", "answer", "call", "room", "log"] as const;
 export type ModelFrameKind = (typeof MODEL_FRAME_KINDS)[number];
 
 export interface ModelFrameHead {

@@ -31,7 +31,7 @@ export type SendTo = (chosen: ServedVersion, passage?: SequencePassage) => Promi
 export function sendingOf(request: InferRequest, view: ModelView, deps: SendDeps, signal: AbortSignal): SendTo {
   const arrivedMs = deps.clock.now();
   const leftMs = () => request.deadlineMs && Math.max(0, request.deadlineMs - (deps.clock.now() - arrivedMs));
-  const caller = view.members && callerFor(request, leftMs, deps);
+  const caller = view.callsModels === true ? callerFor(request, leftMs, deps) : undefined;
   return (chosen, passage) => {
     // Of a later load than the one that the request was checked against: it may want other inputs.
     if (chosen.model.configJson !== view.configJson) checkInferRequest(request, chosen.model);

@@ -105,7 +105,7 @@ function responseOf({ name, version }: ModelView, { outputs, times, parameters =
 /** Where the least busy copy is in this process, it gets the request as it is. Steps of sequences, and what calls models, are brought to nodes. */
 function placeNear(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<InferResult> | undefined {
   const { near } = deps;
-  if (near === undefined || view.sequences !== undefined || view.members !== undefined) return undefined;
+  if (near === undefined || view.sequences !== undefined || view.callsModels === true) return undefined;
   const chosen = chooseNode(view, NOBODY, deps);
   const agent = chosen && near.find(chosen.hosted.node);
   if (chosen === undefined || agent === undefined || chosen.model.configJson !== view.configJson) return undefined;

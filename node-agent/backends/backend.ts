@@ -8,6 +8,7 @@ import type { ServingError } from "../../core/errors.ts";
 import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { CallingRequest } from "../calls/model-calls.ts";
 
 /** One answer: its outputs, or why this one could not be made. The bytes must not change any more. */
 export type BackendResponse = readonly Tensor[] | ServingError;
@@ -37,10 +38,16 @@ export interface BackendRequest {
   readonly inputs: readonly Tensor[];
   /** Names of wanted outputs: answers hold these, in this order. */
   readonly outputs: readonly string[];
+  /** In the queue, microseconds; 0: none asked for. */
+  readonly timeoutUs: number;
+  /** Itself as the caller of other models. */
+  readonly from: CallingRequest;
   readonly sender: ResponseSender;
 }
 
 export interface BackendInstance extends AsyncDisposable {
+  /** Of its process, if it has one now. */
+  readonly pid?: number | undefined;
   /**
    * Takes a batch in; resolves when the instance may take the next one. Requests may be answered after that. A rejection fails those
    * that have not ended.
@@ -51,8 +58,10 @@ export interface BackendInstance extends AsyncDisposable {
 export interface BackendModel {
   readonly configuration: ModelConfiguration;
   readonly version: string;
-  /** The model's folder; the version's is in it. Empty for backends without files. */
-  readonly folder: string;
+  /** The configuration as clients are told it. */
+  readonly configJson: string;
+  /** Path of the version's model file; empty for backends without files. */
+  readonly file: string;
 }
 
 export interface Backend {

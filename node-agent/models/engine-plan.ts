@@ -3,6 +3,7 @@
 import { ServingError } from "../../core/errors.ts";
 import { isBuiltInBackend } from "../../core/model/config/built-in-backends.ts";
 import type { DynamicBatching, ModelConfiguration, QueuePolicy } from "../../core/model/config/configuration.ts";
+import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import type { BatchPlan, PlannedInput, PlannedOutput } from "../engines/batch/batch-plan.ts";
 import type * as Scheduling from "../scheduling/batch-options.ts";
 
@@ -12,7 +13,7 @@ export function enginePlan(
   options: { /** TRITONSERVER_DELAY_SCHEDULER; 0: none. */ readonly startAfter: number },
 ): Omit<BatchPlan, "warmUps"> {
   const { backend, scheduler, maxBatchSize, instanceGroups, name } = configuration;
-  if (backend !== "onnxruntime" && !isBuiltInBackend(backend)) throw unserved(name, `backend '${backend}'`);
+  if (backend !== "onnxruntime" && backend !== PYTHON_BACKEND && !isBuiltInBackend(backend)) throw unserved(name, `backend '${backend}'`);
   if (scheduler.kind === "ensemble") throw unserved(name, `${scheduler.kind} scheduling`);
   const active = instanceGroups.filter(({ passive }) => !passive);
   const gpu = active.find(({ kind }) => kind === "gpu");
@@ -60,7 +61,7 @@ function queuePolicy({ timeoutAction, defaultTimeoutUs, allowTimeoutOverride, ma
   return { timeoutAction, defaultTimeoutUs, allowTimeoutOverride, queueMax: maxQueueSize };
 }
 
-function unserved(model: string, what: string): ServingError {
+export function unserved(model: string, what: string): ServingError {
   return new ServingError("UNIMPLEMENTED", `model '${model}' asks for ${what}, which this version does not serve`, {
     reason: "not_served_yet",
   });

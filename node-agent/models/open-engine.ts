@@ -2,11 +2,13 @@
 import type { Clock } from "../../core/clock.ts";
 import type { EnsembleScheduling, ModelConfiguration } from "../../core/model/config/configuration.ts";
 import type { ComposingModel } from "../../core/model/config/ensemble-models.ts";
+import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
 import type { Backend } from "../backends/backend.ts";
 import { builtInBackend } from "../backends/built-in-backends.ts";
+import { pythonBackend } from "../backends/python.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
 import { BackendEngine } from "../engines/backend/backend-engine.ts";
 import { BatchEngine } from "../engines/batch/batch-engine.ts";
@@ -16,7 +18,7 @@ import { ensemblePlan } from "../engines/ensemble/ensemble-plan.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import { SequenceEngine } from "../engines/sequence/sequence-engine.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
-import { enginePlan } from "./engine-plan.ts";
+import { enginePlan, unserved } from "./engine-plan.ts";
 import { onnxSessionOptions } from "./onnx-config-session.ts";
 import { type SequenceKeeping, sequenceLogs } from "./sequence-keeping.ts";
 import { sequencePlan } from "./sequence-plan.ts";
@@ -29,6 +31,8 @@ export interface ModelToOpen {
   readonly configuration: ModelConfiguration;
   /** The model's folder. */
   readonly files: ModelFiles;
+  /** The same as clients are told it. */
+  readonly configJson: string;
   /** Path of the version's model file; empty for an ensemble. */
   readonly file: string;
   /** Of an ensemble: its models by name. */
@@ -39,6 +43,8 @@ export interface ModelToOpen {
 
 export interface EngineDeps {
   readonly runners: ModelRunnerFactory;
+  /** What runs Python models: a path, or a name on the PATH; `python3` unless said. */
+  readonly python?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Shared by the node's models; undefined: answers are not kept. */
@@ -70,6 +76,7 @@ export async function openEngine(opened: ModelToOpen, deps: EngineDeps, signal: 
     case "ensemble":
       return openEnsemble(opened, scheduler, deps);
     case "sequence":
+      if (opened.configuration.backend === PYTHON_BACKEND) throw unserved(opened.model, "sequences of a Python model");
       return await openSequenceEngine(opened, deps, signal);
   }
 }
@@ -86,7 +93,7 @@ function openEnsemble(
 async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
   const { model, version, configuration, files, file } = opened;
   const { runners, clock, logger, cache, startAfter, gate, onRestart } = deps;
-  const backend = builtInBackend(configuration.backend, deps);
+  const backend = configuration.backend === PYTHON_BACKEND ? pythonBackend(deps) : builtInBackend(configuration.backend, deps);
   if (backend !== undefined) return await openBackendEngine(backend, opened, deps, signal);
   const unheated = enginePlan(configuration, { startAfter });
   const plan = { ...unheated, warmUps: await warmUpBatches(configuration, unheated, files) };
@@ -99,13 +106,13 @@ async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: Ab
 
 async function openBackendEngine(
   backend: Backend,
-  { configuration, version, replica }: ModelToOpen,
+  { configuration, configJson, version, replica, file }: ModelToOpen,
   { clock, gate, cache, startAfter }: EngineDeps,
   signal: AbortSignal,
 ): Promise<InferenceEngine> {
   const plan = enginePlan(configuration, { startAfter });
   const kept = configuration.responseCache ? cache : undefined;
-  const options = { backend, model: { configuration, version, folder: "" }, plan, cache: kept, scope: replica };
+  const options = { backend, model: { configuration, configJson, version, file }, plan, cache: kept, scope: replica };
   return await BackendEngine.open(options, { clock, gate }, signal);
 }
 

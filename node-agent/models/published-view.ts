@@ -3,6 +3,7 @@
 import { ServingError } from "../../core/errors.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import { runsOnce } from "../../core/model/config/retry-setting.ts";
+import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import type { PublishedModel, TensorSource, TensorSpec } from "../../core/model/published-model.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 
@@ -18,7 +19,7 @@ export async function publishedView(
     readonly kept?: boolean;
   },
 ): Promise<PublishedModel> {
-  const { name, platform, maxBatchSize, decoupled } = configuration;
+  const { name, backend, platform, maxBatchSize, decoupled } = configuration;
   const { version, configJson, files, kept = false } = options;
   const inputs = configuration.inputs.map(
     (input): TensorSpec => ({ ...specOf(input), optional: input.optional, ragged: input.ragged, labels: [] }),
@@ -30,12 +31,14 @@ export async function publishedView(
     const source = sourceOf(output.name, scheduler);
     outputs.push({ ...specOf(output), optional: false, ragged: false, labels, ...(source && { source }) });
   }
+  const callsModels = (scheduler.kind === "ensemble" || backend === PYTHON_BACKEND) && { callsModels: true };
   const members = scheduler.kind === "ensemble" && {
     members: scheduler.steps.map((step) => ({ model: step.model, version: step.version })),
   };
   const sequences = scheduler.kind === "sequence" && !scheduler.iterative && { sequences: { idleMs: scheduler.idleUs / 1000, kept } };
   const once = runsOnce(configuration) && { runsOnce: true as const };
-  return { name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson, ...members, ...once, ...sequences };
+  const seen = { name, version, platform, maxBatchSize, decoupled, inputs, outputs, configJson };
+  return { ...seen, ...callsModels, ...members, ...once, ...sequences };
 }
 
 const specOf = ({ name, dtype, shape }: Pick<TensorSpec, "name" | "dtype" | "shape">) => ({ name, dtype, shape });

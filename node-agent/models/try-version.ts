@@ -25,10 +25,16 @@ export async function tryVersion(
   read: Pick<ReadConfig, "draft" | "versions">,
   { version, open }: VersionToTry,
 ): Promise<void> {
-  const { configuration, file } = await prepareVersion(files, read, { version, kept: () => false });
+  const { configuration, published, file } = await prepareVersion(files, read, { version, kept: () => false });
   if (file === undefined) return; // an ensemble, whose steps are tried by themselves, or a backend without files, and what needs no file has been checked
   if (open === undefined) await plan(configuration, files);
-  else await openOnce(configuration, files, { version, file: `${open.folder}/${file.name}`, logger: open.logger });
+  else
+    await openOnce(configuration, files, {
+      version,
+      configJson: published.configJson,
+      file: `${open.folder}/${file.name}`,
+      logger: open.logger,
+    });
 }
 
 async function plan(configuration: ModelConfiguration, files: ModelFiles): Promise<void> {
@@ -40,11 +46,25 @@ async function plan(configuration: ModelConfiguration, files: ModelFiles): Promi
 async function openOnce(
   configuration: ModelConfiguration,
   files: ModelFiles,
-  { version, file, logger }: { readonly version: string; readonly file: string; readonly logger: Logger },
+  {
+    version,
+    configJson,
+    file,
+    logger,
+  }: { readonly version: string; readonly configJson: string; readonly file: string; readonly logger: Logger },
 ): Promise<void> {
   const model = configuration.name;
   const parameters = new Map([...configuration.parameters].filter(([name]) => name !== "sequence_state")); // there is no store to keep them
-  const opened = { model, version, configuration: { ...configuration, parameters }, files, file, composing: new Map(), replica: model };
+  const opened = {
+    model,
+    version,
+    configJson,
+    configuration: { ...configuration, parameters },
+    files,
+    file,
+    composing: new Map(),
+    replica: model,
+  };
   const calls = new NodeCalls(() => undefined, systemClock);
   const deps = {
     runners: modelProcesses({ logger }),

@@ -7,6 +7,7 @@ import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
+import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import { encodePublishedModel, type PublishedModel } from "../../core/model/published-model.ts";
 import { readComposedConfig } from "../../core/repository/composed-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
@@ -153,11 +154,21 @@ export class WholeModel implements AsyncDisposable {
     const read = await readComposedConfig(sources, this.load, { members, autoComplete, only: Number(version) });
     const kept = (configuration: ModelConfiguration) => sequenceDurability(configuration, deps.sequences).kind !== "none";
     const { configuration, published, file: found } = await prepareVersion(files, read, { version, kept });
+    if (configuration.backend === PYTHON_BACKEND && source !== "") throw uploadedProgram(model);
     const file = found === undefined ? "" : path.join(await this.#onDisk(model), found.name);
     this.#cached = configuration.responseCache && cache !== undefined;
     const parameters = new Map([...(sources.reading.parameters ?? []), ...configuration.parameters]);
     const engine = await openEngine(
-      { replica, model, version, configuration: { ...configuration, parameters }, composing: read.composing, files, file },
+      {
+        replica,
+        model,
+        version,
+        configuration: { ...configuration, parameters },
+        configJson: published.configJson,
+        composing: read.composing,
+        files,
+        file,
+      },
       { ...deps, cache, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );
@@ -165,3 +176,10 @@ export class WholeModel implements AsyncDisposable {
     return published;
   }
 }
+
+/** Whoever may load models need not be somebody who may run programs here. */
+const uploadedProgram = (model: string): ServingError =>
+  new ServingError(
+    "PERMISSION_DENIED",
+    `model '${model}' is a Python program that a load call brought along: programs are run from the repository alone, put it there`,
+  );

@@ -3,6 +3,8 @@ import type { Duplex, Readable } from "node:stream";
 import type { Clock } from "../../core/clock.ts";
 
 export interface ChildStart {
+  /** What runs the program: a path, or a name on the PATH. */
+  readonly interpreter: string;
   /** The program's file and what it gets. */
   readonly args: readonly string[];
   readonly environment: NodeJS.ProcessEnv;

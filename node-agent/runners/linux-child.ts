@@ -20,10 +20,10 @@ const FILE_ACTIONS_BYTES = 256;
 /** Its sockets are closed already: it is as good as gone. */
 const REAP_AGAIN_MS = 1;
 
-export function startLinuxChild({ args, environment, clock }: ChildStart): Child {
+export function startLinuxChild({ interpreter, args, environment, clock }: ChildStart): Child {
   const [output, errors, channel] = [socketPair(), socketPair(), socketPair()];
   const theirs = [output.theirs, errors.theirs, channel.theirs];
-  const { pid, failure } = execute(args, environment, theirs);
+  const { pid, failure } = execute([interpreter, ...args], environment, theirs);
   for (const file of theirs) libC().close(file);
   const { promise: ended, resolve } = Promise.withResolvers<ChildEnd>();
   let alive = pid !== undefined;
@@ -62,9 +62,9 @@ function socketPair(): { readonly ours: Socket; readonly theirs: number } {
   return { ours: ours < 0 ? new Socket().destroy() : new Socket({ fd: ours }), theirs };
 }
 
-/** @param theirs its standard output, standard error and channel */
+/** @param command the interpreter first @param theirs its standard output, standard error and channel */
 function execute(
-  args: readonly string[],
+  command: readonly [string, ...string[]],
   environment: NodeJS.ProcessEnv,
   theirs: readonly number[],
 ): { readonly pid?: number; readonly failure?: string } {
@@ -77,7 +77,7 @@ function execute(
   for (const [index, file] of [STDOUT, STDERR, CONTROL_FD].entries()) fileActions.addDup2(actions, theirs[index], file);
   const variables = Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
   const pid = new Int32Array(1);
-  const error: number = posixSpawn(pid, process.execPath, actions, null, [process.execPath, ...args, null], [...variables, null]);
+  const error: number = posixSpawn(pid, command[0], actions, null, [...command, null], [...variables, null]);
   fileActions.destroy(actions);
   return error === 0 ? { pid: pid[0] ?? 0 } : { failure: getSystemErrorMessage(-error) };
 }
@@ -107,7 +107,7 @@ function link() {
     socketpair: library.func("int socketpair(int, int, int, int*)"),
     close: library.func("int close(int)"),
     waitpid: library.func("int waitpid(int, int*, int)"),
-    posixSpawn: library.func("int posix_spawn(int*, const char*, void*, void*, const char**, const char**)"),
+    posixSpawn: library.func("int posix_spawnp(int*, const char*, void*, void*, const char**, const char**)"),
     fileActions: {
       init: library.func("int posix_spawn_file_actions_init(void*)"),
       addOpen: library.func("int posix_spawn_file_actions_addopen(void*, int, const char*, int, unsigned int)"),

@@ -4,8 +4,8 @@ import type { Duplex } from "node:stream";
 import type { Child, ChildEnd, ChildStart } from "./child.ts";
 import { CONTROL_FD } from "./control-protocol.ts";
 
-export function startNodeChild({ args, environment }: ChildStart): Child {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "pipe"], env: environment });
+export function startNodeChild({ interpreter, args, environment }: ChildStart): Child {
+  const child = spawn(interpreter, args, { stdio: ["ignore", "pipe", "pipe", "pipe"], env: environment });
   const { promise: ended, resolve } = Promise.withResolvers<ChildEnd>();
   child.once("error", ({ message }) => resolve({ code: undefined, signal: undefined, failure: message }));
   child.once("close", (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));

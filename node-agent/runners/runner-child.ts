@@ -17,6 +17,8 @@ import { startNodeChild } from "./node-child.ts";
 export interface RunnerChildOptions {
   /** The runner's main file; it gets this process's id, then the library's file if there is one. */
   readonly program: string;
+  /** What runs it; Node unless said. */
+  readonly interpreter?: string | undefined;
   /** Another ONNX Runtime than the one that is installed. */
   readonly libraryFile?: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
@@ -48,6 +50,7 @@ export class RunnerChild {
     const library = options.libraryFile === undefined ? [] : [options.libraryFile];
     const start = process.platform === "linux" ? startLinuxChild : startNodeChild;
     this.#child = start({
+      interpreter: options.interpreter ?? process.execPath,
       args: [options.program, String(process.pid), ...library],
       environment: options.environment,
       clock: options.clock ?? systemClock,

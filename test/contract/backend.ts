@@ -1,6 +1,7 @@
 /** What every backend that answers through senders promises; `backend.test.ts` runs it on those of the agent. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ServingError } from "../../core/errors.ts";
+import type { InferSubmit } from "../../core/messages/infer.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type {
   Backend,
@@ -60,7 +61,10 @@ export class NotedSender implements ResponseSender {
   }
 
   request(inputs: readonly Tensor[], output: string): BackendRequest {
-    return { id: "", parameters: new Map(), inputs, outputs: [output], sender: this };
+    const asked = { id: "", parameters: new Map(), inputs, outputs: [output] };
+    const content = { ...asked, priority: 0, queueTimeoutUs: 0, remainingMs: undefined };
+    const submit: InferSubmit = { ...content, kind: "infer", replica: "m/1/1", tenant: "", traceparent: "" };
+    return { ...asked, timeoutUs: 0, from: { submit, deadlineMs: undefined, upcalls: undefined }, sender: this };
   }
 }
 

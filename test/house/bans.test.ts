@@ -9,7 +9,7 @@ const isSetup = (file: SourceFile): boolean => under(file, "cli/setup.mjs", "cli
 const shipped = sources.filter((file) => !isSetup(file));
 
 /** Programs that may be started by name: they are no Node programs. */
-const STARTS_BY_NAME = ["cli/pull/from-python-index.ts"];
+const STARTS_BY_NAME = ["cli/pull/from-python-index.ts", "node-agent/runners/node-child.ts"];
 
 /** Made of the operator's patterns, of a route's path, of escaped words: never of what clients or models say. */
 const MAKE_EXPRESSIONS = ["gateway/kserve/request-parameters.ts", "gateway/http/path-pattern.ts", "gateway/text/sentencepiece.ts", "bench"];

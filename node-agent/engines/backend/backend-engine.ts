@@ -7,8 +7,8 @@ import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
-import type { Tensor } from "../../../core/tensor/tensor.ts";
-import type { Backend, BackendInstance, BackendModel } from "../../backends/backend.ts";
+import type { Backend, BackendInstance, BackendModel, BackendRequest } from "../../backends/backend.ts";
+import type { Upcalls } from "../../calls/model-calls.ts";
 import { BatchQueue } from "../../scheduling/batch-queue.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import { answersOften } from "../answers-often.ts";
@@ -100,15 +100,17 @@ export class BackendEngine implements InferenceEngine {
     return engine;
   }
 
-  infer(submit: InferSubmit, sink: InferSink): InferHandle {
+  infer(submit: InferSubmit, sink: InferSink, upcalls?: Upcalls): InferHandle {
     const request = this.#intake.take(submit, sink);
+    request.upcalls = upcalls;
     return { cancel: () => this.#cancel(request), resume: () => this.#running.get(request)?.resume() };
   }
 
   load(): EngineLoad {
     const formed = this.#formed.reduce((sum, requests) => sum + requests.length, 0);
     const { count, sinceMs } = this.#queue;
-    return { queued: count + formed, running: this.#running.size, ...(sinceMs !== undefined && { queuedSinceMs: sinceMs }) };
+    const pids = this.#instances.flatMap(({ opened }) => opened.pid ?? []);
+    return { queued: count + formed, running: this.#running.size, pids, ...(sinceMs !== undefined && { queuedSinceMs: sinceMs }) };
   }
 
   statistics(): ModelStatistics {
@@ -218,10 +220,12 @@ export class BackendEngine implements InferenceEngine {
     return sender;
   }
 
-  #request(sender: RequestSender) {
-    const { id, parameters, inputs, outputs }: InferSubmit = sender.request.submit;
-    const given: readonly Tensor[] = givenTensors(inputs, this.#options.plan);
-    return { id, parameters, inputs: given, outputs: outputs.length === 0 ? this.#allOutputs : outputs, sender };
+  #request(sender: RequestSender): BackendRequest {
+    const { submit, deadlineMs, upcalls } = sender.request;
+    const { id, parameters, outputs, queueTimeoutUs: timeoutUs } = submit;
+    const inputs = givenTensors(submit.inputs, this.#options.plan);
+    const wanted = outputs.length === 0 ? this.#allOutputs : outputs;
+    return { id, parameters, inputs, outputs: wanted, timeoutUs, from: { submit, deadlineMs, upcalls }, sender };
   }
 
   #drainedNow(): void {

@@ -1,6 +1,7 @@
 /** A request that an engine has taken in, until its one answer. Pure. */
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferSink } from "../../../core/messages/infer-sink.ts";
+import type { Upcalls } from "../../calls/model-calls.ts";
 import type { Turn } from "../../scheduling/release-order.ts";
 import type { WaitingItem } from "../../scheduling/waiting.ts";
 import type { BatchMember } from "./split.ts";
@@ -30,6 +31,8 @@ export class HostedRequest implements WaitingItem, BatchMember {
   waiting: WaitingItem["waiting"];
   /** What it runs in, or will as soon as an instance may. */
   batch: FormedBatch | undefined;
+  /** The way to models elsewhere, where it may call some. */
+  upcalls: Upcalls | undefined;
 
   constructor(submit: InferSubmit, sink: InferSink, about: { readonly rows: number; readonly form: string; readonly nowMs: number }) {
     this.submit = submit;

@@ -78,7 +78,7 @@ export async function startModelCluster(
 
 function runnersBelow(pid: number | undefined): readonly number[] {
   if (pid === undefined) return [];
-  return familyOf(pid).filter((id) => commandLine(id)?.join(" ").includes("runners/onnx/main.ts"));
+  return familyOf(pid).filter((id) => /runners\/(?:onnx\/main\.ts|python\/main\.py)/.test(commandLine(id)?.join(" ") ?? ""));
 }
 
 const NEVER = new AbortController().signal;

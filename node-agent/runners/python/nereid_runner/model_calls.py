@@ -1,0 +1,168 @@
+"""Calls of other models: their requests go through the agent, as an ensemble's steps do."""
+import asyncio
+import itertools
+import queue
+import threading
+
+from .channel import CALL, CANCEL, Frame
+from .errors import TritonError, TritonModelException, triton_error
+from .response import InferenceResponse
+from .tensor import TensorReader, announced
+
+_desk = None
+
+
+def call_desk():
+    if _desk is None:
+        raise TritonModelException("Models can be called inside of a model alone.")
+    return _desk
+
+
+def open_call_desk(channel):
+    global _desk
+    _desk = CallDesk(channel)
+    return _desk
+
+
+def load_model(model_name, files=None, config=""):
+    raise TritonModelException(_no_control("loaded", model_name))
+
+
+def unload_model(model_name, unload_dependents=False):
+    raise TritonModelException(_no_control("unloaded", model_name))
+
+
+def is_model_ready(model_name, model_version=""):
+    raise TritonModelException(f"Whether model '{model_name}' is ready cannot be asked by models: ask the server over HTTP or gRPC.")
+
+
+def _no_control(what, model_name):
+    return f"Model '{model_name}' cannot be {what} by a model: use the server's repository API over HTTP or gRPC."
+
+
+class Call:
+    """Answers come from the listening thread; whoever has called takes them."""
+
+    def __init__(self, number, channel):
+        self._number = number
+        self._channel = channel
+        self._answers = queue.SimpleQueue()
+        self._waiting = None
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def next(self):
+        """(response, whether it is the last); the response is None where there is only the end."""
+        return self._answers.get()
+
+    def only(self):
+        response, is_last = self.next()
+        while not is_last:
+            _, is_last = self.next()
+        return response if response is not None else _no_answer()
+
+    async def only_async(self):
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+        with self._lock:
+            self._waiting = lambda: loop.call_soon_threadsafe(over.set)
+            if self._is_over:
+                over.set()
+        await over.wait()
+        return self.only()
+
+    def cancel(self):
+        if not self._is_over:
+            self._channel.send(Frame(CANCEL, self._number))
+
+    def answered(self, response, is_last):
+        self._answers.put((response, is_last))
+        with self._lock:
+            self._is_over = is_last
+            if is_last and self._waiting is not None:
+                self._waiting()
+
+
+class ResponseIterator:
+    """The answers of a decoupled model."""
+
+    def __init__(self, call):
+        self._call = call
+        self._is_over = False
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._is_over:
+            raise StopIteration
+        response, self._is_over = self._call.next()
+        if response is None:
+            raise StopIteration
+        return response
+
+    def cancel(self):
+        self._call.cancel()
+
+
+class CallDesk:
+    def __init__(self, channel):
+        self._channel = channel
+        self._numbers = itertools.count(1)
+        self._calls = {}
+        self._lock = threading.Lock()
+        self._is_gone = False
+
+    def begin(self, request):
+        heads, parts = announced(request.inputs())
+        correlation = request.correlation_id()
+        trace = request.trace()
+        head = {
+            "model": request.model_name(),
+            "version": request.model_version(),
+            "id": request.request_id(),
+            "flags": request.flags(),
+            "timeout": request.timeout(),
+            "parameters": request.parameters(),
+            "outputs": request.requested_output_names(),
+            "inputs": heads,
+            **({"text": correlation} if isinstance(correlation, str) else {"number": str(correlation)}),
+            **({} if trace is None or trace._key is None else {"key": trace._key}),
+        }
+        with self._lock:
+            call = Call(next(self._numbers), self._channel)
+            self._calls[call._number] = call
+            if self._is_gone:
+                call.answered(_failed("UNAVAILABLE", "the model is being unloaded"), True)
+                return call
+        self._channel.send(Frame(CALL, call._number, head, parts))
+        return call
+
+    def answered(self, number, head, payload):
+        is_last = head["final"]
+        with self._lock:
+            call = self._calls.pop(number, None) if is_last else self._calls.get(number)
+        if call is not None:
+            call.answered(_response(head, payload), is_last)
+
+    def close(self):
+        """The agent is gone: nothing comes any more."""
+        with self._lock:
+            self._is_gone = True
+            for call in self._calls.values():
+                call.answered(_failed("UNAVAILABLE", "the model is being unloaded"), True)
+            self._calls.clear()
+
+
+def _response(head, payload):
+    if "error" in head:
+        return _failed(head["error"]["code"], head["error"]["message"])
+    return InferenceResponse(TensorReader(payload).take(head["outputs"])) if "outputs" in head else None
+
+
+def _failed(code, message):
+    return InferenceResponse(error=triton_error(code, message))
+
+
+def _no_answer():
+    return InferenceResponse(error=TritonError("the called model gave no answer"))

@@ -1,0 +1,105 @@
+/** Python models as Triton's users write them. */
+
+const IMPORTS = `
+import asyncio
+import threading
+import numpy as np
+import triton_python_backend_utils as pb_utils
+`;
+
+const ONE_TO_ONE = `
+input [ { name: "INPUT0" data_type: TYPE_INT32 dims: [ 1 ] } ]
+output [ { name: "OUTPUT0" data_type: TYPE_INT32 dims: [ 1 ] } ]
+instance_group [ { count: 1 kind: KIND_CPU } ]
+`;
+
+export interface PythonModel {
+  readonly "1/model.py": string;
+  readonly "config.pbtxt": string;
+}
+
+const model = (body: string, config: string): PythonModel => ({
+  "1/model.py": IMPORTS + body,
+  "config.pbtxt": `backend: "python" ${config}`,
+});
+
+/** OUTPUT0 = 2 INPUT0, computed by an import from the version's folder. */
+export const DOUBLE = model(
+  `
+from .double import double
+
+class TritonPythonModel:
+    def execute(self, requests):
+        values = [pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy() for request in requests]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", double(one))]) for one in values]
+`,
+  ONE_TO_ONE,
+);
+export const DOUBLE_PY = "def double(value):\n    return 2 * value\n";
+
+/** Counts up to INPUT0, in a thread that goes on after execute has returned; the answer to 3 fails. */
+export const COUNT = model(
+  `
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            threading.Thread(target=self.count, args=(request,)).start()
+
+    def count(self, request):
+        sender = request.get_response_sender()
+        for number in range(int(pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy()[0])):
+            if sender.is_cancelled():
+                pb_utils.Logger.log_warn(f"canceled at {number}")
+                return
+            error = pb_utils.TritonError("no 3", pb_utils.TritonError.NOT_FOUND) if number == 3 else None
+            sender.send(pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", np.array([number], np.int32))], error))
+        sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+`,
+  `${ONE_TO_ONE} model_transaction_policy { decoupled: true }`,
+);
+
+/** Doubles by calling "double" twice at a time, and adds what "count" counts up to. */
+export const CALLS = model(
+  `
+class TritonPythonModel:
+    async def execute(self, requests):
+        return [await self.answer(request) for request in requests]
+
+    async def answer(self, request):
+        given = pb_utils.get_input_tensor_by_name(request, "INPUT0")
+        called = [self.called("double", given).async_exec() for _ in range(2)]
+        answers = await asyncio.gather(*called)
+        for answer in answers:
+            if answer.has_error():
+                return pb_utils.InferenceResponse(error=answer.error())
+        values = [pb_utils.get_output_tensor_by_name(answer, "OUTPUT0").as_numpy() for answer in answers]
+        counted = [pb_utils.get_output_tensor_by_name(one, "OUTPUT0").as_numpy() for one in self.called("count", given).exec(decoupled=True)]
+        missing = self.called("nowhere", given).exec()
+        if not missing.has_error():
+            raise pb_utils.TritonModelException("a model that is not there has answered")
+        return pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", sum(values) + sum(counted))])
+
+    def called(self, name, given):
+        return pb_utils.InferenceRequest(model_name=name, requested_output_names=["OUTPUT0"], inputs=[given])
+`,
+  ONE_TO_ONE,
+);
+
+/** Says all of its configuration itself. */
+export const SAYS_ITSELF = model(
+  `
+class TritonPythonModel:
+    @staticmethod
+    def auto_complete_config(config):
+        config.set_max_batch_size(4)
+        config.set_dynamic_batching()
+        config.add_input({"name": "INPUT0", "data_type": "TYPE_STRING", "dims": [-1]})
+        config.add_output({"name": "OUTPUT0", "data_type": "TYPE_STRING", "dims": [-1]})
+        return config
+
+    def execute(self, requests):
+        values = [pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy() for request in requests]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", one[:, ::-1])]) for one in values]
+`,
+  "",
+);

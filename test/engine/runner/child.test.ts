@@ -32,7 +32,13 @@ describe.each<{ readonly name: string; readonly start: StartChild }>([
   { name: "Node", start: startNodeChild },
 ])("a child that $name starts", ({ start }) => {
   const begin = (more: Partial<ChildStart> = {}) =>
-    start({ args: [PROGRAM, "a word", ""], environment: { ...process.env, CHILD_SAYS: "grün=1" }, clock: systemClock, ...more });
+    start({
+      interpreter: process.execPath,
+      args: [PROGRAM, "a word", ""],
+      environment: { ...process.env, CHILD_SAYS: "grün=1" },
+      clock: systemClock,
+      ...more,
+    });
 
   test("gets its words and variables, answers over its channel, and what it writes is heard to the end", async () => {
     const { output, errors, channel, end } = await told(begin(), "exit 7");
@@ -68,19 +74,18 @@ describe.each<{ readonly name: string; readonly start: StartChild }>([
   });
 
   test("one that cannot be started says why, and has ended", async () => {
-    const { execPath } = process;
-    process.execPath = "/nowhere/node";
-    try {
-      const child = begin();
-      child.kill();
-      expect(child.pid).toBeUndefined();
-      expect(await child.ended).toMatchObject({
-        code: undefined,
-        signal: undefined,
-        failure: expect.stringMatching(/no such file|ENOENT/),
-      });
-    } finally {
-      process.execPath = execPath;
-    }
+    const child = begin({ interpreter: "/nowhere/node" });
+    child.kill();
+    expect(child.pid).toBeUndefined();
+    expect(await child.ended).toMatchObject({
+      code: undefined,
+      signal: undefined,
+      failure: expect.stringMatching(/no such file|ENOENT/),
+    });
+  });
+
+  test("is looked for on the PATH where its interpreter is a name", async () => {
+    const child = begin({ interpreter: "sh", args: ["-c", "cat <&3; exit 3"] });
+    expect((await told(child, "")).end).toEqual({ code: 3, signal: undefined });
   });
 });

@@ -82,7 +82,7 @@ describe("a load", () => {
       { "1/model.onnx": MODEL, "config.pbtxt": 'output { name: "Y" label_filename: "labels" }' },
       /label file 'labels' is not in/,
     ],
-    ["it asks for what is not served", "m", { "1/model.py": "", "config.pbtxt": 'backend: "python"' }, /models here are ONNX files/],
+    ["it asks for what is not served", "m", { "1/model.pt": "", "config.pbtxt": 'backend: "pytorch"' }, /models here are ONNX files/],
   ])("fails when %s, before a process is started", async (_, model, files: Readonly<Record<string, Uint8Array | string>>, reason) => {
     await using node = new HostedModels();
     if (Object.keys(files).length > 0) node.put(model, files);

@@ -33,12 +33,9 @@ const BATCH_NOTE =
 export function checkInferRequest(request: CheckedRequest, view: CheckedModel): void {
   checkOutputs(request, view);
   checkInputCount(request, view);
-  const specs = request.inputs.map((input) => specOf(input, view));
+  for (const input of request.inputs) specOf(input, view);
   if (view.maxBatchSize > 0) checkBatch(request, view);
-  request.inputs.forEach((input, index) => {
-    const spec = specs[index];
-    if (spec !== undefined) checkInput(request, input, spec, view);
-  });
+  for (const input of request.inputs) checkInput(request, input, specOf(input, view), view);
 }
 
 /** The inputs in the order of the model's signature: requests of one batch must agree in it. They have passed the check. */
@@ -58,8 +55,7 @@ function checkOutputs({ outputs }: CheckedRequest, view: CheckedModel): void {
 }
 
 function specOf({ name }: Tensor, view: CheckedModel): TensorSpec {
-  const spec = view.inputs.find((input) => input.name === name);
-  if (spec !== undefined) return spec;
+  for (const input of view.inputs) if (input.name === name) return input;
   throw new ServingError("INVALID_ARGUMENT", `unexpected inference input '${name}' for model '${view.name}'`);
 }
 
@@ -110,28 +106,36 @@ function checkInput(request: CheckedRequest, input: Tensor, spec: TensorSpec, vi
     throw refused(request, `inference input '${name}' data-type is '${dtype}', but model '${view.name}' expects '${spec.dtype}'`);
   }
   checkShape(request, input, spec, view);
-  const where = `for inference input '${name}' for model '${view.name}'`;
   if (dtype === "BYTES") {
-    checkStrings(request, input, where);
+    checkStrings(request, input, `for inference input '${name}' for model '${view.name}'`);
     return;
   }
-  // A batch of no rows takes the bytes of one, as in Triton.
-  const expected = elementsOf(view.maxBatchSize > 0 ? [Math.max(1, shape[0] ?? 1), ...shape.slice(1)] : shape) * DTYPES[dtype].bytes;
+  const hasNoRows = view.maxBatchSize > 0 && shape[0] === 0; // a batch of no rows takes the bytes of one, as in Triton
+  const expected = elementsOf(hasNoRows ? shape.slice(1) : shape) * DTYPES[dtype].bytes;
   if (dataBytes(input) === expected) return;
   const sizes = `Expected ${expected}, got ${dataBytes(input)}`;
   throw refused(request, `input byte size mismatch for input '${name}' for model '${view.name}'. ${sizes}`);
 }
 
 function checkShape(request: CheckedRequest, { name, shape }: Tensor, spec: TensorSpec, view: CheckedModel): void {
+  if (fits(shape, spec.shape)) return;
   const isBatched = view.maxBatchSize > 0;
-  if (shape.length === spec.shape.length) {
+  if (shape.length === spec.shape.length && shape.some((size, index) => size === -1 && (index > 0 || !isBatched))) {
     const got = `got [${shape.join(",")}]`;
-    const text = `All input dimensions should be specified for input '${name}' for model '${view.name}', ${got}`;
-    if (shape.some((size, index) => size === -1 && (index > 0 || !isBatched))) throw refused(request, text);
-    if (shape.every((size, index) => size >= 0 && (spec.shape[index] === -1 || spec.shape[index] === size))) return;
+    throw refused(request, `All input dimensions should be specified for input '${name}' for model '${view.name}', ${got}`);
   }
   const sizes = `Expected [${spec.shape.join(",")}], got [${shape.join(",")}]. ${isBatched ? BATCH_NOTE : ""}`;
   throw refused(request, `unexpected shape for input '${name}' for model '${view.name}'. ${sizes}`);
+}
+
+/** Whether a shape is one of those that are allowed: -1 allows any size. */
+function fits(shape: readonly number[], allowed: readonly number[]): boolean {
+  if (shape.length !== allowed.length) return false;
+  for (let place = 0; place < shape.length; place++) {
+    const size = shape[place] ?? -1;
+    if (size < 0 || (allowed[place] !== -1 && allowed[place] !== size)) return false;
+  }
+  return true;
 }
 
 function checkStrings(request: CheckedRequest, { shape, data }: Tensor, where: string): void {
@@ -159,7 +163,9 @@ function checkStrings(request: CheckedRequest, { shape, data }: Tensor, where: s
 
 /** A double: a product that no memory holds need not be exact. */
 function elementsOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
+  let product = 1;
+  for (const size of shape) product *= size;
+  return product;
 }
 
 function refused({ id }: CheckedRequest, text: string): ServingError {

@@ -5,11 +5,11 @@ import { traceparentOf } from "../http/traceparent.ts";
 import { requestEncoding } from "./content-encoding.ts";
 import { type GenerateSignature, type GenerateTensors, parseGenerateTensors } from "./generate-tensors.ts";
 import { generateEvents, onlyText } from "./generate-tensors-responses.ts";
-import type { InferDeps } from "./infer-route.ts";
 import { generateText, type LanguageDeps, streamText } from "./language-generate.ts";
 import { loadMetricsHeaders } from "./load-metrics.ts";
 import { modelPath } from "./model-path.ts";
 import { modelResponses, startedResponses } from "./model-responses.ts";
+import type { TensorServing } from "./tensor-serving.ts";
 import { invalid } from "./triton-error.ts";
 
 const parser: BodyParser<GenerateTensors, GenerateSignature> = {
@@ -18,7 +18,7 @@ const parser: BodyParser<GenerateTensors, GenerateSignature> = {
   name: parseGenerateTensors.name,
 };
 
-export type GenerateDeps = LanguageDeps & InferDeps;
+export type GenerateDeps = LanguageDeps & { readonly tensors: TensorServing };
 
 /** Whether the model is one of text: its directory knows it. */
 export function isLanguageModel({ models }: Pick<LanguageDeps, "models">, name: string): boolean {

@@ -11,15 +11,15 @@ import { requestEncoding } from "./content-encoding.ts";
 import { errorFrame } from "./error-frame.ts";
 import { isLanguageModel } from "./generate-route.ts";
 import { encodeInferAnswer } from "./infer-answer.ts";
+import { inferRequest, type ReadingDeps, readCall } from "./infer-call.ts";
 import type { InferHead } from "./infer-head.ts";
-import { type InferDeps, inferRequest, readCall } from "./infer-route.ts";
 import type { LanguageDeps } from "./language-generate.ts";
 import { languageView } from "./language-view.ts";
 import { modelPath } from "./model-path.ts";
 import { isBareEnd, modelResponses, startedResponses } from "./model-responses.ts";
 import { invalid } from "./triton-error.ts";
 
-export type InferEventsDeps = LanguageDeps & InferDeps;
+export type InferEventsDeps = LanguageDeps & ReadingDeps;
 
 const FINAL = "triton_final_response";
 const NOWHERE = new Map();
@@ -37,7 +37,7 @@ export async function inferEvents(deps: InferEventsDeps, request: HttpRequest): 
   const view = isLanguage ? languageView(deps.models.list(), name, version) : deps.tensors.catalog.view(name, version);
   const encoding = requestEncoding(request.header("content-encoding"));
   if (encoding === "unknown") throw invalid("Unsupported compression type");
-  const call = await readCall(deps, request, view, encoding);
+  const call = await readCall({ deps, request, view }, encoding);
   checkJsonOnly(call.head);
   const asked = inferRequest(call, request);
   const responses = modelResponses(deps, asked, { kind: isLanguage ? "language" : "tensors", view }, request.signal);

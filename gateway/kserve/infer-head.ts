@@ -40,13 +40,15 @@ export interface OutputWish {
 
 export interface InferHead {
   readonly id: string;
-  readonly parameters: Map<string, ParameterValue>;
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
   readonly priority: number;
   readonly timeoutUs: number;
   readonly binaryOutput: boolean;
   readonly inputs: readonly InputHead[];
   /** By name, in the request's order; empty: all. */
   readonly outputs: ReadonlyMap<string, OutputWish>;
+  /** The keys of `outputs`. */
+  readonly outputNames: readonly string[];
 }
 
 export interface HeadLimits {
@@ -60,8 +62,12 @@ const TENSORS_MAX = 4_096;
 const NO_OUTPUTS: ReadonlyMap<string, OutputWish> = new Map();
 
 /** @throws ServingError INTERNAL for JSON that is malformed or of wrong types, INVALID_ARGUMENT for what says the wrong thing */
-export function parseInferHead(bytes: Uint8Array, { bytesMax }: HeadLimits): InferHead {
-  const text = bytesAsText(bytes);
+export function parseInferHead(bytes: Uint8Array, limits: HeadLimits): InferHead {
+  return parseInferText(bytesAsText(bytes), limits);
+}
+
+/** @param text one character a byte @throws ServingError as `parseInferHead` */
+export function parseInferText(text: string, { bytesMax }: HeadLimits): InferHead {
   const json = scanJson(text, { spansOf: "data" });
   const idJson = memberOf(json, "id");
   const id = idJson === undefined ? "" : asText(idJson, "Unable to parse 'id'");
@@ -70,7 +76,8 @@ export function parseInferHead(bytes: Uint8Array, { bytesMax }: HeadLimits): Inf
   checkTensors(inputsJson.length, "inputs");
   const inputs: InputHead[] = [];
   for (const input of inputsJson) inputs.push(readInput(input, inputs, { text, id, bytesMax }));
-  return { id, parameters: values, priority, timeoutUs, binaryOutput, inputs, outputs: readOutputs(memberOf(json, "outputs"), id) };
+  const outputs = readOutputs(memberOf(json, "outputs"), id);
+  return { id, parameters: values, priority, timeoutUs, binaryOutput, inputs, outputs, outputNames: [...outputs.keys()] };
 }
 
 function checkTensors(count: number, what: string): void {

@@ -9,6 +9,7 @@ import { tritonError } from "./errors.ts";
 import { generate, generateStream, isLanguageModel } from "./generate-route.ts";
 import { inferEvents, wantsEvents } from "./infer-events.ts";
 import { infer } from "./infer-route.ts";
+import { KnownHeads } from "./known-heads.ts";
 import type { LanguageDeps } from "./language-generate.ts";
 import { languageMetadata, modelMetadata, type ServerIdentity, serverMetadata } from "./metadata.ts";
 import { availableVersions, isModelReady } from "./model-lookup.ts";
@@ -27,7 +28,7 @@ export interface KserveDeps extends LanguageDeps {
 
 /** A model that both the directory and the catalog know is a language model. */
 export function kserveRoutes(given: KserveDeps): readonly Route[] {
-  const deps = { ...given, tensors: given.tensors ?? noTensorServing(given.models) };
+  const deps = { ...given, tensors: given.tensors ?? noTensorServing(given.models), heads: new KnownHeads() };
   const { tensors } = deps;
   const isReady = (path: ModelPath) => isAnyReady(deps, path);
   return [
@@ -59,7 +60,7 @@ export function kserveRoutes(given: KserveDeps): readonly Route[] {
   ];
 }
 
-type Deps = KserveDeps & { readonly tensors: TensorServing };
+type Deps = KserveDeps & { readonly tensors: TensorServing; readonly heads: KnownHeads };
 
 function health(stopping: boolean, well: boolean): HttpAnswer {
   return stopping ? tritonError(503, "Server exiting") : emptyAnswer(well ? 200 : 400);

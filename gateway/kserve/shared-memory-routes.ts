@@ -4,7 +4,7 @@ import { controls, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { get, post } from "./door-route.ts";
-import { sharedMemoryFor } from "./infer-route.ts";
+import { sharedMemoryFor } from "./infer-call.ts";
 import { asCount, asText, memberOf } from "./json-members.ts";
 import type { JsonValue } from "./json-value.ts";
 import { requestJson } from "./request-json.ts";

@@ -72,30 +72,34 @@ async function infer(request: InferRequest, deps: InferenceDeps, signal: AbortSi
   checkInferRequest(request, view);
   deps.poison.refuse(request, deps.clock.now());
   try {
-    if (request.deadlineMs === undefined) return await tracedPlace(request, view, deps, signal);
-    using scope = deadlineSignal(deps.clock, request.deadlineMs, signal);
-    return await tracedPlace(request, view, deps, scope.signal);
+    const { deadlineMs } = request;
+    const placing =
+      deadlineMs === undefined ? tracedPlace(request, view, deps, signal) : placeInTime(deadlineMs, request, view, deps, signal);
+    return responseOf(view, await placing);
   } catch (thrown) {
     deps.poison.note(request, thrown, deps.clock.now());
     throw thrown;
   }
 }
 
+async function placeInTime(deadlineMs: number, request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal) {
+  using scope = deadlineSignal(deps.clock, deadlineMs, signal);
+  return await tracedPlace(request, view, deps, scope.signal);
+}
+
 /** As a part of the trace that the request belongs to, if there is one. */
-function tracedPlace(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {
+function tracedPlace(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<InferResult> {
   if (request.traceparent === "") return place(request, view, deps, signal);
   return tracedInference(request, view, deps, (traced) => place(traced, view, deps, signal));
 }
 
-async function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<TimedResponse> {
+function place(request: InferRequest, view: ModelView, deps: InferenceDeps, signal: AbortSignal): Promise<InferResult> {
   const near = placeNear(request, view, deps, signal);
-  if (near !== undefined) return responseOf(view, await near);
+  if (near !== undefined) return near;
   const send = sendingOf(request, view, deps, signal);
-  const result =
-    view.sequences === undefined
-      ? await placed({ request, view, send, again: view.runsOnce !== true }, deps, signal)
-      : await deps.steps.infer(request, view, view.sequences, send, signal);
-  return responseOf(view, result);
+  return view.sequences === undefined
+    ? placed({ request, view, send, again: view.runsOnce !== true }, deps, signal)
+    : deps.steps.infer(request, view, view.sequences, send, signal);
 }
 
 function responseOf({ name, version }: ModelView, { outputs, times, parameters = NO_PARAMETERS }: InferResult): TimedResponse {

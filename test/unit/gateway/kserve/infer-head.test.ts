@@ -20,6 +20,7 @@ test("an input, its data at hand, is all that a request needs", () => {
     binaryOutput: false,
     inputs: [{ name: "IN", dtype: "FP32", shape: [1, 2], source: { kind: "json", data: new Uint8Array(Float32Array.of(1, 2).buffer) } }],
     outputs: new Map(),
+    outputNames: [],
   });
 });
 

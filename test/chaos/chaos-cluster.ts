@@ -101,6 +101,11 @@ export class ChaosCluster implements AsyncDisposable {
     return (await this.gateways[0]?.grpcPort) ?? 0;
   }
 
+  /** What the first gateway's metrics say. */
+  async metrics(): Promise<string> {
+    return (await fetch((await this.gateways[0]?.metricsUrl) ?? "")).text();
+  }
+
   get redis(): RealServer {
     if (this.#redis === undefined) throw new Error("this cluster has no Redis");
     return this.#redis;

@@ -22,6 +22,8 @@ import { redisRestarted, redisRewound } from "./rows/redis-restarted.ts";
 import { repeatedSteps } from "./rows/repeated-steps.ts";
 import { rollingRestart } from "./rows/rolling-restart.ts";
 import { oneWayLink, silentLink } from "./rows/silent-links.ts";
+import { slowReaders } from "./rows/slow-readers.ts";
+import { slowSubscription } from "./rows/slow-subscription.ts";
 import { startOrders } from "./rows/start-orders.ts";
 import { stoppedAgent } from "./rows/stopped-agent.ts";
 import { twoOwners } from "./rows/two-owners.ts";
@@ -43,6 +45,8 @@ export const ROWS: readonly Row[] = [
   redisRestarted,
   redisRewound,
   flushedRedis,
+  slowReaders,
+  slowSubscription,
   slowNetworks,
   resetStorms,
   clockJumps,

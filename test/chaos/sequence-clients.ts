@@ -41,6 +41,8 @@ export interface SequencesOptions {
   readonly atOnce?: number;
   /** Draws which steps are sent twice; none unless there. */
   readonly repeats?: Random | undefined;
+  /** Ends sequences early, each with the step that comes next. */
+  readonly isOver?: () => boolean;
   /** Steps carry their number, by which repeats are known; they do unless said. */
   readonly numbered?: boolean;
 }
@@ -52,7 +54,7 @@ const PAUSE_MS = 20;
 const never = new AbortController().signal;
 
 export function startSequences(where: Where, options: SequencesOptions, clock: Clock = systemClock): RunningSequences {
-  const { count, steps, first = 1, atOnce = count, repeats, numbered = true } = options;
+  const { count, steps, first = 1, atOnce = count, repeats, numbered = true, isOver = () => false } = options;
   const seen = { steps: 0, lost: 0, twice: 0, waited: 0, repeated: 0, unlike: 0, tookMsMax: 0 };
   const ended: string[] = [];
   const stepsOf: number[] = [];
@@ -76,13 +78,15 @@ export function startSequences(where: Where, options: SequencesOptions, clock: C
     for (let step = 1, sum = 0; step <= steps; step++) {
       sum += step * id;
       const startMs = clock.now();
-      const answer = await repeated({ id, step, last: step === steps, numbered });
+      const last = step === steps || isOver();
+      const answer = await repeated({ id, step, last, numbered });
       seen.tookMsMax = Math.max(seen.tookMsMax, Math.round(clock.now() - startMs));
       if (answer.sum === undefined) return void ended.push(`${answer.status} ${answer.text}`);
       if (answer.sum < sum) seen.lost += 1;
       if (answer.sum > sum) seen.twice += 1;
       seen.steps += 1;
       stepsOf[id - first] = step;
+      if (last) return;
       await sleep(clock, PAUSE_MS, never);
     }
   };

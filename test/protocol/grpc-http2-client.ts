@@ -1,6 +1,6 @@
 /** Node's HTTP/2 as client: calls whose headers and messages a test writes by itself, and what comes back. */
 import { once } from "node:events";
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders, type Settings } from "node:http2";
 
 export interface Reply {
   readonly status: number;
@@ -16,8 +16,8 @@ export interface Reply {
 export class Http2Client implements AsyncDisposable {
   readonly session: ClientHttp2Session;
 
-  constructor(port: number) {
-    this.session = connect(`http://127.0.0.1:${port}`);
+  constructor(port: number, settings: Settings = {}) {
+    this.session = connect(`http://127.0.0.1:${port}`, { settings });
     this.session.on("error", () => undefined);
   }
 

@@ -22,6 +22,7 @@ export interface GatewayProcess {
   /** `http://HOST:PORT`; once it listens. */
   readonly url: Promise<string>;
   readonly grpcPort: Promise<number>;
+  readonly metricsUrl: Promise<string>;
   readonly process: Started;
 }
 
@@ -57,6 +58,9 @@ export class ProcessCluster implements AsyncDisposable {
       },
       get grpcPort() {
         return address(/gRPC: \S*:(\d+)/).then(Number);
+      },
+      get metricsUrl() {
+        return address(/metrics: (\S+)/);
       },
       process,
     };

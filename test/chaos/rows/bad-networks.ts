@@ -2,9 +2,8 @@
 import { systemClock } from "../../../core/clock.ts";
 import { ChaosCluster } from "../chaos-cluster.ts";
 import { LANGUAGE } from "../chaos-models.ts";
-import { killVerdict } from "../kill-verdict.ts";
-import { killedStreams } from "../killed-streams.ts";
-import { startLoad } from "../load.ts";
+import { endlessStreams } from "../endless-streams.ts";
+import { percentile, startLoad } from "../load.ts";
 import type { Weathers } from "../node-proxy.ts";
 import { passing } from "../passing.ts";
 import { askStateless } from "../questions.ts";
@@ -69,36 +68,37 @@ function row(
       const gatewayFlags = run.protected ? [] : ["--migration-limit", "0"];
       await using cluster = await ChaosCluster.start(run, { nodes: 2, stages: 2, copies: 2, redis: "", proxied: true, gatewayFlags });
       const where = () => cluster.url;
+      const streams = await endlessStreams({ clients: 4, tokens: 100, where, model: LANGUAGE, clock: systemClock });
       const load = startLoad(1, askStateless(where));
-      const sequences = startSequences(where, { count: 8, steps: 60 });
-      const report = await killedStreams({
-        url: cluster.url,
-        model: LANGUAGE,
-        clock: systemClock,
-        streams: 4,
-        tokens: 150,
-        kills: 1,
-        seed: run.seed,
-        kill: async () => {
-          for (const connection of connections(cluster)) await treat(connection);
-        },
-      });
-      const { lost, twice, ended, waited, steps } = await sequences.report;
-      const small = await load.end();
-      const { holds, figures, errors = [] } = killVerdict(1, report);
+      let over = false;
+      const sequences = startSequences(where, { count: 8, steps: Number.POSITIVE_INFINITY, isOver: () => over });
+      const treated = connections(cluster);
+      for (const connection of treated) await treat(connection);
+      over = true;
+      const [generated, small, stepped] = await Promise.all([streams.end(), load.end(), sequences.report]);
+      const errors = [...generated.errors, ...small.errors, ...stepped.ended];
+      const gapsMs = streams.arrivals.flatMap((tokens) => tokens.map(({ afterMs }) => afterMs)).toSorted((a, b) => a - b);
       return {
-        holds: holds && lost + twice + ended.length + small.failed === 0,
+        holds: generated.lost + generated.more + generated.other + stepped.lost + stepped.twice + small.failed + errors.length === 0,
         figures: {
-          ...figures,
+          n: treated.length,
+          streams: generated.streams,
+          tokens: generated.tokens,
+          lost: generated.lost,
+          dup: generated.more,
+          diff: generated.other,
+          failed: generated.errors.length,
+          gap_ms: `p50=${percentile(gapsMs, 0.5)},max=${percentile(gapsMs, 1)}`,
           requests: small.answered,
           requests_failed: small.failed,
-          steps,
-          steps_lost: lost,
-          steps_twice: twice,
-          sequences_ended: ended.length,
-          waits: waited,
+          steps: stepped.steps,
+          steps_lost: stepped.lost,
+          steps_twice: stepped.twice,
+          sequences_ended: stepped.ended.length,
+          limit: 0,
+          waits: stepped.waited,
         },
-        errors: [...errors, ...small.errors, ...ended],
+        errors,
       };
     },
   };

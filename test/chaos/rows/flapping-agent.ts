@@ -1,4 +1,5 @@
 /** P22: an agent stands still every other two seconds, for a minute; `--kills 75` makes that five. */
+import { shardRunners } from "../../support/cluster.ts";
 import { ended } from "../../support/process-cluster.ts";
 import { ChaosCluster } from "../chaos-cluster.ts";
 import { freeze } from "../freeze.ts";
@@ -19,16 +20,18 @@ export const flappingAgent: Row = {
   promise: "P22",
   name: "flapping-agent",
   about: `SIGSTOP and SIGCONT of an agent every ${HALF_MS / 1_000} s, ${FLAPS} times, under requests over two replicas: they are answered, nearly nothing is placed anew`,
-  protection: "a silence of 1 s moves replicas",
-  mutations: [{ file: "gateway/control/fleet.ts", find: "const NODE_SILENCE_MS = 3_000;", replace: "const NODE_SILENCE_MS = 1_000;" }],
+  protection: "a silence of 0.7 s moves replicas",
+  mutations: [{ file: "gateway/control/fleet.ts", find: "const NODE_SILENCE_MS = 3_000;", replace: "const NODE_SILENCE_MS = 700;" }],
   run: async (run) => {
     const { kills: flaps = FLAPS } = run;
     const options = { nodes: 3, replicas: 2, copies: 2, agentFlags: ["--log-level", "info"] };
     await using cluster = await ChaosCluster.start(run, options);
     const where = () => cluster.url;
     const loads = [offerLoad(SMALL_PER_SECOND, askStateless(where)), offerLoad(LARGE_PER_SECOND, await askLanguage(where))];
+    const [agent] = [...cluster.agents.values()].filter(({ child }) => shardRunners(child.pid).length > 0);
+    if (agent === undefined) throw new Error("no agent has a stage");
     for (let flap = 0; flap < flaps; flap++) {
-      const wake = freeze(cluster.agent("node-1"));
+      const wake = freeze(agent);
       await passing(HALF_MS);
       wake();
       await passing(HALF_MS);

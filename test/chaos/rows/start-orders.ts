@@ -75,7 +75,10 @@ async function comesUp({ order, waitMs }: Start, { cache, environment }: RowRun)
     if (part === "nats") await cluster.nats.start();
     else if (part === "redis") await redis.start();
     else if (part === "agent") cluster.agent("node-1", ...flags);
-    else url = cluster.gateway("--model", "none", ...flags).url;
+    else {
+      url = cluster.gateway("--model", "none", ...flags).url;
+      url.catch(() => {}); // told when it is waited for
+    }
   }
   const at = (await url) ?? "";
   await untilHolds(() => isReady(at));

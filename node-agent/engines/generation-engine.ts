@@ -82,9 +82,10 @@ export class GenerationEngine {
 
   /**
    * From now on steps go to this pipeline, whose slots are empty; its listener's results come to `onResult`. What has waited for
-   * it begins when a canary has passed, or with the next submit.
+   * it begins when a canary has passed, or with the next submit. `sameRunners`: none had died, only connections were lost.
    */
-  attach(pipeline: Pipeline, epoch: number): void {
+  attach(pipeline: Pipeline, epoch: number, { sameRunners = false }: { readonly sameRunners?: boolean } = {}): void {
+    if (sameRunners) this.#strikes.forgive();
     this.lost(this.#unavailable(`the stages of model ${this.#options.model} were connected anew; try again`), { died: false });
     const watchdog = new StepWatchdog(this.#clock, (limitMs) =>
       this.#fault(`a step of model ${this.#options.model} took over ${Math.round(limitMs)} ms`),

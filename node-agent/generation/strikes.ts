@@ -9,7 +9,12 @@ const DEATHS_MAX = 3;
 
 export class Strikes {
   /** Tokens that a sequence had cached when stages last died on a run of it, and how often in a row they died there. */
-  readonly #last = new WeakMap<Sequence, { readonly cached: number; readonly deaths: number }>();
+  #last = new WeakMap<Sequence, { readonly cached: number; readonly deaths: number }>();
+
+  /** The last of them was none: the stages are still there. */
+  forgive(): void {
+    this.#last = new WeakMap();
+  }
 
   /**
    * Stages have died with these runs under way; see `StepsInFlight.runs`.

@@ -39,6 +39,8 @@ export class ReplicaLead implements Disposable {
   readonly #deps: ReplicaLeadDeps;
   #state: LeadState = { kind: "apart" };
   #join: AbortController | undefined;
+  /** That were joined last, one after the other. */
+  #runners = "";
   #idle: IdleCanary | undefined;
 
   constructor(host: ShardHost, options: { readonly engine: GenerationEngine; readonly textDigest: string }, deps: ReplicaLeadDeps) {
@@ -114,7 +116,9 @@ export class ReplicaLead implements Disposable {
         pipeline.close();
         return;
       }
-      this.engine.attach(pipeline, epoch);
+      const runners = command.stages.map(({ runner }) => runner).join();
+      this.engine.attach(pipeline, epoch, { sameRunners: runners === this.#runners });
+      this.#runners = runners;
       await this.engine.canary(join.signal);
       if (this.#state.kind !== "joining" || this.#state.epoch !== epoch) return;
       this.#state = { kind: "ready", epoch };

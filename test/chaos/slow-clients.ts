@@ -55,8 +55,9 @@ const LONG_GENERATION = framed(
     ModelInferRequestSchema,
     create(ModelInferRequestSchema, {
       modelName: LANGUAGE,
+      parameters: { top_k: { parameterChoice: { case: "int64Param", value: 1n } } }, // it counts, and never ends
       inputs: [
-        input("text_input", "BYTES", { bytesContents: [new TextEncoder().encode("Dear")] }),
+        input("text_input", "BYTES", { bytesContents: [new TextEncoder().encode("1, 2, 3, 4, 5, 6, 7, 8,")] }),
         input("max_tokens", "INT32", { intContents: [TOKENS] }),
       ],
     }),

@@ -34,7 +34,12 @@ export const slowReaders: Row = {
     { file: STREAM, find: "this.#stream.consumed(this.#handedOut);", replace: "" },
   ],
   run: async (run) => {
-    await using cluster = await ChaosCluster.start(run, { nodes: 1, replicas: 1, agentFlags: ["--metrics-port", "0"] });
+    await using cluster = await ChaosCluster.start(run, {
+      nodes: 1,
+      replicas: 1,
+      agentFlags: ["--metrics-port", "0"],
+      environment: littleGarbage,
+    });
     await using slow = new AsyncDisposableStack();
     const ask = await askLanguage(() => cluster.url);
     const asked = async () => {
@@ -79,6 +84,9 @@ export const slowReaders: Row = {
     };
   },
 };
+
+/** What a process's memory grows by is not what V8 has not collected yet. */
+const littleGarbage = () => ({ NODE_OPTIONS: "--max-semi-space-size=1" });
 
 interface Counts {
   /** That the lead has made: of one stream a token each. */

@@ -12,7 +12,8 @@ import { startSequences } from "../sequence-clients.ts";
 
 const LINK = "core/link/link.ts";
 const EACH_MS = 2_000;
-const RESETS = 4;
+/** As often as a generation goes on without a token in between: `--migration-limit`. */
+const RESETS = 3;
 const RESET_EVERY_MS = 400;
 /** 50 ms and up to 50 more on the way there and back together, 1 % lost, 1 Mbit/s. */
 const ONE_WAY = { delayMs: 25, jitterMs: 25, loss: 0.01, bytesPerSecond: 125_000 };
@@ -51,7 +52,7 @@ export const slowNetworks = row("slow-lossy-networks", "is slow, jittery and los
     { file: LINK, find: "const LINK_SUSPECT_MS = 750;", replace: "const LINK_SUSPECT_MS = 75;" },
   ],
 });
-export const resetStorms = row("reset-storms", "is reset four times in turn", again, { protection: "--migration-limit 0" });
+export const resetStorms = row("reset-storms", "is reset three times in turn", again, { protection: "--migration-limit 0" });
 
 function row(
   name: string,

@@ -21,7 +21,7 @@ import { isDtype } from "../tensor/dtype.ts";
 import { dataBytes, partsOf, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import type { EncodedTensors } from "../wire/model-wire-batch.ts";
 import { decodeJson, encodeJson } from "./json-message.ts";
-import type { ParameterValue } from "./parameter-value.ts";
+import { NO_PARAMETERS, type ParameterValue, type ParameterValues } from "./parameter-value.ts";
 
 export interface PythonOpen {
   /** Path of model.py. */
@@ -41,6 +41,8 @@ type AnnouncedTensor = Static<typeof AnnouncedTensor>;
 export const PythonFailure = Type.Object({ code: Type.String(), message: Type.String() });
 export type PythonFailure = Static<typeof PythonFailure>;
 
+const Parameters = Type.Record(Type.String(), Type.Union([Type.String(), Type.Boolean(), Type.Number()]));
+
 /** One answer to a request, or to a call. */
 export const PythonAnswer = Type.Object({
   /** No more come. */
@@ -48,6 +50,7 @@ export const PythonAnswer = Type.Object({
   /** It only says so. */
   empty: Type.Boolean(),
   outputs: Type.Optional(Type.Array(AnnouncedTensor)),
+  parameters: Type.Optional(Parameters),
   error: Type.Optional(PythonFailure),
 });
 export type PythonAnswer = Static<typeof PythonAnswer>;
@@ -88,7 +91,7 @@ export interface PythonRequest {
   /** Triton's: 1 start, 2 end of a sequence. */
   readonly flags: number;
   readonly timeoutUs: number;
-  readonly parameters: ReadonlyMap<string, ParameterValue>;
+  readonly parameters: ParameterValues;
   readonly outputs: readonly string[];
   readonly inputs: readonly Tensor[];
 }
@@ -110,14 +113,19 @@ export function encodeRequests(requests: readonly PythonRequest[]): EncodedTenso
 }
 
 /** An answer to a call. @param answer undefined: there are no more */
-export function encodeCallAnswer(answer: readonly Tensor[] | ServingError | undefined, final: boolean): EncodedTensors {
+export function encodeCallAnswer(
+  answer: readonly Tensor[] | ServingError | undefined,
+  final: boolean,
+  parameters: ParameterValues | undefined,
+): EncodedTensors {
   const payload = new Payload();
   if (answer === undefined) return payload.behind({ final, empty: true });
   if (answer instanceof ServingError) {
     const { code, message } = answer;
     return payload.behind({ final, empty: false, error: { code, message } });
   }
-  return payload.behind({ final, empty: false, outputs: answer.map((output) => payload.add(output)) });
+  const outputs = answer.map((output) => payload.add(output));
+  return payload.behind({ final, empty: false, outputs, parameters: parametersJson(parameters ?? NO_PARAMETERS) });
 }
 
 /** Takes announced tensors out of a payload: views of it. @throws ServingError INVALID_ARGUMENT when it is no datatype of ours */
@@ -133,16 +141,18 @@ export const failureOf = ({ code, message }: PythonFailure): ServingError =>
   new ServingError(isErrorCode(code) ? (code satisfies ErrorCode) : "INTERNAL", message);
 
 /** Of a call. @throws ServingError INVALID_ARGUMENT */
-export const callParameters = ({ parameters }: PythonCall): ReadonlyMap<string, ParameterValue> =>
-  new Map(Object.entries(decodeJson(CallParameters, new TextEncoder().encode(parameters))));
+export const callParameters = ({ parameters }: PythonCall): Map<string, ParameterValue> =>
+  parametersOf(decodeJson(Parameters, new TextEncoder().encode(parameters)));
 
-const CallParameters = Type.Record(Type.String(), Type.Union([Type.String(), Type.Boolean(), Type.Number()]));
+/** Whole numbers are integers, as in Python. */
+export const parametersOf = (parameters: Static<typeof Parameters>): Map<string, ParameterValue> =>
+  new Map(Object.entries(parameters).map(([name, value]) => [name, Number.isSafeInteger(value) ? BigInt(value) : value]));
 
 /** As in Triton, those that the client has made up: what the protocol itself means stands in fields of its own. */
 const RESERVED: ReadonlySet<string> = new Set(["sequence_id", "sequence_start", "sequence_end", "sequence_step", "priority", "timeout"]);
 
 /** Integers keep all their digits. */
-function parametersJson(parameters: ReadonlyMap<string, ParameterValue>): string {
+function parametersJson(parameters: ParameterValues): string {
   const own = [...parameters].filter(([name]) => !RESERVED.has(name));
   return `{${own.map(([name, value]) => `${JSON.stringify(name)}:${typeof value === "bigint" ? value : JSON.stringify(value)}`).join(",")}}`;
 }

@@ -32,6 +32,15 @@ export function sequenceFlags(parameters: ReadonlyMap<string, ParameterValue>): 
   };
 }
 
+/** As Triton tells backends of them: the id, 0 where there is none, and 1 for the start, 2 for the end. */
+export function backendFlags(parameters: ReadonlyMap<string, ParameterValue>): {
+  readonly correlation: string | bigint;
+  readonly flags: number;
+} {
+  const { id: correlation = 0n, start, end } = sequenceFlags(parameters);
+  return { correlation, flags: (start ? 1 : 0) | (end ? 2 : 0) };
+}
+
 /** Texts and integers are ids of different sequences: the kind as one character, then the id. */
 export const sequenceKey = (id: string | bigint): string => (typeof id === "bigint" ? `i${BigInt.asUintN(64, id)}` : `s${id}`);
 

@@ -2,6 +2,7 @@
  * A runner of a whole model as its agent sees it: a process that executes batches. Adapters: `node-agent/runners/model-process.ts`
  * (a process) and `scripted-model-runner.ts` (memory).
  */
+import type { ParameterValues } from "../messages/parameter-value.ts";
 import type { Dtype } from "../tensor/dtype.ts";
 import type { Shape, Tensor, TensorHead } from "../tensor/tensor.ts";
 import type { RunnerExit } from "./runner-handle.ts";
@@ -45,10 +46,22 @@ export interface BatchInput {
   readonly parts: readonly Uint8Array[];
 }
 
+/** A row of a batch of sequences as a request by itself. */
+export interface BatchRow {
+  readonly id: string;
+  readonly parameters: ParameterValues;
+  readonly timeoutUs: number;
+  /** With controls and states. */
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly string[];
+}
+
 export interface Batch {
   readonly inputs: readonly BatchInput[];
   /** In the order in which they are wanted, at least one. */
   readonly outputs: readonly string[];
+  /** The same once more, of sequences, for runners that execute row by row. */
+  readonly rows?: readonly BatchRow[];
 }
 
 export interface BatchResult {

@@ -9,6 +9,7 @@ import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { CallingRequest } from "../calls/model-calls.ts";
+import type { WarmUp } from "../engines/batch/batch-plan.ts";
 
 /** One answer: its outputs, or why this one could not be made. The bytes must not change any more. */
 export type BackendResponse = readonly Tensor[] | ServingError;
@@ -40,8 +41,8 @@ export interface BackendRequest {
   readonly outputs: readonly string[];
   /** In the queue, microseconds; 0: none asked for. */
   readonly timeoutUs: number;
-  /** Itself as the caller of other models. */
-  readonly from: CallingRequest;
+  /** Itself as the caller of other models; undefined: it is nobody's, as of a warm-up. */
+  readonly from: CallingRequest | undefined;
   readonly sender: ResponseSender;
 }
 
@@ -62,6 +63,8 @@ export interface BackendModel {
   readonly configJson: string;
   /** Path of the version's model file; empty for backends without files. */
   readonly file: string;
+  /** Run before it takes requests. */
+  readonly warmUps: readonly WarmUp[];
 }
 
 export interface Backend {

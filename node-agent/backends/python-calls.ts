@@ -1,10 +1,11 @@
 /** Calls of other models that a Python model's process has under way. */
 import { ServingError } from "../../core/errors.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
+import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import { callParameters, type PythonCall } from "../../core/messages/python-runner.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { CallingRequest, ModelCall, ModelCalls } from "../calls/model-calls.ts";
-import type { PythonProcess } from "../runners/python-process.ts";
+import type { PythonProcess, PythonResponse } from "../runners/python-process.ts";
 
 export class PythonCalls {
   readonly #calls: ModelCalls;
@@ -41,15 +42,15 @@ export class PythonCalls {
   }
 
   #sink(number: number, process: PythonProcess): InferSink {
-    const ended = (answer: readonly Tensor[] | ServingError | undefined) => {
+    const ended = (answer: PythonResponse, parameters?: ParameterValues) => {
       this.#running.delete(number);
-      process.answerCall(number, answer, true);
+      process.answerCall(number, answer, true, parameters);
     };
     return {
-      answered: (outputs) => ended(outputs.length === 0 ? undefined : outputs),
-      failed: ended,
-      respond: (response) => {
-        process.answerCall(number, response, false);
+      answered: (outputs, _times, parameters) => ended(outputs.length === 0 ? undefined : outputs, parameters),
+      failed: (error) => ended(error),
+      respond: (response, parameters) => {
+        process.answerCall(number, response, false, parameters);
         return true;
       },
     };
@@ -58,7 +59,7 @@ export class PythonCalls {
 
 function modelCall(call: PythonCall, inputs: readonly Tensor[]): ModelCall {
   const { model, version, id, timeout, outputs } = call;
-  const parameters = new Map(callParameters(call));
+  const parameters = callParameters(call);
   const sequence = call.text ?? (call.number === undefined ? 0n : BigInt(call.number));
   if (sequence !== 0n && sequence !== "") parameters.set("sequence_id", sequence);
   if ((call.flags & 1) !== 0) parameters.set("sequence_start", true);

@@ -1,16 +1,17 @@
 /** Requests that a Python model's process has been given and has not ended: their answers go to their senders as far as these have room. */
 import { ServingError } from "../../core/errors.ts";
+import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { PythonRequest } from "../../core/messages/python-runner.ts";
-import { sequenceFlags } from "../../core/messages/sequence-step.ts";
+import { backendFlags } from "../../core/messages/sequence-step.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { CallingRequest } from "../calls/model-calls.ts";
-import type { PythonProcess } from "../runners/python-process.ts";
+import type { PythonProcess, PythonResponse } from "../runners/python-process.ts";
 import type { BackendRequest } from "./backend.ts";
 
 interface Answer {
-  /** undefined: only the end. */
-  readonly response: readonly Tensor[] | ServingError | undefined;
+  readonly response: PythonResponse;
   readonly final: boolean;
+  readonly parameters: ParameterValues | undefined;
 }
 
 interface OpenRequest {
@@ -26,8 +27,6 @@ interface OpenRequest {
 
 /** So that not every answer costs a frame back; the process may have twice as many on their way. */
 const TOLD_TOGETHER = 8;
-const START = 1;
-const END = 2;
 
 export class PythonRequests {
   readonly #open = new Map<number, OpenRequest>();
@@ -49,11 +48,11 @@ export class PythonRequests {
     return ((key === undefined ? undefined : this.#open.get(key)) ?? first)?.request.from;
   }
 
-  answered(key: number, response: Answer["response"], final: boolean): void {
+  answered(key: number, response: PythonResponse, final: boolean, parameters: ParameterValues | undefined): void {
     const open = this.#open.get(key);
     if (open === undefined) return; // it has been canceled
-    if (open.isFull) open.waiting.push({ response, final });
-    else this.#pass(open, { response, final });
+    if (open.isFull) open.waiting.push({ response, final, parameters });
+    else this.#pass(open, { response, final, parameters });
   }
 
   failAll(error: ServingError): void {
@@ -62,16 +61,16 @@ export class PythonRequests {
     for (const { request } of failed) request.sender.end(error);
   }
 
-  #pass(open: OpenRequest, { response, final }: Answer): void {
+  #pass(open: OpenRequest, { response, final, parameters }: Answer): void {
     const { key, request, process } = open;
     const given = response === undefined || response instanceof ServingError ? response : inOrder(response, request.outputs);
     if (final) {
       this.#open.delete(key);
-      request.sender.end(given);
+      request.sender.end(given, parameters);
       return;
     }
     if (given === undefined) return;
-    const room = request.sender.send(given);
+    const room = request.sender.send(given, parameters);
     open.taken += 1;
     if (open.taken === TOLD_TOGETHER) {
       open.taken = 0;
@@ -100,8 +99,7 @@ export class PythonRequests {
 }
 
 function told(key: number, { id, parameters, timeoutUs, inputs, outputs }: BackendRequest): PythonRequest {
-  const { id: correlation = 0n, start, end } = sequenceFlags(parameters);
-  return { key, id, correlation, flags: (start ? START : 0) | (end ? END : 0), timeoutUs, parameters, inputs, outputs };
+  return { key, id, ...backendFlags(parameters), timeoutUs, parameters, inputs, outputs };
 }
 
 /** Those that are there, in the order in which they are wanted. */

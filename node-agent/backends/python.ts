@@ -10,11 +10,13 @@ import type { ModelConfiguration } from "../../core/model/config/configuration.t
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { isDeath } from "../../core/wire/runner-death.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
+import type { WarmUp } from "../engines/batch/batch-plan.ts";
 import { restartDelayMs } from "../models/shard-state.ts";
 import { PythonProcess } from "../runners/python-process.ts";
 import type { Backend, BackendInstance, BackendModel, BackendRequest } from "./backend.ts";
 import { PythonCalls } from "./python-calls.ts";
 import { PythonRequests } from "./python-requests.ts";
+import { warm } from "./python-warm-up.ts";
 
 export interface PythonBackendDeps {
   /** A path, or a name on the PATH; `python3` unless said. */
@@ -27,7 +29,7 @@ export interface PythonBackendDeps {
   readonly onRestart: () => void;
 }
 
-const PYTHON = "python3";
+export const PYTHON = "python3";
 const OWN_ENVIRONMENT = "EXECUTION_ENV_PATH";
 /** A process that has lived this long has no deaths in a row. */
 const STEADY_MS = 30_000;
@@ -37,15 +39,19 @@ const TRIES_IN_SILENCE = 3;
 export function pythonBackend(deps: PythonBackendDeps): Backend {
   return {
     async open(model, number, signal) {
-      const instance = new PythonInstance(pythonOpen(model, instanceName(model.configuration, number)), deps);
+      const instance = new PythonInstance(pythonOpen(model, instanceName(model.configuration, number)), model.warmUps, deps);
       await instance.start(signal);
       return instance;
     },
   };
 }
 
+export interface PythonModel extends Pick<BackendModel, "configJson" | "version" | "file"> {
+  readonly configuration: Pick<ModelConfiguration, "name" | "parameters">;
+}
+
 /** What a model's process is told. @throws ServingError INVALID_ARGUMENT when it asks for an environment of its own */
-export function pythonOpen({ configuration, configJson, version, file }: BackendModel, instance: string): PythonOpen {
+export function pythonOpen({ configuration, configJson, version, file }: PythonModel, instance: string): PythonOpen {
   if (configuration.parameters.has(OWN_ENVIRONMENT)) {
     const message = `model '${configuration.name}' asks for ${OWN_ENVIRONMENT}, which is not unpacked here: unpack it, and name its interpreter with --python`;
     throw new ServingError("INVALID_ARGUMENT", message);
@@ -63,7 +69,7 @@ export function pythonOpen({ configuration, configJson, version, file }: Backend
 }
 
 /** As Triton names the instances of a group: `add_sub_0_1`. */
-function instanceName({ instanceGroups, name }: ModelConfiguration, number: number): string {
+export function instanceName({ instanceGroups, name }: ModelConfiguration, number: number): string {
   let first = 0;
   for (const group of instanceGroups.filter(({ passive }) => !passive)) {
     if (number < first + group.count) return `${group.name}_${number - first}`;
@@ -74,6 +80,7 @@ function instanceName({ instanceGroups, name }: ModelConfiguration, number: numb
 
 class PythonInstance implements BackendInstance {
   readonly #open: PythonOpen;
+  readonly #warmUps: readonly WarmUp[];
   readonly #deps: PythonBackendDeps;
   readonly #stop = new AbortController();
   readonly #requests = new PythonRequests();
@@ -83,8 +90,9 @@ class PythonInstance implements BackendInstance {
   #up = gate();
   #keeper: Promise<void> = Promise.resolve();
 
-  constructor(open: PythonOpen, deps: PythonBackendDeps) {
+  constructor(open: PythonOpen, warmUps: readonly WarmUp[], deps: PythonBackendDeps) {
     this.#open = open;
+    this.#warmUps = warmUps;
     this.#deps = deps;
     this.#calls = new PythonCalls(deps.calls, (key) => this.#requests.callerOf(key));
   }
@@ -148,16 +156,18 @@ class PythonInstance implements BackendInstance {
     const process: PythonProcess = new PythonProcess(
       { ...this.#deps, python: this.#deps.python ?? PYTHON },
       {
-        answered: (key, response, final) => this.#requests.answered(key, response, final),
+        answered: (key, response, final, parameters) => this.#requests.answered(key, response, final, parameters),
         called: (number, call, inputs) => this.#calls.begin(number, call, inputs, process),
         callCanceled: (number) => this.#calls.cancel(number),
       },
     );
     try {
       await process.open(this.#open, signal);
+      for (const warmUp of this.#warmUps) await warm(warmUp, (requests) => process.execute(this.#requests.begin(requests, process)));
       return process;
     } catch (thrown) {
       await process.close();
+      this.#requests.failAll(this.#unhealthy());
       throw thrown;
     }
   }

@@ -1,6 +1,6 @@
 /** Opens the engine that a model's configuration asks for. */
 import type { Clock } from "../../core/clock.ts";
-import type { EnsembleScheduling, ModelConfiguration } from "../../core/model/config/configuration.ts";
+import type { EnsembleScheduling, ModelConfiguration, SequenceBatching } from "../../core/model/config/configuration.ts";
 import type { ComposingModel } from "../../core/model/config/ensemble-models.ts";
 import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
@@ -8,7 +8,7 @@ import type { Logger } from "../../core/telemetry/logger.ts";
 import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
 import type { Backend } from "../backends/backend.ts";
 import { builtInBackend } from "../backends/built-in-backends.ts";
-import { pythonBackend } from "../backends/python.ts";
+import { instanceName, PYTHON, pythonBackend, pythonOpen } from "../backends/python.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
 import { BackendEngine } from "../engines/backend/backend-engine.ts";
 import { BatchEngine } from "../engines/batch/batch-engine.ts";
@@ -17,9 +17,11 @@ import { EnsembleEngine } from "../engines/ensemble/ensemble-engine.ts";
 import { ensemblePlan } from "../engines/ensemble/ensemble-plan.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import { SequenceEngine } from "../engines/sequence/sequence-engine.ts";
+import { pythonRunners } from "../runners/python-runner.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
 import { enginePlan, unserved } from "./engine-plan.ts";
 import { onnxSessionOptions } from "./onnx-config-session.ts";
+import { pythonSignature } from "./python-signature.ts";
 import { type SequenceKeeping, sequenceLogs } from "./sequence-keeping.ts";
 import { sequencePlan } from "./sequence-plan.ts";
 import { warmUpBatches } from "./warm-up-batches.ts";
@@ -76,8 +78,7 @@ export async function openEngine(opened: ModelToOpen, deps: EngineDeps, signal: 
     case "ensemble":
       return openEnsemble(opened, scheduler, deps);
     case "sequence":
-      if (opened.configuration.backend === PYTHON_BACKEND) throw unserved(opened.model, "sequences of a Python model");
-      return await openSequenceEngine(opened, deps, signal);
+      return await openSequenceEngine(opened, scheduler, deps, signal);
   }
 }
 
@@ -106,19 +107,26 @@ async function openBatchEngine(opened: ModelToOpen, deps: EngineDeps, signal: Ab
 
 async function openBackendEngine(
   backend: Backend,
-  { configuration, configJson, version, replica, file }: ModelToOpen,
+  { configuration, configJson, version, replica, files, file }: ModelToOpen,
   { clock, gate, cache, startAfter }: EngineDeps,
   signal: AbortSignal,
 ): Promise<InferenceEngine> {
   const plan = enginePlan(configuration, { startAfter });
+  const warmUps = await warmUpBatches(configuration, plan, files);
   const kept = configuration.responseCache ? cache : undefined;
-  const options = { backend, model: { configuration, configJson, version, file }, plan, cache: kept, scope: replica };
+  const options = { backend, model: { configuration, configJson, version, file, warmUps }, plan, cache: kept, scope: replica };
   return await BackendEngine.open(options, { clock, gate }, signal);
 }
 
-async function openSequenceEngine(opened: ModelToOpen, deps: EngineDeps, signal: AbortSignal): Promise<InferenceEngine> {
+async function openSequenceEngine(
+  opened: ModelToOpen,
+  scheduling: SequenceBatching,
+  deps: EngineDeps,
+  signal: AbortSignal,
+): Promise<InferenceEngine> {
   const { model, version, configuration, files, file, replica } = opened;
-  const { runners, clock, logger, startAfter, backlogAfter = 0, gate, onRestart, sequences } = deps;
+  const runners = configuration.backend === PYTHON_BACKEND ? pythonRows(opened, scheduling, deps) : deps.runners;
+  const { clock, logger, startAfter, backlogAfter = 0, gate, onRestart, sequences } = deps;
   const logs = sequenceLogs(configuration, sequences, replica);
   const plan = await sequencePlan(configuration, { startAfter, backlogAfter }, files);
   return await SequenceEngine.open(
@@ -126,4 +134,17 @@ async function openSequenceEngine(opened: ModelToOpen, deps: EngineDeps, signal:
     { runners, clock, logger, gate, onRestart },
     signal,
   );
+}
+
+function pythonRows(opened: ModelToOpen, scheduling: SequenceBatching, { python = PYTHON, clock, logger }: EngineDeps): ModelRunnerFactory {
+  const { model, configuration } = opened;
+  if (configuration.decoupled) throw unserved(model, "sequences of a decoupled Python model");
+  return pythonRunners({
+    python,
+    clock,
+    logger,
+    open: (instance) => pythonOpen(opened, instanceName(configuration, instance)),
+    signature: pythonSignature(configuration, scheduling),
+    maxBatchSize: configuration.maxBatchSize,
+  });
 }

@@ -1,6 +1,7 @@
 /** From a stateful model's configuration to what its engine must know. */
 import { assert, ServingError } from "../../core/errors.ts";
 import type { ModelConfiguration, SequenceBatching, SequenceState } from "../../core/model/config/configuration.ts";
+import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import { byteSize, elementCount, joinBytesElements, type Shape, type Tensor } from "../../core/tensor/tensor.ts";
 import type { PlannedInput, PlannedOutput } from "../engines/batch/batch-plan.ts";
@@ -43,6 +44,7 @@ export async function sequencePlan(
     states,
     startAfter: options.startAfter,
     backlogAfter: options.backlogAfter ?? 0,
+    apart: configuration.backend === PYTHON_BACKEND,
   };
   const rows = new RowTensors(plan);
   const first = { id: 1n, start: true, end: false, states: states.map(({ initial }) => initial) };

@@ -14,6 +14,7 @@ import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import { tracedEngine } from "../tracing/traced-engine.ts";
+import { completePython } from "./complete-python.ts";
 import { nodeStatistics } from "./node-statistics.ts";
 import { type EngineDeps, openEngine } from "./open-engine.ts";
 import { prepareVersion } from "./prepare-version.ts";
@@ -151,11 +152,16 @@ export class WholeModel implements AsyncDisposable {
     const { replica, version, source, members = [] } = this.load;
     const model = modelName(this.load.model);
     const files = await sources.files(model, source);
-    const read = await readComposedConfig(sources, this.load, { members, autoComplete, only: Number(version) });
+    const only = Number(version);
+    const composed = await readComposedConfig(sources, this.load, { members, autoComplete, only });
+    if (composed.draft.config.backend === PYTHON_BACKEND && source !== "") throw uploadedProgram(model);
+    const place = async (name: string) => path.join(await this.#onDisk(model), name);
+    const reading = { ...sources.reading, model, autoComplete, only };
+    const completed = await completePython(files, composed, { version, place }, reading, deps, this.#stop.signal);
+    const read = { ...composed, ...completed };
     const kept = (configuration: ModelConfiguration) => sequenceDurability(configuration, deps.sequences).kind !== "none";
     const { configuration, published, file: found } = await prepareVersion(files, read, { version, kept });
-    if (configuration.backend === PYTHON_BACKEND && source !== "") throw uploadedProgram(model);
-    const file = found === undefined ? "" : path.join(await this.#onDisk(model), found.name);
+    const file = found === undefined ? "" : await place(found.name);
     this.#cached = configuration.responseCache && cache !== undefined;
     const parameters = new Map([...(sources.reading.parameters ?? []), ...configuration.parameters]);
     const engine = await openEngine(

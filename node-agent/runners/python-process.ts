@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { decodeJson } from "../../core/messages/json-message.ts";
+import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import {
   encodeCallAnswer,
   encodeRequests,
@@ -13,6 +14,7 @@ import {
   PythonLog,
   type PythonOpen,
   type PythonRequest,
+  parametersOf,
   readAnnounced,
 } from "../../core/messages/python-runner.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
@@ -30,10 +32,12 @@ export interface PythonProcessOptions {
   readonly clock: Clock;
 }
 
+/** undefined: there is none, only the end. */
+export type PythonResponse = readonly Tensor[] | ServingError | undefined;
+
 /** What the model says of itself, while a batch is executed or after. Must not throw. */
 export interface PythonListener {
-  /** @param response undefined: only the end */
-  answered(key: number, response: readonly Tensor[] | ServingError | undefined, final: boolean): void;
+  answered(key: number, response: PythonResponse, final: boolean, parameters: ParameterValues | undefined): void;
   called(number: number, call: PythonCall, inputs: readonly Tensor[]): void;
   callCanceled(number: number): void;
 }
@@ -67,6 +71,10 @@ export class PythonProcess implements ModelSocketListener {
       ended: (exit) => this.#ended(exit),
     });
     this.#socket = ModelSocket.over(this.#child.channel, this);
+  }
+
+  get incarnation(): string {
+    return this.#child.incarnation;
   }
 
   get pid(): number | undefined {
@@ -111,9 +119,8 @@ export class PythonProcess implements ModelSocketListener {
     this.#socket.send("room", key, { head: Buffer.from(String(answers)), parts: [], payloadBytes: 0 });
   }
 
-  /** @param answer undefined: there is none, only the end */
-  answerCall(number: number, answer: readonly Tensor[] | ServingError | undefined, final: boolean): void {
-    this.#socket.send("answer", number, encodeCallAnswer(answer, final));
+  answerCall(number: number, answer: PythonResponse, final: boolean, parameters?: ParameterValues): void {
+    this.#socket.send("answer", number, encodeCallAnswer(answer, final, parameters));
   }
 
   async close(): Promise<void> {
@@ -131,9 +138,9 @@ export class PythonProcess implements ModelSocketListener {
   frame({ kind, number, head }: ModelFrameHead, payload: readonly Uint8Array[]): void {
     switch (kind) {
       case "answer": {
-        const { final, empty, outputs = [], error } = decodeJson(PythonAnswer, head);
+        const { final, empty, outputs = [], error, parameters } = decodeJson(PythonAnswer, head);
         const response = error === undefined ? readAnnounced(outputs, payload) : failureOf(error);
-        this.#listener.answered(number, empty ? undefined : response, final);
+        this.#listener.answered(number, empty ? undefined : response, final, parameters && parametersOf(parameters));
         return;
       }
       case "opened":

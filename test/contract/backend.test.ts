@@ -24,7 +24,7 @@ async function world(name: string, config: string, asks: BackendWorld["asks"]): 
   if (configuration === undefined || backend === undefined) throw new Error(`${name} cannot be served`);
   return {
     backend,
-    model: { configuration, version: "1", configJson: "{}", file: "" },
+    model: { configuration, version: "1", configJson: "{}", file: "", warmUps: [] },
     output: "OUT",
     asks,
     settle: () => turns(),

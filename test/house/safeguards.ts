@@ -88,6 +88,11 @@ const ROWS: readonly Row[] = [
   ],
   ["S24", "an audit log", [ACCESS, "each control call is in the audit log"]],
   ["S25", "a way to report", [SECURITY, "S25: "]],
+  [
+    "S26",
+    "programs from the repository alone",
+    ["test/cluster/whole-models/python.test.ts", "a program that a load call brings along is not run"],
+  ],
 ];
 
 export const SAFEGUARDS: readonly Safeguard[] = ROWS.map(([id, what, ...shown]) => ({ id, what, shown }));

@@ -103,3 +103,50 @@ class TritonPythonModel:
 `,
   "",
 );
+
+/** OUTPUT0 is the sum of its sequence so far, which the model keeps itself. */
+export const SUMS = model(
+  `
+class TritonPythonModel:
+    def initialize(self, args):
+        self.sums = {}
+
+    def execute(self, requests):
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        value, start, ready, name = (
+            pb_utils.get_input_tensor_by_name(request, one).as_numpy() for one in ("INPUT0", "START", "READY", "CORRID")
+        )
+        if not ready[0, 0]:
+            return pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", value)])
+        is_start = bool(request.flags() & pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START)
+        if request.correlation_id() != name[0, 0] or is_start != bool(start[0, 0]):
+            raise pb_utils.TritonModelException("controls and request differ")
+        self.sums[name[0, 0]] = value if is_start else self.sums[name[0, 0]] + value
+        return pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", self.sums[name[0, 0]])])
+`,
+  `max_batch_size: 4 ${ONE_TO_ONE}
+sequence_batching {
+  control_input [
+    { name: "START" control [ { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } ] },
+    { name: "READY" control [ { kind: CONTROL_SEQUENCE_READY int32_false_true: [ 0, 1 ] } ] },
+    { name: "CORRID" control [ { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 } ] }
+  ]
+}`,
+);
+
+/** OUTPUT0 is how many requests it has had, warm-ups among them; the answer's parameters say so, too. */
+export const COUNTED = model(
+  `
+class TritonPythonModel:
+    def initialize(self, args):
+        self.requests = 0
+
+    def execute(self, requests):
+        self.requests += len(requests)
+        outputs = [pb_utils.Tensor("OUTPUT0", np.array([self.requests], np.int32))]
+        return [pb_utils.InferenceResponse(outputs, parameters={"had": self.requests, "kind": "counted", "sure": True})] * len(requests)
+`,
+  `${ONE_TO_ONE} model_warmup [ { name: "twice" count: 2 inputs { key: "INPUT0" value { data_type: TYPE_INT32 dims: [ 1 ] zero_data: true } } } ]`,
+);

@@ -1,8 +1,9 @@
 /** Runs a sequence batch on a runner: each row with its sequence's state, and what comes back as answers and new states. */
 import type { Clock } from "../../../core/clock.ts";
 import { assert, ServingError } from "../../../core/errors.ts";
+import { NO_PARAMETERS } from "../../../core/messages/parameter-value.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
-import type { ModelRunnerHandle } from "../../../core/wire/model-runner.ts";
+import type { BatchRow, ModelRunnerHandle } from "../../../core/wire/model-runner.ts";
 import { isDeath } from "../../../core/wire/runner-death.ts";
 import { BatchAssembler } from "../batch/assemble.ts";
 import { type ComputeTimes, computeTimes } from "../batch/compute-times.ts";
@@ -49,7 +50,9 @@ export class SequenceExecutor {
     const startedMs = this.#clock.now();
     try {
       const members = this.#members(rows);
-      const result = await runner.execute(this.#assembler.assemble(members.map(({ submit }) => submit)), NEVER);
+      const batch = this.#assembler.assemble(members.map(({ submit }) => submit));
+      const apart = this.#plan.apart === true && { rows: members.map(({ submit }, row) => ({ ...submit, ...told(rows[row]) })) };
+      const result = await runner.execute({ ...batch, ...apart }, NEVER);
       const parts = this.#splitter.split(result.outputs, members);
       const compute = computeTimes(result, this.#clock.now() - startedMs);
       const results = rows.flatMap((step, row) => (step === undefined ? [] : [this.#result(step, parts[row] ?? [])]));
@@ -84,4 +87,13 @@ export class SequenceExecutor {
     });
     return { step, outputs, states };
   }
+}
+
+const NOBODY = { id: "", parameters: NO_PARAMETERS, timeoutUs: 0 };
+
+/** What a model that takes requests apart gets to know of a row's. */
+function told(step: SequenceStep | undefined): Pick<BatchRow, "id" | "parameters" | "timeoutUs"> {
+  if (step === undefined) return NOBODY;
+  const { id, parameters, queueTimeoutUs } = step.hosted.submit;
+  return { id, parameters, timeoutUs: queueTimeoutUs };
 }

@@ -13,6 +13,8 @@ export interface SequencePlan extends Pick<SequenceBatching, "strategy" | "idleU
   readonly states: readonly PlannedState[];
   readonly startAfter: number;
   readonly backlogAfter: number;
+  /** The model takes its rows as requests: it is told of each what its client said. */
+  readonly apart?: boolean;
 }
 
 export interface PlannedState {

@@ -1,6 +1,7 @@
 """Calls of other models: their requests go through the agent, as an ensemble's steps do."""
 import asyncio
 import itertools
+import json
 import queue
 import threading
 
@@ -157,7 +158,11 @@ class CallDesk:
 def _response(head, payload):
     if "error" in head:
         return _failed(head["error"]["code"], head["error"]["message"])
-    return InferenceResponse(TensorReader(payload).take(head["outputs"])) if "outputs" in head else None
+    if "outputs" not in head:
+        return None
+    response = InferenceResponse(TensorReader(payload).take(head["outputs"]))
+    response._parameters = json.loads(head["parameters"])
+    return response
 
 
 def _failed(code, message):

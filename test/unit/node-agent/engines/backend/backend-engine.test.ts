@@ -87,7 +87,7 @@ async function rig(config: string, { instances = 1 } = {}) {
   if (configuration === undefined) throw new Error(problems[0]?.message);
   const plan = enginePlan(configuration, { startAfter: 0 });
   const engine = await BackendEngine.open(
-    { backend, model: { configuration, version: "1", configJson: "{}", file: "" }, plan, scope: "m/1/1" },
+    { backend, model: { configuration, version: "1", configJson: "{}", file: "", warmUps: [] }, plan, scope: "m/1/1" },
     { clock },
     NEVER,
   );
@@ -347,7 +347,7 @@ describe("the end of an engine", () => {
     if (configuration === undefined) throw new Error("square can be served");
     const plan = enginePlan(configuration, { startAfter: 0 });
     const opening = BackendEngine.open(
-      { backend, model: { configuration, version: "1", configJson: "{}", file: "" }, plan, scope: "" },
+      { backend, model: { configuration, version: "1", configJson: "{}", file: "", warmUps: [] }, plan, scope: "" },
       { clock: new FakeClock() },
       NEVER,
     );

@@ -1,6 +1,7 @@
 /** A request for inference on its way through this door: found its model, made into what the serving core takes, its answers named. */
 import type { Lease } from "../../core/bytes/lent-memory.ts";
 import { ServingError } from "../../core/errors.ts";
+import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import { NO_SPAN, type Span } from "../../core/telemetry/tracing.ts";
 import type { GrpcCall } from "../grpc/method.ts";
 import { traceparentOf } from "../http/traceparent.ts";
@@ -36,7 +37,8 @@ export function modelOf(deps: KserveGrpcDeps, wire: WireInferRequest): FoundMode
 /** @param memory of the request's bytes @throws ServingError with Triton's text */
 export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: FoundModel, call: GrpcCall, memory?: Lease): InferCall {
   const { values, priority, timeoutUs, emptyFinal } = readParameters(wire.parameters);
-  if (deps.forwardedHeaders !== undefined) forwardHeaders(call.headers(), deps.forwardedHeaders, values);
+  const { forwardedHeaders } = deps;
+  const parameters = forwardedHeaders === undefined ? values : withHeaders(values, call, forwardedHeaders);
   const regions = () => sharedMemoryFor(call, deps);
   const inputs = inputTensors(wire, model.view, regions);
   const wishes = new OutputWishes(wire, regions);
@@ -53,7 +55,7 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       tenant: call.tenant,
       budget: call.budget,
       explanation: call.explanation,
-      parameters: values,
+      parameters,
       priority,
       timeoutUs,
       inputs,
@@ -79,6 +81,13 @@ export function inferCall(deps: KserveGrpcDeps, wire: WireInferRequest, model: F
       if (span !== NO_SPAN) endSpan(deps, span, failure);
     },
   };
+}
+
+/** @throws ServingError INVALID_ARGUMENT for a header with a name that Triton gives a meaning */
+function withHeaders(values: ParameterValues, call: GrpcCall, forwarded: RegExp): ParameterValues {
+  const all = new Map(values);
+  forwardHeaders(call.headers(), forwarded, all);
+  return all;
 }
 
 function beginSpan({ tracing }: KserveGrpcDeps, { model }: WireInferRequest, call: GrpcCall): Span {

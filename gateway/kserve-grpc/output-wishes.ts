@@ -14,8 +14,8 @@ type OutputWish =
 /** Wishes of one request. Holds the shared memory that outputs go to until it is disposed, whatever is unregistered meanwhile. */
 export class OutputWishes implements Disposable {
   readonly names: readonly string[];
-  readonly #wishes = new Map<string, OutputWish>();
-  /** Made when an output goes to shared memory. */
+  /** Made when an output is not wanted as it is, and when one goes to shared memory: of most requests neither. */
+  #wishes: Map<string, OutputWish> | undefined;
   #leases: DisposableStack | undefined;
 
   /**
@@ -23,6 +23,8 @@ export class OutputWishes implements Disposable {
    * @throws ServingError INVALID_ARGUMENT with Triton's text; what `regions` throws
    */
   constructor({ id, outputs }: Pick<WireInferRequest, "id" | "outputs">, regions: () => SharedMemoryRegions) {
+    this.names = outputs.length === 0 ? NO_NAMES : outputs.map(({ name }) => name);
+    if (outputs.length === 0) return;
     const names = new Set<string>();
     try {
       for (const output of outputs) {
@@ -34,13 +36,12 @@ export class OutputWishes implements Disposable {
       this.#leases?.dispose();
       throw thrown;
     }
-    this.names = [...names];
   }
 
   /** The outputs as they are to be sent. @throws ServingError what cannot be had as wished */
   fulfil(outputs: readonly Tensor[], view: ModelView): readonly Tensor[] {
-    if (this.#wishes.size === 0) return outputs;
-    return outputs.map((output) => this.#fulfilled(output, view));
+    const wishes = this.#wishes;
+    return wishes === undefined ? outputs : outputs.map((output) => fulfilled(output, wishes.get(output.name), view));
   }
 
   [Symbol.dispose](): void {
@@ -48,6 +49,7 @@ export class OutputWishes implements Disposable {
   }
 
   #wish({ name, parameters }: WireOutput, regions: () => SharedMemoryRegions): void {
+    this.#wishes ??= new Map();
     const range = sharedRange(parameters);
     const classification = parameters.get("classification");
     if (range !== undefined) {
@@ -60,20 +62,21 @@ export class OutputWishes implements Disposable {
       this.#wishes.set(name, { kind: "classes", classes: Number(classification.value) });
     }
   }
+}
 
-  #fulfilled(output: Tensor, view: ModelView): Tensor {
-    const wish = this.#wishes.get(output.name);
-    if (wish === undefined) return output;
-    if (wish.kind === "classes") {
-      const labels = view.outputs.find(({ name }) => name === output.name)?.labels ?? [];
-      return classify(output, { classes: wish.classes, batched: view.maxBatchSize > 0, labels });
-    }
-    const { byteLength } = output.data;
-    if (byteLength > wish.bytes) {
-      const size = `shared memory size specified with the request for output '${output.name}' (${wish.bytes} bytes)`;
-      throw internal(`${size} should be at least ${byteLength} bytes to hold the results`);
-    }
-    wish.lease.write(output.data);
-    return { ...output, data: new Uint8Array() };
+const NO_NAMES: readonly string[] = [];
+
+function fulfilled(output: Tensor, wish: OutputWish | undefined, view: ModelView): Tensor {
+  if (wish === undefined) return output;
+  if (wish.kind === "classes") {
+    const labels = view.outputs.find(({ name }) => name === output.name)?.labels ?? [];
+    return classify(output, { classes: wish.classes, batched: view.maxBatchSize > 0, labels });
   }
+  const { byteLength } = output.data;
+  if (byteLength > wish.bytes) {
+    const size = `shared memory size specified with the request for output '${output.name}' (${wish.bytes} bytes)`;
+    throw internal(`${size} should be at least ${byteLength} bytes to hold the results`);
+  }
+  wish.lease.write(output.data);
+  return { ...output, data: new Uint8Array() };
 }

@@ -1,5 +1,5 @@
 /** The parameters of a request, each by the kinds that its key takes (kserve-grpc, section 3.3 of Triton's extensions). Pure. */
-import type { ParameterValue } from "../../core/messages/parameter-value.ts";
+import { NO_PARAMETERS, type ParameterValue, type ParameterValues } from "../../core/messages/parameter-value.ts";
 import { invalid } from "../kserve/triton-error.ts";
 import type { WireParameter, WireParameters } from "./request-decoder.ts";
 
@@ -9,15 +9,18 @@ const TIMEOUT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 export interface RequestParameters {
   /** What goes on: the client's own, and the sequence's id and flags under their names. */
-  readonly values: Map<string, ParameterValue>;
+  readonly values: ParameterValues;
   readonly priority: number;
   readonly timeoutUs: number;
   /** Whether the end of the answers is told by a message of its own where no tensor comes with it. */
   readonly emptyFinal: boolean;
 }
 
+const NONE: RequestParameters = { values: NO_PARAMETERS, priority: 0, timeoutUs: 0, emptyFinal: false };
+
 /** @throws ServingError INVALID_ARGUMENT with Triton's text */
 export function readParameters(parameters: WireParameters): RequestParameters {
+  if (parameters.size === 0) return NONE;
   const values = new Map<string, ParameterValue>();
   let [priority, timeoutUs, emptyFinal] = [0, 0, false];
   for (const [key, parameter] of parameters) {

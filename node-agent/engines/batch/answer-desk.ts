@@ -98,14 +98,15 @@ export class AnswerDesk {
   #release(request: HostedRequest, answer: (() => void) | undefined): void {
     request.over = true;
     request.batch = undefined;
-    const give = () => {
-      if (!request.muted) answer?.();
-    };
-    if (this.#order === undefined || request.turn === undefined) give();
-    else for (const next of this.#order.settle(request.turn, give)) next();
+    if (this.#order === undefined || request.turn === undefined) give(request, answer);
+    else for (const next of this.#order.settle(request.turn, () => give(request, answer))) next();
   }
 
   #ageUs({ arrivedMs }: HostedRequest): number {
     return (this.#clock.now() - arrivedMs) * 1000;
   }
+}
+
+function give({ muted }: HostedRequest, answer: (() => void) | undefined): void {
+  if (!muted) answer?.();
 }

@@ -54,8 +54,9 @@ export class BatchExecutor {
     const compute = computeTimes(result, endedMs - startedMs);
     const size = requests.reduce((sum, request) => sum + request.size, 0);
     this.#desk.statistics.executed(size, compute, this.#clock.wallClockMs());
+    const { computeInputUs, computeInferUs, computeOutputUs } = compute;
     for (const [place, request] of requests.entries()) {
-      const times: InferTimes = { queueUs: (startedMs - request.arrivedMs) * 1000, ...compute };
+      const times: InferTimes = { queueUs: (startedMs - request.arrivedMs) * 1000, computeInputUs, computeInferUs, computeOutputUs };
       if (!request.over) request.submit.memory?.release(); // who gave it up may have taken it elsewhere
       this.#desk.answered(request, answers[place] ?? [], times);
     }

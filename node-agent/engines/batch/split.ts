@@ -15,9 +15,11 @@ export interface BatchMember {
 export class ResultSplitter {
   readonly #plan: BatchPlan;
   readonly #outputs: ReadonlyMap<string, PlannedOutput>;
+  readonly #allNames: readonly string[];
 
   constructor(plan: BatchPlan) {
     this.#plan = plan;
+    this.#allNames = plan.outputs.map(({ name }) => name);
     this.#outputs = new Map(plan.outputs.map((output) => [output.name, output]));
   }
 
@@ -28,7 +30,7 @@ export class ResultSplitter {
   split(outputs: readonly Tensor[], members: readonly BatchMember[]): readonly (readonly Tensor[])[] {
     const parts = new Map(outputs.map((output) => [output.name, this.#cut(output, members)]));
     return members.map(({ submit }, place) => {
-      const names = submit.outputs.length === 0 ? this.#plan.outputs.map(({ name }) => name) : submit.outputs;
+      const names = submit.outputs.length === 0 ? this.#allNames : submit.outputs;
       return names.map((name) => {
         const part = parts.get(name)?.[place];
         assert(part !== undefined, `the runner gave output '${name}'`);
@@ -48,13 +50,14 @@ export class ResultSplitter {
         `failed to split the output tensor '${output.name}' in responses: expected batch size of ${rows} in model output, got ${output.shape[0] ?? "no batch dimension"}`,
       );
     if (members.length === 1) return [this.#visible(output, planned)];
+    const { name, dtype } = output;
     const shape = output.shape.slice(1);
     const counts = members.map((member) => member.rows);
     const row = elementCount(shape);
     return cutElements(
       output,
       counts.map((count) => count * row),
-    ).map((data, place) => this.#visible({ ...output, shape: [counts[place] ?? 0, ...shape], data }, planned));
+    ).map((data, place) => this.#visible({ name, dtype, shape: [counts[place] ?? 0, ...shape], data }, planned));
   }
 
   /** As clients see it. */

@@ -56,6 +56,8 @@ async function loadPlan(settings: BenchSettings): Promise<LoadPlan> {
   if (model === "") throw new ServingError("INVALID_ARGUMENT", "--model: say which model to load, such as -m add_sub");
   if (settings.streaming && protocol !== "grpc")
     throw new ServingError("INVALID_ARGUMENT", "--streaming is gRPC's: add -i grpc, or --service-kind openai for streams over HTTP");
+  if (protocol !== "http" && (settings.inputTensorFormat === "json" || settings.outputTensorFormat === "json"))
+    throw new ServingError("INVALID_ARGUMENT", "--input-tensor-format and --output-tensor-format are HTTP's: leave them out, or -i grpc");
   const { requestCount } = settings;
   const byCount = settings.measurementMode === "count_windows" ? settings.measurementRequestCount : 0;
   const gapsMs = settings.requestIntervals === undefined ? undefined : parseIntervals(await intervalsText(settings.requestIntervals));
@@ -66,6 +68,15 @@ async function loadPlan(settings: BenchSettings): Promise<LoadPlan> {
     service: settings.serviceKind,
     headers: Object.fromEntries(settings.header),
     levels: levelsOf(settings, gapsMs),
+    search: settings.binarySearch ? "binary" : "linear",
+    formats: { binaryInputs: settings.inputTensorFormat === "binary", binaryOutputs: settings.outputTensorFormat === "binary" },
+    compression: protocol === "grpc" && settings.grpcCompressionAlgorithm !== "none" ? settings.grpcCompressionAlgorithm : undefined,
+    sequences: {
+      length: settings.sequenceLength,
+      variationPercent: settings.sequenceLengthVariation,
+      ids: settings.sequenceIdRange,
+      atOnce: settings.numOfSequences,
+    },
     measure: {
       windowMs: settings.measurementInterval,
       windowRequests: requestCount > 0 ? requestCount : byCount,
@@ -97,7 +108,10 @@ function serverUrl({ url, protocol }: BenchSettings): URL {
 }
 
 /** @throws ServingError INVALID_ARGUMENT for two kinds of load, or one that has no end */
-function levelsOf({ concurrencyRange, requestRateRange, latencyThreshold }: BenchSettings, gapsMs: readonly number[] | undefined) {
+function levelsOf(
+  { concurrencyRange, requestRateRange, latencyThreshold, binarySearch }: BenchSettings,
+  gapsMs: readonly number[] | undefined,
+) {
   const kinds = [concurrencyRange, requestRateRange, gapsMs].filter((one) => one !== undefined);
   if (kinds.length > 1) {
     const flags = "--concurrency-range, --request-rate-range and --request-intervals";
@@ -110,6 +124,11 @@ function levelsOf({ concurrencyRange, requestRateRange, latencyThreshold }: Benc
   const range = requestRateRange ?? concurrencyRange ?? { start: 1, end: 1, step: 1, isOpen: false };
   if (range.isOpen && latencyThreshold === undefined)
     throw new ServingError("INVALID_ARGUMENT", "a range whose end is 0 goes on until a latency is too long: add --latency-threshold");
+  if (binarySearch && (range.isOpen || range.start === range.end || latencyThreshold === undefined))
+    throw new ServingError(
+      "INVALID_ARGUMENT",
+      "--binary-search looks for where the latency passes: give a range with an end, and --latency-threshold",
+    );
   const kind = requestRateRange === undefined ? "concurrency" : "request-rate";
   return levels(range).map((value) => ({ kind, value }) as const);
 }

@@ -1,6 +1,7 @@
 /** The commands and their flags. Each command's code is loaded when it is asked for, so that `nereid --help` is instant. */
 import { Command } from "commander";
 import { environmentOf, flagOf, type SettingsSource, type SettingsTable } from "../core/settings.ts";
+import { withoutPerfAnalyzerFlags } from "./bench/perf-analyzer-flags.ts";
 import { BENCH_SETTINGS } from "./bench/settings-table.ts";
 import { endProcess } from "./exit.ts";
 import type { ValidateOptions } from "./models.ts";
@@ -83,7 +84,9 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     );
 
   try {
-    await program.parseAsync(withPlainSwitches(withoutTritonFlags(argv)));
+    const { argv: words, ignored } = withoutPerfAnalyzerFlags(withoutTritonFlags(argv));
+    for (const flag of ignored) process.stderr.write(`${flag} changes nothing here\n`);
+    await program.parseAsync(withPlainSwitches(words));
   } catch (thrown) {
     endProcess(thrown, { verbose: program.opts<{ verbose: boolean }>().verbose });
   }

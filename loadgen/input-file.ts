@@ -3,34 +3,39 @@ import { ServingError } from "../core/errors.ts";
 import { jsonField, jsonList, jsonText } from "../core/model/json-value.ts";
 import type { GivenData, GivenInputs } from "./inputs.ts";
 
-/** A step of a load, as it stands in the file. Lists of lists, one for each sequence, become one list. */
-function steps(text: string): readonly unknown[] {
+/** The steps of a load, as they stand in the file: a list of them, or a list for each sequence. */
+function streams(text: string): readonly (readonly unknown[])[] {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
     throw new ServingError("INVALID_ARGUMENT", "the input data is no JSON", { cause });
   }
-  const found = jsonList(json, "data").flat();
-  if (found.length > 0) return found;
+  const found = jsonList(json, "data");
+  const lists = found.every(Array.isArray) ? found.filter((list) => list.length > 0) : [found];
+  if (lists.length > 0 && found.length > 0) return lists;
   throw new ServingError("INVALID_ARGUMENT", 'the input data has no {"data": [{"INPUT": [1, 2]}, …]}');
 }
 
-/** @throws ServingError INVALID_ARGUMENT */
-export function readInputFile(text: string): readonly GivenInputs[] {
-  return steps(text).map((step) => {
-    if (typeof step !== "object" || step === null) throw new ServingError("INVALID_ARGUMENT", "each step of the input data is an object");
-    return new Map(Object.entries(step).map(([name, value]) => [name, givenData(name, value)]));
-  });
+/** @returns the steps of each sequence; of models without sequences they are one list @throws ServingError INVALID_ARGUMENT */
+export function readInputFile(text: string): readonly (readonly GivenInputs[])[] {
+  return streams(text).map((steps) => steps.map(givenInputs));
+}
+
+function givenInputs(step: unknown): GivenInputs {
+  if (typeof step !== "object" || step === null) throw new ServingError("INVALID_ARGUMENT", "each step of the input data is an object");
+  return new Map(Object.entries(step).map(([name, value]) => [name, givenData(name, value)]));
 }
 
 /** Bodies for language models: `{"data": [{"payload": [{…}]}]}`. @throws ServingError INVALID_ARGUMENT */
 export function readPayloads(text: string): readonly object[] {
-  return steps(text).map((step) => {
-    const [payload] = jsonList(step, "payload");
-    if (typeof payload === "object" && payload !== null) return payload;
-    throw new ServingError("INVALID_ARGUMENT", 'each step of the input data for this kind of service is {"payload": [{…}]}');
-  });
+  return streams(text)
+    .flat()
+    .map((step) => {
+      const [payload] = jsonList(step, "payload");
+      if (typeof payload === "object" && payload !== null) return payload;
+      throw new ServingError("INVALID_ARGUMENT", 'each step of the input data for this kind of service is {"payload": [{…}]}');
+    });
 }
 
 function givenData(name: string, value: unknown): GivenData {

@@ -4,6 +4,8 @@ import type { Call, Channel } from "./channel.ts";
 import type { Meter } from "./meter.ts";
 
 export interface LoadClientOptions {
+  /** Its place among the load's clients. */
+  readonly number: number;
   readonly channel: Channel;
   readonly meter: Meter;
   readonly clock: Clock;
@@ -12,6 +14,7 @@ export interface LoadClientOptions {
 }
 
 export class LoadClient implements Call {
+  readonly number: number;
   readonly #channel: Channel;
   readonly #meter: Meter;
   readonly #clock: Clock;
@@ -23,7 +26,8 @@ export class LoadClient implements Call {
   /** Whether the last request did. */
   failed = false;
 
-  constructor({ channel, meter, clock, free }: LoadClientOptions) {
+  constructor({ number, channel, meter, clock, free }: LoadClientOptions) {
+    this.number = number;
     this.#channel = channel;
     this.#meter = meter;
     this.#clock = clock;

@@ -2,6 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Channel } from "./channel.ts";
 import type { Meter } from "./meter.ts";
+import type { RequestOrder } from "./request-order.ts";
 
 export interface Load {
   start(): void;
@@ -14,4 +15,5 @@ export interface LoadOptions {
   readonly channels: readonly Channel[];
   readonly meter: Meter;
   readonly clock: Clock;
+  readonly order: RequestOrder;
 }

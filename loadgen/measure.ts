@@ -10,6 +10,7 @@ import { latenciesOf } from "./latencies.ts";
 import type { Load } from "./load.ts";
 import { joinWindows, Meter, type Window } from "./meter.ts";
 import { OpenLoop } from "./open-loop.ts";
+import type { RequestOrder } from "./request-order.ts";
 import { type ServerTimes, serverTimes } from "./server-times.ts";
 import { isStable, STABLE_WINDOWS, type WindowFigures } from "./stability.ts";
 
@@ -41,6 +42,7 @@ export interface MeasureOptions {
 
 export interface MeasureDeps {
   readonly target: Target;
+  readonly order: RequestOrder;
   /** undefined: the server keeps none. */
   readonly statistics: (() => Promise<readonly ModelStatistics[]>) | undefined;
   readonly clock: Clock;
@@ -64,7 +66,7 @@ const LOOK_MS = 2;
 export async function measure(level: Level, options: MeasureOptions, deps: MeasureDeps, signal: AbortSignal): Promise<Measurement> {
   const { target, clock } = deps;
   const meter = new Meter(clock.now(), { records: options.records });
-  const count = level.kind === "concurrency" ? level.value : options.channelsMax;
+  const count = clientsOf(level, options);
   const channels = [];
   for (let channel = 0; channel < count; channel++) channels.push(await target.open(signal));
   const load = newLoad(level, options, { ...deps, meter, channels });
@@ -77,12 +79,15 @@ export async function measure(level: Level, options: MeasureOptions, deps: Measu
   }
 }
 
+export const clientsOf = ({ kind, value }: Level, { channelsMax }: Pick<MeasureOptions, "channelsMax">): number =>
+  kind === "concurrency" ? value : channelsMax;
+
 function newLoad(
   { kind, value }: Level,
   { distribution, gapsMs }: MeasureOptions,
-  { channels, meter, clock, random }: MeasureDeps & Pick<ConstructorParameters<typeof ClosedLoop>[0], "channels" | "meter">,
+  { channels, meter, clock, random, order }: MeasureDeps & Pick<ConstructorParameters<typeof ClosedLoop>[0], "channels" | "meter">,
 ): Load {
-  const options = { channels, meter, clock };
+  const options = { channels, meter, clock, order };
   if (kind === "concurrency") return new ClosedLoop(options);
   return new OpenLoop(options, gapsMs === undefined ? gapsOf(distribution, value, () => random.next()) : givenGaps(gapsMs));
 }

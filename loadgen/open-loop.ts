@@ -6,6 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { NextGap } from "./arrivals.ts";
 import type { Load, LoadOptions } from "./load.ts";
 import { LoadClient } from "./load-client.ts";
+import type { RequestOrder } from "./request-order.ts";
 
 /** A timer may be so late, milliseconds: the last stretch before a request is due is looked at turn by turn. */
 const TIMER_SLACK_MS = 2;
@@ -13,20 +14,21 @@ const TIMER_SLACK_MS = 2;
 export class OpenLoop implements Load {
   readonly #nextGap: NextGap;
   readonly #clock: Clock;
+  readonly #order: RequestOrder;
   readonly #idle: LoadClient[];
   readonly #clients: number;
   /** When requests were due that wait for a channel, the first one first. */
   readonly #waiting: number[] = [];
   #dueMs = 0;
-  #next = 0;
   #stopping = false;
   #stopped = () => {};
 
-  constructor({ channels, meter, clock }: LoadOptions, nextGap: NextGap) {
+  constructor({ channels, meter, clock, order }: LoadOptions, nextGap: NextGap) {
     this.#nextGap = nextGap;
     this.#clock = clock;
+    this.#order = order;
     this.#clients = channels.length;
-    this.#idle = channels.map((channel) => new LoadClient({ channel, meter, clock, free: (client) => this.#free(client) }));
+    this.#idle = channels.map((channel, number) => new LoadClient({ number, channel, meter, clock, free: (client) => this.#free(client) }));
   }
 
   start(): void {
@@ -39,16 +41,17 @@ export class OpenLoop implements Load {
     this.#waiting.length = 0;
     return new Promise((resolve) => {
       this.#stopped = resolve;
-      if (this.#idle.length === this.#clients) resolve();
+      for (const client of this.#idle.splice(0)) this.#rest(client);
+      if (this.#clients === 0) resolve();
     });
   }
 
   #sendDue = (): void => {
     if (this.#stopping) return;
     for (const nowMs = this.#clock.now(); this.#dueMs <= nowMs; this.#dueMs += this.#nextGap()) {
-      const client = this.#idle.pop();
+      const client = this.#order.takesTurns ? this.#idle.shift() : this.#idle.pop();
       if (client === undefined) this.#waiting.push(this.#dueMs);
-      else client.send(this.#next++, this.#dueMs);
+      else client.send(this.#order.next(client.number), this.#dueMs);
     }
     const leftMs = this.#dueMs - this.#clock.now();
     if (leftMs > TIMER_SLACK_MS) this.#clock.after(leftMs - TIMER_SLACK_MS, this.#sendDue);
@@ -56,12 +59,17 @@ export class OpenLoop implements Load {
   };
 
   #free(client: LoadClient): void {
+    if (client.failed) this.#order.failed(client.number);
     const dueMs = this.#waiting.shift();
-    if (dueMs !== undefined) {
-      client.send(this.#next++, dueMs);
-      return;
-    }
-    this.#idle.push(client);
-    if (this.#stopping && this.#idle.length === this.#clients) this.#stopped();
+    if (dueMs !== undefined) client.send(this.#order.next(client.number), dueMs);
+    else if (this.#stopping) this.#rest(client);
+    else this.#idle.push(client);
+  }
+
+  /** Nothing more is due: what it has begun ends. */
+  #rest(client: LoadClient): void {
+    const last = this.#order.last(client.number);
+    if (last !== undefined) client.send(last, undefined);
+    else if (this.#idle.push(client) === this.#clients) this.#stopped();
   }
 }

@@ -1,24 +1,19 @@
 /** A whole load: looks at the model, prepares the requests, measures each level, and tells of each as it is done. */
-import type { Client } from "../client/client.ts";
 import { GrpcClient } from "../client/grpc/grpc-client.ts";
 import { HttpClient } from "../client/http/http-client.ts";
-import type { InferRequest } from "../client/infer-request.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Random } from "../core/random.ts";
-import type { Target } from "./channel.ts";
-import { readInputFile, readPayloads } from "./input-file.ts";
-import { type GivenData, type InputData, requestInputs } from "./inputs.ts";
+import { readPayloads } from "./input-file.ts";
 import { latenciesOf } from "./latencies.ts";
 import type { LoadPlan } from "./load-plan.ts";
-import { type Level, type Measurement, measure } from "./measure.ts";
+import { clientsOf, type Level, type Measurement, measure } from "./measure.ts";
 import { MetricsSampler } from "./metrics-sampler.ts";
+import { inTurn } from "./request-order.ts";
 import type { ServerMetric } from "./server-metrics.ts";
-import { shareRequests } from "./shared-requests.ts";
 import type { WindowFigures } from "./stability.ts";
-import { clientTarget } from "./targets/client-target.ts";
-import { grpcTarget } from "./targets/grpc-target.ts";
-import { httpTarget } from "./targets/http-target.ts";
+import { nextLevel, type TriedLevel } from "./sweep.ts";
 import { textTarget } from "./targets/text-target.ts";
+import { type PreparedLoad, tensorLoad, versionOf } from "./tensor-load.ts";
 
 export interface LoadDeps {
   readonly clock: Clock;
@@ -37,22 +32,29 @@ export interface LoadFigures {
 
 /** @throws ServingError what the server says of the model, or that it does not answer; the signal's reason */
 export async function runLoad(plan: LoadPlan, deps: LoadDeps, signal: AbortSignal): Promise<LoadFigures> {
-  await using client = plan.protocol === "grpc" ? new GrpcClient(plan.url.host, secured(plan)) : new HttpClient(plan.url.href, plan);
+  await using client =
+    plan.protocol === "grpc" ? new GrpcClient(plan.url.host, secured(plan)) : new HttpClient(plan.url.href, { headers: plan.headers });
   await using stack = new AsyncDisposableStack();
-  const prepare = plan.service === "triton" ? await tensorTarget(plan, client, { ...deps, stack }, signal) : () => languageTarget(plan);
+  const load = plan.service === "triton" ? await tensorLoad(plan, { ...deps, client, stack }, signal) : textLoad(plan);
+  const options = { ...plan.measure, channelsMax: load.channelsMax };
   const statistics = plan.service === "triton" ? () => client.statistics(plan.model, versionOf(plan)) : undefined;
   const measurements: Measurement[] = [];
   const metrics: (readonly ServerMetric[])[] = [];
-  for (const level of plan.levels) {
+  const tried: TriedLevel[] = [];
+  for (;;) {
+    const place = nextLevel(plan.search ?? "linear", plan.levels.length, tried);
+    const level = place === undefined ? undefined : plan.levels[place];
+    if (place === undefined || level === undefined) break;
     deps.begun(level);
-    await using target = prepare();
+    const { target: opened, order } = load.prepare(clientsOf(level, options));
+    await using target = opened;
     await using sampler = new MetricsSampler(plan.metrics, deps.clock, signal);
-    const measurement = await measure(level, plan.measure, { ...deps, target, statistics }, signal);
+    const measurement = await measure(level, options, { ...deps, target, order, statistics }, signal);
     const found = await sampler.end();
     measurements.push(measurement);
     metrics.push(found);
     deps.measured(measurement, found);
-    if (passes(measurement, plan)) break;
+    tried.push({ place, isOver: passes(measurement, plan) });
   }
   return { measurements, metrics };
 }
@@ -61,55 +63,10 @@ function secured({ url, headers }: LoadPlan) {
   return { headers, tls: url.protocol === "https:" };
 }
 
-const versionOf = ({ version }: LoadPlan) => (version === undefined ? {} : { version });
-
-/** Asks for the model and prepares its requests once. @returns what makes a target for a level */
-async function tensorTarget(
-  plan: LoadPlan,
-  client: Client,
-  { random, stack }: LoadDeps & { readonly stack: AsyncDisposableStack },
-  signal: AbortSignal,
-): Promise<() => Target> {
-  const { model, url, headers, protocol, streaming, parameters = {}, shared } = plan;
-  const { batchSize } = plan.measure;
-  const options = { ...versionOf(plan), signal };
-  const [metadata, config] = [await client.modelMetadata(model, options), await client.modelConfig(model, options)];
-  const batched = config.max_batch_size > 0;
-  const inputs = requestInputs({
-    metadata,
-    batched,
-    batchSize,
-    shapes: plan.shapes,
-    data: inputData(plan, random),
-    stringLength: plan.stringLength,
-    stringData: plan.stringData,
-  });
-  const sent = inputs.map((tensors) => ({ model, ...versionOf(plan), inputs: tensors, parameters }));
-  const requests: readonly InferRequest[] =
-    shared === undefined ? sent : stack.use(await shareRequests(sent, { client, metadata, batched, batchSize, ...shared })).requests;
-  const target = { url, headers, requests };
-  if (streaming || url.protocol === "https:") return () => clientTarget({ ...target, protocol, streaming });
-  return () => (protocol === "http" ? httpTarget(target) : grpcTarget(target));
-}
-
-function inputData({ data }: LoadPlan, random: Random): InputData {
-  switch (data.kind) {
-    case "zero":
-      return { kind: "zero" };
-    case "random":
-      return { kind: "random", chance: () => random.next() };
-    case "file":
-      return { kind: "given", elements: readInputFile(data.text) };
-    case "folder":
-      return { kind: "given", elements: [new Map(Array.from(data.files, ([name, bytes]) => [name, fileData(bytes)]))] };
-  }
-}
-
-const fileData = (bytes: Uint8Array): GivenData => ({ shape: undefined, content: { kind: "file", bytes } });
-
-function languageTarget({ data, service, ...plan }: LoadPlan): Target {
+function textLoad({ data, service, ...plan }: LoadPlan): PreparedLoad {
   const payloads = data.kind === "file" ? readPayloads(data.text) : [];
-  return textTarget({ ...plan, service: service === "openai" ? "openai" : "generate", payloads });
+  const options = { ...plan, service: service === "openai" ? "openai" : "generate", payloads } as const;
+  return { channelsMax: plan.measure.channelsMax, prepare: () => ({ target: textTarget(options), order: inTurn() }) };
 }
 
 function passes({ window }: Measurement, { latencyThresholdMs, measure: { percentile } }: LoadPlan): boolean {

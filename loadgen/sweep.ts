@@ -35,3 +35,27 @@ export function levels({ start, end, step }: Omit<Range, "isOpen">): readonly nu
   // Counted, not added up: steps such as 0.1 would miss the end.
   return Array.from({ length: Math.floor((end - start) / step + 1e-9) + 1 }, (_, index) => start + index * step);
 }
+
+export const SEARCHES = ["linear", "binary"] as const;
+export type Search = (typeof SEARCHES)[number];
+
+/** A level that was measured, by its place in the list. */
+export interface TriedLevel {
+  readonly place: number;
+  /** Its latency was too long. */
+  readonly isOver: boolean;
+}
+
+/**
+ * The place of the level to measure next; undefined: none. One after the other until one is over; or the lowest, the highest, and then
+ * always the one in the middle between the highest that was not over and the lowest that was.
+ */
+export function nextLevel(search: Search, count: number, tried: readonly TriedLevel[]): number | undefined {
+  const { length } = tried;
+  if (length === 0) return 0;
+  if (search === "linear") return tried.at(-1)?.isOver === true || length === count ? undefined : length;
+  const low = Math.max(-1, ...tried.flatMap(({ place, isOver }) => (isOver ? [] : [place])));
+  const high = Math.min(count, ...tried.flatMap(({ place, isOver }) => (isOver ? [place] : [])));
+  if (high - low <= 1) return undefined;
+  return length === 1 ? count - 1 : Math.floor((low + high) / 2);
+}

@@ -5,6 +5,7 @@ import { decimal, manyOf, oneOf, optional, type SettingKind, setting, text, whol
 import type { Shape } from "../../core/tensor/tensor.ts";
 import { DISTRIBUTIONS, type Distribution } from "../../loadgen/arrivals.ts";
 import { SERVICES, type Service } from "../../loadgen/load-plan.ts";
+import type { SequenceOptions } from "../../loadgen/sequences.ts";
 import { type Range, range } from "../../loadgen/sweep.ts";
 
 /** `INPUT0:1,16`; nothing behind the colon: a scalar. */
@@ -40,6 +41,20 @@ const parameter: SettingKind<readonly [name: string, value: ParameterValue]> = {
     return parsed === undefined ? undefined : [name, parsed];
   },
 };
+
+type SequenceIds = SequenceOptions["ids"];
+
+const sequenceIds: SettingKind<SequenceIds> = {
+  allowed: "START or START:END, from 1",
+  parse: (given) => {
+    const [, from = "", to] = /^(\d{1,15})(?::(\d{1,15}))?$/.exec(given) ?? [];
+    const [start, end] = [Number(from), to === undefined ? undefined : Number(to)];
+    return start > 0 && (end === undefined || end > start) ? { start, end } : undefined;
+  },
+};
+
+const TENSOR_FORMATS = ["binary", "json"] as const;
+type TensorFormat = (typeof TENSOR_FORMATS)[number];
 
 const file = optional(text("a file"));
 const none = { fallback: undefined, fallbackText: "none" };
@@ -104,6 +119,34 @@ export const BENCH_SETTINGS = {
     help: "higher levels are left out once a level's latency passes it",
     short: "l",
   }),
+  binarySearch: setting({
+    kind: yesNo(),
+    fallback: false,
+    help: "measures the lowest level, the highest, and then those between which the latency passes the threshold",
+  }),
+  sequenceLength: setting({
+    kind: optional(wholeNumber(1, 1_000_000)),
+    fallback: undefined,
+    fallbackText: "20, or as --input-data has steps",
+    help: "requests of a sequence, for models whose requests are steps of sequences",
+  }),
+  sequenceLengthVariation: setting({
+    kind: decimal(0, 100),
+    fallback: 20,
+    unit: "%",
+    help: "how much lengths of sequences differ, either way",
+  }),
+  sequenceIdRange: setting<SequenceIds>({
+    kind: sequenceIds,
+    fallback: { start: 1, end: undefined },
+    fallbackText: "1",
+    help: "ids of sequences, the last one excluded; each is used again once its sequence is over",
+  }),
+  numOfSequences: setting({
+    kind: wholeNumber(1, 65_536),
+    fallback: 4,
+    help: "sequences at once of a request rate; a concurrency is their number itself",
+  }),
   measurementInterval: setting({ kind: wholeNumber(10, 3_600_000), fallback: 5_000, unit: "ms", help: "length of a window", short: "p" }),
   measurementMode: setting<"time_windows" | "count_windows">({
     kind: oneOf(["time_windows", "count_windows"]),
@@ -153,6 +196,13 @@ export const BENCH_SETTINGS = {
     fallback: [],
     fallbackText: "none",
     help: "a parameter of every request",
+  }),
+  inputTensorFormat: setting<TensorFormat>({ kind: oneOf(TENSOR_FORMATS), fallback: "binary", help: "HTTP: how inputs go" }),
+  outputTensorFormat: setting<TensorFormat>({ kind: oneOf(TENSOR_FORMATS), fallback: "binary", help: "HTTP: how outputs come" }),
+  grpcCompressionAlgorithm: setting<"none" | "gzip" | "deflate">({
+    kind: oneOf(["none", "gzip", "deflate"]),
+    fallback: "none",
+    help: "of requests over gRPC",
   }),
   sharedMemory: setting<"none" | "system">({
     kind: oneOf(["none", "system"]),

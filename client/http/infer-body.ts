@@ -2,6 +2,7 @@
 import type { ParameterValue } from "../../core/messages/parameter-value.ts";
 import { type InferRequest, type RequestedOutput, requestedOutput, requestParameters } from "../infer-request.ts";
 import type { InferInput, SharedRange } from "../tensor-input.ts";
+import { jsonData } from "./json-elements.ts";
 
 export interface InferBody {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -9,23 +10,25 @@ export interface InferBody {
   readonly jsonBytes: number;
 }
 
-export interface InferBodyOptions {
-  /** How answers come: as bytes behind the JSON, or in it, which half-precision types cannot. */
+export interface TensorFormats {
+  /** How inputs go: as bytes behind the JSON unless said, or in it, which half-precision types cannot. */
+  readonly binaryInputs?: boolean;
+  /** How answers come, likewise. */
   readonly binaryOutputs: boolean;
 }
 
 const ENCODER = new TextEncoder();
 
-/** @throws ClientError INVALID_ARGUMENT for parameters with reserved names */
-export function inferBody(request: InferRequest, { binaryOutputs }: InferBodyOptions): InferBody {
+/** @throws ClientError INVALID_ARGUMENT for parameters with reserved names, and for inputs that JSON cannot hold */
+export function inferBody(request: InferRequest, { binaryInputs = true, binaryOutputs }: TensorFormats): InferBody {
   const { id, inputs, outputs = [] } = request;
   const parameters = requestParameters(request);
   if (binaryOutputs && outputs.length === 0) parameters.set("binary_data_output", true);
   let json = id === undefined ? "{" : `{"id":${JSON.stringify(id)},`;
   if (parameters.size > 0) json += `"parameters":${parametersText(parameters)},`;
-  json += `"inputs":[${inputs.map(inputText).join(",")}]`;
+  json += `"inputs":[${inputs.map((input) => inputText(input, binaryInputs)).join(",")}]`;
   if (outputs.length > 0) json += `,"outputs":[${outputs.map((output) => outputText(requestedOutput(output), binaryOutputs)).join(",")}]`;
-  return joined(ENCODER.encode(`${json}}`), inputs);
+  return joined(ENCODER.encode(`${json}}`), binaryInputs ? inputs : []);
 }
 
 /** Integers keep all their digits. */
@@ -36,10 +39,12 @@ export function parametersText(parameters: ReadonlyMap<string, ParameterValue>):
   return `{${members.join(",")}}`;
 }
 
-function inputText(input: InferInput): string {
+function inputText(input: InferInput, binary: boolean): string {
   const { name, dtype, shape } = input;
+  const head = `{"name":${JSON.stringify(name)},"shape":[${shape.join(",")}],"datatype":"${dtype}"`;
+  if (!binary && "data" in input) return `${head},"data":${jsonData(input)}}`;
   const source = "shared" in input ? rangeText(input.shared) : `"binary_data_size":${input.data.byteLength}`;
-  return `{"name":${JSON.stringify(name)},"shape":[${shape.join(",")}],"datatype":"${dtype}","parameters":{${source}}}`;
+  return `${head},"parameters":{${source}}}`;
 }
 
 function outputText({ name, classes, shared }: RequestedOutput, binary: boolean): string {

@@ -1,7 +1,8 @@
-/** The `data` of an output that came as JSON, as the bytes it would have come in. Pure. */
+/** The `data` of tensors in JSON: as the bytes they would come in, and from them. Pure. */
 import type { Dtype } from "../../core/tensor/dtype.ts";
-import { unreadable } from "../client-error.ts";
-import { writeElements } from "../elements.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import { unreadable, unsendable } from "../client-error.ts";
+import { readElements, writeElements } from "../elements.ts";
 
 /** @throws ClientError INTERNAL for elements that are none of the datatype */
 export function jsonElements(dtype: Dtype, data: readonly unknown[]): Uint8Array {
@@ -26,4 +27,21 @@ function isWhole(value: unknown): value is number | bigint {
 function numberOf(value: unknown): number {
   if (typeof value === "number") return value;
   throw unreadable(`${JSON.stringify(value)} among numbers`);
+}
+
+const DECODER = new TextDecoder();
+
+/** @throws ClientError INVALID_ARGUMENT for datatypes that JSON has no form for */
+export function jsonData({ name, dtype, data }: Tensor): string {
+  switch (dtype) {
+    case "FP16":
+    case "BF16":
+      throw unsendable(`input '${name}' is ${dtype}, which JSON cannot hold: send it as bytes`);
+    case "BYTES":
+      return JSON.stringify(readElements(dtype, data).map((text) => DECODER.decode(text)));
+    case "BOOL":
+      return JSON.stringify(Array.from(data, Boolean));
+    default:
+      return `[${readElements(dtype, data).join(",")}]`;
+  }
 }

@@ -11,12 +11,12 @@ export interface ClientTargetOptions extends TargetOptions {
   readonly streaming: boolean;
 }
 
-export function clientTarget({ url, headers, requests, protocol, streaming }: ClientTargetOptions): Target {
+export function clientTarget({ url, headers, requests, protocol, streaming, compression }: ClientTargetOptions): Target {
   if (protocol === "http") {
     const client = new HttpClient(url.href, { headers });
     return { open: () => Promise.resolve(clientChannel(client, requests)), [Symbol.asyncDispose]: () => client.close() };
   }
-  const client = new GrpcClient(url.host, { headers, tls: url.protocol === "https:" });
+  const client = new GrpcClient(url.host, { headers, tls: url.protocol === "https:", ...(compression && { compression }) });
   return {
     open: async () => (streaming ? await StreamChannel.open(client, requests) : clientChannel(client, requests)),
     [Symbol.asyncDispose]: () => client.close(),

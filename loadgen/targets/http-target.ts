@@ -1,14 +1,14 @@
 /** Inferences over plain HTTP: KServe v2 with binary tensors. */
-import { inferBody } from "../../client/http/infer-body.ts";
+import { inferBody, type TensorFormats } from "../../client/http/infer-body.ts";
 import { modelPath } from "../../client/http/paths.ts";
 import type { InferRequest } from "../../client/infer-request.ts";
 import type { Target } from "../channel.ts";
 import { connect, HttpSocketChannel, httpRequestBytes } from "../channels/http-socket.ts";
 import type { TargetOptions } from "./target-options.ts";
 
-export function httpTarget({ url, headers, requests }: TargetOptions): Target {
+export function httpTarget({ url, headers, requests, formats = { binaryOutputs: true } }: TargetOptions): Target {
   const channels = new Set<HttpSocketChannel>();
-  const prepared = requests.map((request) => httpRequestBytes(url.host, requestParts(url, headers, request)));
+  const prepared = requests.map((request) => httpRequestBytes(url.host, requestParts({ url, headers, formats }, request)));
   const place = { hostname: url.hostname, port: Number(url.port === "" ? 80 : url.port) };
   return {
     async open(signal) {
@@ -22,8 +22,11 @@ export function httpTarget({ url, headers, requests }: TargetOptions): Target {
   };
 }
 
-function requestParts(url: URL, headers: TargetOptions["headers"], request: InferRequest) {
-  const { bytes, jsonBytes } = inferBody(request, { binaryOutputs: true });
+function requestParts(
+  { url, headers, formats }: Pick<TargetOptions, "url" | "headers"> & { readonly formats: TensorFormats },
+  request: InferRequest,
+) {
+  const { bytes, jsonBytes } = inferBody(request, formats);
   const isAllJson = jsonBytes === bytes.byteLength;
   return {
     path: `${url.pathname.replace(/\/$/, "")}${modelPath(request.model, request.version, "/infer")}`,

@@ -1,4 +1,5 @@
 /** What a load goes to, whichever way. */
+import type { TensorFormats } from "../../client/http/infer-body.ts";
 import type { InferRequest } from "../../client/infer-request.ts";
 
 export interface TargetOptions {
@@ -7,4 +8,8 @@ export interface TargetOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent in turn. */
   readonly requests: readonly InferRequest[];
+  /** HTTP in clear. */
+  readonly formats?: TensorFormats | undefined;
+  /** gRPC through the client. */
+  readonly compression?: "gzip" | "deflate" | undefined;
 }

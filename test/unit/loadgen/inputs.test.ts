@@ -10,7 +10,7 @@ function options(inputs: readonly TensorMetadata[], given: Partial<InputOptions>
 }
 
 const X: TensorMetadata = { name: "X", dtype: "FP32", shape: [-1, 2] };
-const given = (json: unknown) => ({ kind: "given" as const, elements: readInputFile(JSON.stringify({ data: json })) });
+const given = (json: unknown) => ({ kind: "given" as const, elements: readInputFile(JSON.stringify({ data: json })).flat() });
 const floats = (data: Uint8Array | undefined) => [...new Float32Array(Uint8Array.from(data ?? []).buffer)];
 
 describe("the inputs of a load", () => {

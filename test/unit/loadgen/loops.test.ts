@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Call, Channel } from "../../../loadgen/channel.ts";
 import { ClosedLoop } from "../../../loadgen/closed-loop.ts";
 import { Meter } from "../../../loadgen/meter.ts";
+import { inTurn } from "../../../loadgen/request-order.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 /** A server that answers when it is told to. */
@@ -21,7 +22,7 @@ function rig(clients: number) {
   const clock = new FakeClock();
   const server = new HeldServer();
   const meter = new Meter(clock.now(), { records: true });
-  const loop = new ClosedLoop({ channels: Array.from({ length: clients }, () => server.channel()), meter, clock });
+  const loop = new ClosedLoop({ channels: Array.from({ length: clients }, () => server.channel()), meter, clock, order: inTurn() });
   return { clock, server, meter, loop };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { levels, range } from "../../../loadgen/sweep.ts";
+import { levels, nextLevel, range, type Search, type TriedLevel } from "../../../loadgen/sweep.ts";
 
 const whole = range({ whole: true, most: 100 });
 
@@ -28,5 +28,27 @@ describe("a range of levels", () => {
 
   test.each(["", "0", "-1", "1.5", "3:1", "1:4:0", "1:2:3:4", "1:", "x", "101"])("is not %j", (text) => {
     expect(whole.parse(text)).toBeUndefined();
+  });
+});
+
+/** The places that are measured of eight levels, where the latency is too long from `over` on. */
+function measured(search: Search, over: number): readonly number[] {
+  const tried: TriedLevel[] = [];
+  for (let place = nextLevel(search, 8, tried); place !== undefined; place = nextLevel(search, 8, tried))
+    tried.push({ place, isOver: place >= over });
+  return tried.map(({ place }) => place);
+}
+
+describe("the levels of a range", () => {
+  test("are measured one after the other, up to the first whose latency is too long", () => {
+    expect(measured("linear", 8)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(measured("linear", 2)).toEqual([0, 1, 2]);
+  });
+
+  test("are halved by a binary search, until the highest that does and the lowest that does not are neighbors", () => {
+    expect(measured("binary", 0)).toEqual([0]);
+    expect(measured("binary", 8)).toEqual([0, 7]);
+    for (let over = 1; over < 8; over++) expect(measured("binary", over)).toEqual(expect.arrayContaining([over - 1, over]));
+    expect(measured("binary", 3)).toEqual([0, 7, 3, 1, 2]);
   });
 });

@@ -1,6 +1,7 @@
 /** `nereid agent`: the agent of one machine in a cluster that meets over NATS. It is there before NATS and the gateways are. */
 import { availableParallelism, homedir, hostname, totalmem } from "node:os";
 import path from "node:path";
+import type { PeerNames } from "../core/certificate-names.ts";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { nodeId } from "../core/ids.ts";
@@ -37,7 +38,7 @@ export async function agent(source: SettingsSource): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { logger } = loggers(settings);
   const metrics = stack.use(createMetrics());
-  const listen = { host, port, advertiseHost };
+  const listen = { host, port, advertiseHost, dialers: gatewayNames(settings) };
   const { bus, links, tls } = await clusterNetwork(settings, { name: `nereid agent ${node}`, logger, listen }, stack);
   const uploadsFolder = path.join(folders.shards, "uploads");
   const sources = new ModelSources({
@@ -99,6 +100,14 @@ async function stores(
     sequences: { store: redisSequenceStore(connection), durability: { kind: "sync" } },
     journal: journal && { ...journal, byDefault: settings.journal === "on" },
   };
+}
+
+/** @throws ServingError FAILED_PRECONDITION when there are names and no certificates that could have them */
+function gatewayNames({ gatewayNames: patterns, linkTlsCa }: AgentSettings): PeerNames | undefined {
+  if (patterns === undefined) return undefined;
+  if (linkTlsCa !== undefined) return { patterns, setting: "--gateway-names" };
+  const remedy = "give --link-tls-ca, --link-tls-cert and --link-tls-key";
+  throw new ServingError("FAILED_PRECONDITION", `--gateway-names are of certificates, and links have none: ${remedy}`);
 }
 
 /** @throws ServingError FAILED_PRECONDITION when other machines would reach what talks in clear, and nobody has said that this is meant */

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { NatsBus } from "../core/bus/nats.ts";
+import type { PeerNames } from "../core/certificate-names.ts";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { LinkNetwork } from "../core/link/link.ts";
@@ -27,7 +28,12 @@ export interface NetworkOptions {
   readonly name: string;
   readonly logger: Logger;
   /** Where links listen, if they do. */
-  readonly listen?: { readonly host: string; readonly port: number; readonly advertiseHost: string };
+  readonly listen?: {
+    readonly host: string;
+    readonly port: number;
+    readonly advertiseHost: string;
+    readonly dialers?: PeerNames | undefined;
+  };
 }
 
 /** @param stack ends what is returned @throws ServingError when a file cannot be read or a URL is none. */

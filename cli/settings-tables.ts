@@ -191,6 +191,12 @@ export const AGENT_SETTINGS = {
     help: "where gateways and other nodes reach this one, where that is not --host",
   }),
   port: setting({ kind: port, fallback: 0, help: "port for gateways' links; 0 takes a free one" }),
+  gatewayNames: setting({
+    kind: optional(listOf(text("a name, * for any characters, OU= before an organizational unit"))),
+    fallback: undefined,
+    fallbackText: "whoever --link-tls-ca has signed",
+    help: "whose certificates may act as gateways here, by common name, DNS name, URI or organizational unit",
+  }),
   metricsPort: setting({
     kind: optional(port),
     fallback: undefined,

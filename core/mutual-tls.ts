@@ -1,5 +1,6 @@
 /** Mutual TLS between the parts of a cluster: each end shows its certificate and believes those that one authority has signed. */
 import { createSecureContext, createServer, type Server, type TLSSocket } from "node:tls";
+import { certificateNames, isNamed, type PeerNames } from "./certificate-names.ts";
 import type { Clock } from "./clock.ts";
 import { ServingError } from "./errors.ts";
 import { watchFiles } from "./watched-files.ts";
@@ -65,20 +66,22 @@ export const dialOptions = ({ certificates }: MutualTls, to: { readonly host: st
   ({ ...certificates, ...to, minVersion: MIN_VERSION }) as const;
 
 export interface MutualTlsListener {
+  /** Who may come in, by the names in their certificates; everybody of the authority unless said. */
+  readonly names?: PeerNames | undefined;
   readonly welcome: (socket: TLSSocket) => void;
   /** Their certificate is not believed: the socket is the callee's, to say so and to close it. */
   readonly stranger: (socket: TLSSocket, why: string) => void;
 }
 
 /** Does not listen yet. */
-export function mutualTlsServer(tls: MutualTls, { welcome, stranger }: MutualTlsListener): Server {
+export function mutualTlsServer(tls: MutualTls, { welcome, stranger, names }: MutualTlsListener): Server {
   let used = tls.certificates;
   // Node would close the connections of strangers without a word.
   const manners = { minVersion: MIN_VERSION, requestCert: true, rejectUnauthorized: false, handshakeTimeout: HANDSHAKE_MS_MAX } as const;
   const server = createServer({ ...used, ...manners }, (socket) => {
-    if (socket.authorized) return welcome(socket);
+    const why = refusalOf(socket, names);
+    if (why === undefined) return welcome(socket);
     socket.on("error", () => socket.destroy());
-    const why = `its certificate is not believed (${socket.authorizationError}): --link-tls-cert must be valid and signed by --link-tls-ca`;
     tls.refused(refusal(socket.remoteAddress, why));
     stranger(socket, why);
   });
@@ -89,6 +92,17 @@ export function mutualTlsServer(tls: MutualTls, { welcome, stranger }: MutualTls
     server.setSecureContext({ ...used, minVersion: MIN_VERSION });
   });
   return server;
+}
+
+/** undefined: it may come in. */
+function refusalOf(socket: TLSSocket, names: PeerNames | undefined): string | undefined {
+  if (!socket.authorized)
+    return `its certificate is not believed (${socket.authorizationError}): --link-tls-cert must be valid and signed by --link-tls-ca`;
+  if (names === undefined) return undefined;
+  const own = certificateNames(socket.getPeerCertificate());
+  if (own.some((name) => names.patterns.some((pattern) => isNamed(name, pattern)))) return undefined;
+  const said = own.map((name) => name.slice(0, 100)).join(", ") || "nobody";
+  return `its certificate is for ${said.slice(0, 500)}, and ${names.setting} allows ${names.patterns.join(", ")}`;
 }
 
 const refusal = (peer: string | undefined, why: string): ServingError =>

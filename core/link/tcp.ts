@@ -1,6 +1,7 @@
 /** Links over TCP, with TLS where both ends are given certificates. */
 import net, { type AddressInfo, type Socket } from "node:net";
 import tls from "node:tls";
+import type { PeerNames } from "../certificate-names.ts";
 import type { Clock } from "../clock.ts";
 import { ServingError } from "../errors.ts";
 import { dialOptions, type MutualTls, mutualTlsServer } from "../mutual-tls.ts";
@@ -20,6 +21,8 @@ export interface TcpLinksOptions {
   /** What others dial, where that is not `host`. */
   readonly advertiseHost?: string;
   readonly tls?: MutualTls | undefined;
+  /** Who may dial, with TLS; everybody of the authority unless said. */
+  readonly dialers?: PeerNames | undefined;
 }
 
 const HELLO_MS_MAX = 1_000;
@@ -58,7 +61,7 @@ async function dial(address: string, signal: AbortSignal, { clock, random, tls: 
 }
 
 async function listen(onLink: (link: Link) => void, options: TcpLinksOptions): Promise<LinkListener> {
-  const { clock, host = "127.0.0.1", port = 0, advertiseHost = host, tls: mutual } = options;
+  const { clock, host = "127.0.0.1", port = 0, advertiseHost = host, tls: mutual, dialers } = options;
   const sockets = new Set<Socket>();
   let strangers = 0;
   const welcome = (socket: Socket): void => {
@@ -79,7 +82,9 @@ async function listen(onLink: (link: Link) => void, options: TcpLinksOptions): P
       });
   };
   const server =
-    mutual === undefined ? net.createServer(welcome) : mutualTlsServer(mutual, { welcome, stranger: (socket) => socket.destroy() });
+    mutual === undefined
+      ? net.createServer(welcome)
+      : mutualTlsServer(mutual, { welcome, stranger: (socket) => socket.destroy(), names: dialers });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => reject(cannotListen(cause, host, port)));
     server.listen(port, host, resolve);

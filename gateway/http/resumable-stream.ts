@@ -25,10 +25,14 @@ export function asksResumable(request: Pick<HttpRequest, "header">): boolean {
 /** undefined: the client has not come back. @throws ServingError INVALID_ARGUMENT */
 export function lastEvent(request: Pick<HttpRequest, "header">): StreamPlace | undefined {
   const id = request.header("last-event-id");
-  if (id === undefined) return undefined;
+  return id === undefined ? undefined : streamPlace("Last-Event-ID", id);
+}
+
+/** @param where the client has written it @throws ServingError INVALID_ARGUMENT */
+export function streamPlace(where: string, id: string): StreamPlace {
   const [matched, generation, positions = ""] = ID.exec(id) ?? [];
   if (matched === undefined || generation === undefined) {
-    throw new ServingError("INVALID_ARGUMENT", `Last-Event-ID ${JSON.stringify(id.slice(0, 80))} is no id of an event of this server`);
+    throw new ServingError("INVALID_ARGUMENT", `${where} ${JSON.stringify(id.slice(0, 80))} is no id of an event of this server`);
   }
   const told: number[] = [];
   for (const [, choice, position] of positions.matchAll(/\.(\d+)\.(\d+)/g)) told[Number(choice)] = Number(position);
@@ -52,11 +56,17 @@ export class EventIds {
 
   /** @param frames the event's; the last of them gets its id @returns empty for what the client has */
   frames(event: TextEvent, frames: string): string {
-    if (event.kind !== "started") this.#told[event.choice] = Math.max(event.position, this.#told[event.choice] ?? -1);
-    if (event.told === true || frames === "") return "";
+    const id = this.after(event);
+    if (id === undefined || frames === "") return "";
     const last = frames.lastIndexOf("\n\n", frames.length - 3) + 1;
     const at = last === 0 ? 0 : last + 1;
-    return `${frames.slice(0, at)}id: ${this.#id()}\n${frames.slice(at)}`;
+    return `${frames.slice(0, at)}id: ${id}\n${frames.slice(at)}`;
+  }
+
+  /** The event's id; undefined: the client has it. */
+  after(event: TextEvent): string | undefined {
+    if (event.kind !== "started") this.#told[event.choice] = Math.max(event.position, this.#told[event.choice] ?? -1);
+    return event.told === true ? undefined : this.#id();
   }
 
   #id(): string {

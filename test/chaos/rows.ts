@@ -10,6 +10,7 @@ import { fullDisk } from "./rows/full-disk.ts";
 import { hangUps } from "./rows/hang-ups.ts";
 import { killedAgents } from "./rows/killed-agents.ts";
 import { killedAnything } from "./rows/killed-anything.ts";
+import { killedBoth } from "./rows/killed-both.ts";
 import { killedGateways } from "./rows/killed-gateways.ts";
 import { killedSpareAgents, killedSpareRunners } from "./rows/killed-replicas.ts";
 import { killedRunners } from "./rows/killed-runners.ts";
@@ -40,6 +41,7 @@ export const ROWS: readonly Row[] = [
   oneWayLink,
   partedStages,
   killedGateways,
+  killedBoth,
   natsRestarted,
   natsAway,
   redisRestarted,

@@ -232,4 +232,22 @@ describe("tcp", () => {
     await expect(tcpLinks(options).dial(listener.address, never)).rejects.toThrow("no link to");
     expect(links.items).toHaveLength(1);
   });
+
+  test("of those whose certificates are believed, only they may dial whose names are allowed", async () => {
+    const [gateway, agent] = [selfSigned("gateway-1"), selfSigned("agent-1")];
+    const ca = gateway.cert + agent.cert;
+    const refusals: string[] = [];
+    const tlsOf = (own: SelfSigned) => ({ certificates: { ...own, ca }, refused: ({ message }: Error) => refusals.push(message) });
+    const dialers = { patterns: ["gateway-*", "OU=gateways"], setting: "--gateway-names" };
+    const links = new Inbox<Link>();
+    await using listener = await tcpLinks({ ...options, tls: tlsOf(agent), dialers }).listen(links.put);
+    const link = await tcpLinks({ ...options, tls: tlsOf(gateway) }).dial(listener.address, never);
+    expect((await links.until(1))[0]?.session).toBe(link.session);
+    link.close();
+    await expect(tcpLinks({ ...options, tls: tlsOf(agent) }).dial(listener.address, never)).rejects.toThrow("no link to");
+    expect(refusals).toEqual([
+      expect.stringMatching(/its certificate is for agent-1, localhost, and --gateway-names allows gateway-\*, OU=gateways/),
+    ]);
+    expect(links.items).toHaveLength(1);
+  });
 });

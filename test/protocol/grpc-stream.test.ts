@@ -30,6 +30,10 @@ const EMPTY_FINAL: InferInit["parameters"] = {
   triton_enable_empty_final_response: { $typeName: "inference.InferParameter", parameterChoice: { case: "boolParam", value: true } },
 };
 
+const boolParam = (value: boolean) => ({ $typeName: "inference.InferParameter", parameterChoice: { case: "boolParam", value } }) as const;
+const stringParam = (value: string) =>
+  ({ $typeName: "inference.InferParameter", parameterChoice: { case: "stringParam", value } }) as const;
+
 function repeat(id: string, count: number): InferInit {
   const data = Buffer.alloc(4);
   data.writeInt32LE(count);
@@ -403,5 +407,31 @@ describe("language models", () => {
     expect(await call.status()).toMatchObject({ code: "OK" });
     expect(call.messages.at(-1)).toMatchObject({ errorMessage: "the node is gone", inferResponse: { id: "f", modelName: SCRIPTED_MODEL } });
     expect(textOf(call.messages.slice(0, -1)).length).toBeGreaterThan(0);
+  });
+
+  test("are resumed after any of their responses, when they have asked for it, and by nobody else", async () => {
+    await using server = await opened();
+    const said = async (parameters: NonNullable<InferInit["parameters"]>, text = "tell me") => {
+      const call = server.call();
+      call.stream.write({ ...ask({ text_input: text, max_tokens: 12, random_seed: 3n }), parameters });
+      call.stream.end();
+      await call.status();
+      return call.messages;
+    };
+    const idOf = ({ inferResponse }: ModelStreamInferResponse) => inferResponse?.parameters["event_id"]?.parameterChoice.value;
+    const whole = await said({ resumable: boolParam(true) });
+    expect(whole.length).toBeGreaterThan(4);
+    for (const [index, message] of whole.entries()) {
+      const rest = await said({ last_event_id: stringParam(String(idOf(message))) }, "not looked at");
+      expect(rest.map(idOf)).toEqual(whole.slice(index + 1).map(idOf));
+      expect(textOf(rest)).toBe(textOf(whole.slice(index + 1)));
+    }
+    expect((await said({})).map(idOf)).toEqual(whole.map(() => undefined));
+    for (const [parameters, why] of [
+      [{ resumable: stringParam("perhaps") }, /'resumable' is "perhaps": it may be true or false/],
+      [{ last_event_id: stringParam("rubbish!") }, /parameter 'last_event_id' "rubbish!" is no id of an event/],
+      [{ last_event_id: stringParam("g99.0.1") }, /no resumable generation/],
+    ] as const)
+      expect(await said(parameters)).toMatchObject([{ errorMessage: expect.stringMatching(why) }]);
   });
 });

@@ -43,7 +43,7 @@ beforeAll(() => {
   put("two/1/a.onnx", identity());
   put("two/1/b.onnx", identity());
   put("two/config.pbtxt", 'backend: "onnxruntime"');
-  put("scripted/1/model.py", "");
+  put("traced/1/model.pt", "");
   put("both/1/model.plan", "");
   put("both/1/model.onnx", identity());
   put("half/1/model.onnx", identity());
@@ -119,7 +119,7 @@ describe("nereid models validate", () => {
     ["other_policy", "there are 1: let version_policy have one of them"],
     ["called", 'rename 1/net.onnx to model.onnx, or write default_model_filename: "net.onnx"'],
     ["two", "say which of a.onnx, b.onnx it is with default_model_filename; others belong into versions of their own"],
-    ["scripted", "fix: export what it computes to ONNX, or run it beside the server"],
+    ["traced", "fix: export it with torch.onnx.export"],
     ["both", 'fix: 1/model.onnx is there: set backend: "onnxruntime"'],
   ])("says what to do about a folder that is laid out otherwise: %s", async (name, fix) => {
     const { text, failure } = await validate(name);
@@ -128,8 +128,8 @@ describe("nereid models validate", () => {
   });
 
   test("names the backends that are here for a model of another", async () => {
-    expect((await validate("scripted")).text).toContain(
-      "unable to find backend library for backend 'python': models here are ONNX files (onnxruntime), language models (llm) and ensembles",
+    expect((await validate("traced")).text).toContain(
+      "unable to find backend library for backend 'pytorch': models here are ONNX files (onnxruntime), Python models (python), language models (llm) and ensembles",
     );
   });
 

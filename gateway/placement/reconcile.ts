@@ -28,6 +28,7 @@ export interface ReplicaPlan {
   readonly epoch: number;
   /** The runners of that epoch, by stage. */
   readonly runners: readonly string[];
+  /** Of a command that has not taken effect yet: stages that come apart later are told at once. */
   readonly connectedAtMs: number;
   /** By stage. */
   readonly loads: readonly (ToldLoad | undefined)[];
@@ -183,7 +184,8 @@ function connectStages(
   const sameRunners = plan.runners.length === runners.length && plan.runners.every((runner, stage) => runner === runners[stage]);
   // By their own word alone: whoever takes placement over finds them as they are, and what runs there goes on.
   const joined = lead !== undefined && lead.epoch > 0 && stages.every(({ epoch }) => epoch === lead.epoch);
-  if (joined || (sameRunners && nowMs - plan.connectedAtMs < COMMAND_REPEAT_MS)) return plan;
+  if (joined) return { ...plan, connectedAtMs: Number.NEGATIVE_INFINITY };
+  if (sameRunners && nowMs - plan.connectedAtMs < COMMAND_REPEAT_MS) return plan;
   const epoch = Math.max(plan.epoch, lead?.epoch ?? 0, ...stages.map((stage) => stage.epoch)) + 1;
   const leadNode = fleet.nodes().find((view) => view.node === stages[0]?.node);
   if (leadNode === undefined) return plan;

@@ -91,6 +91,11 @@ class World {
   /** The runner of a stage dies and comes back as another one. */
   restart(stage: number): void {
     for (const [key, shard] of this.#shards) if (shard.stage === stage) this.#shards.set(key, { ...shard, state: this.#opened(stage) });
+    this.cut();
+  }
+
+  /** The stages lose their connections, and no runner dies. */
+  cut(): void {
     for (const [key, lead] of this.#leads) this.#leads.set(key, { ...lead, epoch: 0, ready: false });
   }
 
@@ -130,7 +135,7 @@ class World {
 function settle(
   world: World,
   desired: readonly DesiredReplica[],
-  options: { plans?: ReadonlyMap<ReplicaId, ReplicaPlan>; fromMs: number; lost?: () => boolean; rounds: number },
+  options: { plans?: ReadonlyMap<ReplicaId, ReplicaPlan>; fromMs: number; lost?: () => boolean; rounds: number; everyMs?: number },
 ) {
   let plans = options.plans ?? new Map<ReplicaId, ReplicaPlan>();
   let nowMs = options.fromMs;
@@ -141,7 +146,7 @@ function settle(
     plans = outcome.plans;
     sent += outcome.commands.length;
     for (const { node, control } of outcome.commands) if (options.lost?.() !== true) world.obey(node, control);
-    nowMs += COMMAND_REPEAT_MS;
+    nowMs += options.everyMs ?? COMMAND_REPEAT_MS;
   }
   return { plans, nowMs, sent };
 }
@@ -171,6 +176,16 @@ describe("reconcile", () => {
     world.beat(first.nowMs * 2);
     expect(world.epoch(3)).toBe(2);
     expect(world.fleet.shards().map((shard) => `${shard.stage}@${shard.node}`)).toEqual(before);
+  });
+
+  test("stages that lose their connections are connected again at once, however often", () => {
+    const world = new World(2);
+    let { plans, nowMs } = settle(world, [desire(2)], { fromMs: 0, rounds: 3 });
+    for (const epoch of [2, 3, 4]) {
+      world.cut();
+      ({ plans, nowMs } = settle(world, [desire(2)], { plans, fromMs: nowMs, rounds: 2, everyMs: 1 }));
+      expect(world.epoch(2)).toBe(epoch);
+    }
   });
 
   test("a placement that has forgotten everything leaves stages alone that are joined: what runs there goes on", () => {

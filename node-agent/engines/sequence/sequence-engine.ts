@@ -19,7 +19,7 @@ import type { ModelStatistics } from "../statistics.ts";
 import { EndedSteps } from "./ended-steps.ts";
 import { type RowResult, SequenceExecutor } from "./sequence-executor.ts";
 import { SequenceLog, type SequenceLogs } from "./sequence-log.ts";
-import { kept, type SequenceMemory } from "./sequence-memory.ts";
+import { begunMemory, kept, type SequenceMemory } from "./sequence-memory.ts";
 import type { SequencePlan } from "./sequence-plan.ts";
 import { type DoneRows, SequenceRuns } from "./sequence-runs.ts";
 import type { HostedSequence, SequenceStep } from "./sequence-step.ts";
@@ -163,8 +163,8 @@ export class SequenceEngine implements InferenceEngine {
       queueMicrotask(() => sink.answered(applied.outputs, applied.times));
       return { cancel: () => {} };
     }
-    const same = (other: SequenceStep | undefined) => other?.token === token;
-    const pending = same(sequence?.running) ? sequence?.running : (sequence?.waiting.find(same) ?? this.#takeovers.find(step));
+    const here = sequence && [sequence.running, ...sequence.waiting].find((other) => other?.token === token);
+    const pending = here ?? this.#takeovers.find(step);
     if (pending === undefined) return undefined;
     pending.relay.target = sink;
     return this.#handle(pending, sink);
@@ -172,11 +172,8 @@ export class SequenceEngine implements InferenceEngine {
 
   /** Once the sender has come back on another way, the old one's end means nothing. */
   #handle(step: SequenceStep, sink: InferSink): InferHandle {
-    const { relay } = step;
-    return {
-      cancel: () => relay.target === sink && this.#cancel(step),
-      lost: () => relay.target === sink && relay.leave(),
-    };
+    const ifCurrent = (act: () => void) => () => step.relay.target === sink && act();
+    return { cancel: ifCurrent(() => this.#cancel(step)), lost: ifCurrent(() => step.relay.leave()) };
   }
 
   /** A step that runs is applied all the same. */
@@ -206,10 +203,8 @@ export class SequenceEngine implements InferenceEngine {
     this.#runs.startWaiting();
     for (;;) {
       const free = this.#runs.free;
-      const decision = this.#scheduler.next(
-        free.map(({ number }) => number),
-        this.#clock.now(),
-      );
+      const numbers = free.map(({ number }) => number);
+      const decision = this.#scheduler.next(numbers, this.#clock.now());
       if (decision.kind !== "run") return decision.kind === "wait" ? decision.untilMs : undefined;
       const rows = decision.rows.map((step) => (step !== undefined && this.#begin(step) ? step : undefined));
       const instance = free.find(({ number }) => number === decision.instance);
@@ -220,21 +215,32 @@ export class SequenceEngine implements InferenceEngine {
     }
   }
 
-  /** A start forgets what was before. @returns false: it is another step than its client means, and has been told so */
+  /** A start forgets what was before. @returns false: it is another step than its client means, and is told so */
   #begin(step: SequenceStep): boolean {
     const { sequence, step: meant, start, token, key } = step;
     if (sequence === undefined) return false;
     const next = start ? 1 : (sequence.memory?.steps ?? 0) + 1;
     if (meant !== undefined && meant !== next) {
-      const error = otherStep(this.#options.model, step.correlation, { meant, next });
-      this.#settle(step, () => this.#desk.failed(step.hosted, error, "OTHER"));
+      this.#refuse(step, sequence, otherStep(this.#options.model, step.correlation, { meant, next }));
       return false;
     }
     if (!start) return true;
     const { plan, logs } = this.#options;
-    const log = logs === undefined ? undefined : SequenceLog.begin(logs, key, token);
-    sequence.memory = { steps: 0, start: token, states: plan.states.map(({ initial }) => initial), last: undefined, log };
+    sequence.memory = begunMemory(plan.states, token, logs && SequenceLog.begin(logs, key, token));
     return true;
+  }
+
+  /** Unless it is this node that is behind: its sequence may have gone on elsewhere while it was cut off. */
+  #refuse(step: SequenceStep, sequence: HostedSequence, error: ServingError): void {
+    this.#running += 1;
+    const memory = step.start ? undefined : sequence.memory;
+    const refused = () => this.#failed([step], error, "OTHER");
+    if (memory?.log === undefined) refused();
+    else
+      memory.log.confirm(memory).then(
+        (outcome) => (outcome.kind === "moved" ? this.#moved(step, sequence, outcome.owner) : refused()),
+        (thrown) => this.#failed([step], ServingError.from(thrown)),
+      );
   }
 
   #done(outcome: DoneRows): void {
@@ -242,10 +248,10 @@ export class SequenceEngine implements InferenceEngine {
     for (const row of outcome.rows) this.#apply(row, outcome);
   }
 
-  #failed(steps: readonly SequenceStep[], error: ServingError): void {
+  #failed(steps: readonly SequenceStep[], error: ServingError, kind: "BACKEND" | "OTHER" = "BACKEND"): void {
     for (const step of steps) {
       this.#running -= 1;
-      this.#settle(step, () => this.#desk.failed(step.hosted, error, "BACKEND"));
+      this.#settle(step, () => this.#desk.failed(step.hosted, error, kind));
     }
   }
 
@@ -262,17 +268,12 @@ export class SequenceEngine implements InferenceEngine {
       if (step.end && token !== "") this.#ended.add(step.key, last, this.#clock.now());
       this.#settle(step, () => this.#desk.answered(step.hosted, outputs, times));
     };
-    if (before.log === undefined) {
-      applied();
-      return;
-    }
-    before.log.keep(memory, { ended: step.end }).then(
-      (outcome) => {
-        if (outcome.kind === "kept") applied();
-        else this.#moved(step, sequence, outcome.owner);
-      },
-      (thrown) => this.#failed([step], ServingError.from(thrown)), // the state stays as it was
-    );
+    if (before.log === undefined) applied();
+    else
+      before.log.keep(memory, { ended: step.end }).then(
+        (outcome) => (outcome.kind === "kept" ? applied() : this.#moved(step, sequence, outcome.owner)),
+        (thrown) => this.#failed([step], ServingError.from(thrown)), // the state stays as it was
+      );
   }
 
   /** Another node has taken the sequence over: what this one did with it counts for nothing. */

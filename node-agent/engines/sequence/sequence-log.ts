@@ -73,6 +73,15 @@ export class SequenceLog {
   /** Keeps a step unless the policy leaves it out. @throws ServingError UNAVAILABLE when the store is away: the step may be kept or not */
   async keep(memory: AppliedSteps, { ended }: { readonly ended: boolean }): Promise<Kept> {
     if (!ended && memory.steps - this.#committed < this.#logs.every) return KEPT;
+    return await this.#commit(memory, ended);
+  }
+
+  /** Whether the sequence is still where `memory` is, as `keep` tells it. */
+  confirm(memory: AppliedSteps): Promise<Kept> {
+    return this.#commit(memory, false);
+  }
+
+  async #commit(memory: AppliedSteps, ended: boolean): Promise<Kept> {
     await this.#begun.catch(() => this.#begin());
     const step = storedStep(memory, ended);
     const ttlMs = ended ? ENDED_TTL_MS : this.#logs.ttlMs;

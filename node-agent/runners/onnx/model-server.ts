@@ -86,6 +86,10 @@ export class ModelServer implements ModelSocketListener {
       case "opened":
       case "result":
       case "failed":
+      case "answer":
+      case "call":
+      case "room":
+      case "log":
         this.#options.exit(); // whoever sends that is not our agent
     }
   }

@@ -66,6 +66,25 @@ test("one that was taken over from answers nothing more for the sequence, and na
   expect([late.owner, late.over, behind.owner]).toEqual([ownerOf("b"), false, ownerOf("b")]);
 });
 
+test("one that has missed steps elsewhere names the new owner to whoever sends a later one, and tells who is wrong so", async () => {
+  await using world = new SequenceWorld();
+  const [a, b] = [await world.node("a", sync), await world.node("b", sync)];
+  a.send(7n, 5, "S", { step: 1, sequence: passage({ token: "step 1" }) });
+  await world.settle();
+  const early = a.send(7n, 9, "", { step: 3, sequence: passage({ token: "step 3" }) });
+  const meant = a.send(7n, 1, "", { step: 2, sequence: passage({ token: "step 2" }) });
+  await world.settle();
+  expect([early.error?.message, meant.values]).toEqual([expect.stringMatching(/is step 3, but the sequence goes on with step 2/), [6]]);
+  b.send(7n, 6, "", { step: 3, sequence: passage({ token: "step 3", from: a.owner }) });
+  b.send(7n, 7, "", { step: 4, sequence: passage({ token: "step 4", from: a.owner }) });
+  await world.settle();
+  const late = a.send(7n, 8, "", { step: 5, sequence: passage({ token: "step 5" }) });
+  await world.settle();
+  const there = b.send(7n, 8, "", { step: 5, sequence: passage({ token: "step 5" }) });
+  await world.settle();
+  expect([late.owner, late.over, there.values]).toEqual([ownerOf("b"), false, [27]]);
+});
+
 test("a START is applied wherever it comes, and ends the sequence elsewhere", async () => {
   await using world = new SequenceWorld();
   const [a, b] = [await world.node("a", sync), await world.node("b", sync)];

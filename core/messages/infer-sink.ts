@@ -1,4 +1,5 @@
 /** An inference between parts of one process: handed over as it is, answered once or any number of times, given up by its handle. */
+import type { Memory } from "../bytes/lent-memory.ts";
 import type { ServingError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { InferTimes } from "./infer.ts";
@@ -12,8 +13,11 @@ export type Response = readonly Tensor[] | ServingError;
  * from the loop: must neither block nor throw.
  */
 export interface InferSink {
-  /** In the order in which outputs were named; none where a decoupled model only says that this is the end. The bytes are views of a batch's: copy what is kept for long. */
-  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void;
+  /**
+   * In the order in which outputs were named; none where a decoupled model only says that this is the end. The bytes are views of a batch's: copy what is kept for long.
+   * @param memory of the bytes, where it is used again: to be released when nobody reads them any more, or to be left alone
+   */
+  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues, memory?: Memory): void;
   failed(error: ServingError): void;
   /** One of any number of answers. Without this only models that answer once can be asked. @returns false: no more before the handle's `resume` */
   respond?(response: Response, parameters?: ParameterValues): boolean;

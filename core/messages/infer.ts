@@ -64,6 +64,8 @@ export interface InferResult {
   readonly times: InferTimes;
   /** Of the answer, as the model's backend gave them; none unless said. */
   readonly parameters?: ParameterValues | undefined;
+  /** Of the outputs, where it is used again. */
+  readonly memory?: Memory | undefined;
 }
 
 /** Asks an agent for the statistics of the model versions that it hosts; answered as JSON. */

@@ -2,6 +2,8 @@
  * A runner of a whole model as its agent sees it: a process that executes batches. Adapters: `node-agent/runners/model-process.ts`
  * (a process) and `scripted-model-runner.ts` (memory).
  */
+
+import type { Memory } from "../bytes/lent-memory.ts";
 import type { ParameterValues } from "../messages/parameter-value.ts";
 import type { Dtype } from "../tensor/dtype.ts";
 import type { Shape, Tensor, TensorHead } from "../tensor/tensor.ts";
@@ -69,6 +71,8 @@ export interface BatchResult {
   readonly inputUs: number;
   readonly inferUs: number;
   readonly outputUs: number;
+  /** Of the outputs, where it is used again. */
+  readonly memory?: Memory | undefined;
 }
 
 export interface ModelRunnerHandle {

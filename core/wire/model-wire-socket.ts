@@ -1,6 +1,7 @@
 /** A socket between an agent and the runner of a whole model. */
 import net from "node:net";
 import type { Duplex } from "node:stream";
+import { letGo } from "../bytes/let-go.ts";
 import { ServingError } from "../errors.ts";
 import { type ModelFrameKind, type ModelFrameListener, ModelFrameParser, modelFrame } from "./model-wire.ts";
 import type { EncodedTensors } from "./model-wire-batch.ts";
@@ -33,7 +34,9 @@ export class ModelSocket {
   /** The agent's end. Every chunk has memory of its own: what is given to the listener stays as it is. */
   static over(socket: Duplex, listener: ModelSocketListener): ModelSocket {
     const made = new ModelSocket(socket, listener);
-    socket.on("data", (chunk: Uint8Array) => made.#take(chunk));
+    socket.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
+      if (!made.#take(chunk)) letGo(chunk);
+    });
     return made;
   }
 
@@ -75,14 +78,16 @@ export class ModelSocket {
     this.#socket.end();
   }
 
-  #take(chunk: Uint8Array): void {
-    if (this.#over) return;
+  /** @returns whether the listener has views of it */
+  #take(chunk: Uint8Array): boolean {
+    if (this.#over) return false;
     try {
-      this.#parser.push(chunk);
+      return this.#parser.push(chunk);
     } catch (cause) {
       const { message } = ServingError.from(cause);
       this.#end(new ServingError("DATA_LOSS", `a runner's connection carries nonsense: ${message}`, { cause }));
       this.#socket.destroy();
+      return true; // nobody knows
     }
   }
 

@@ -76,17 +76,24 @@ export class ModelFrameParser {
   /** A piece that did not arrive whole, and how much of it has. */
   #collected: Uint8Array | undefined;
   #filled = 0;
+  /** Views of the chunk were given as payload. */
+  #gave = false;
 
   constructor(listener: ModelFrameListener) {
     this.#listener = listener;
   }
 
-  /** @throws ServingError DATA_LOSS when the bytes are no frames; what the listener throws */
-  push(chunk: Uint8Array): void {
+  /**
+   * @returns whether the listener has views of it now, which it may keep
+   * @throws ServingError DATA_LOSS when the bytes are no frames; what the listener throws
+   */
+  push(chunk: Uint8Array): boolean {
     this.#chunk = chunk;
     this.#at = 0;
+    this.#gave = false;
     while (this.#advance()) {}
     this.#chunk = NOTHING;
+    return this.#gave;
   }
 
   /** @returns false: more bytes are needed */
@@ -105,6 +112,7 @@ export class ModelFrameParser {
       }
       case "whole": {
         const payload = this.#gather(stage.frame.payloadBytes);
+        if (payload !== undefined && payload.byteLength > 0) this.#gave = true;
         if (payload !== undefined) this.#give(stage.frame, [payload]);
         return payload !== undefined;
       }
@@ -145,7 +153,10 @@ export class ModelFrameParser {
 
   #collect(stage: Extract<Stage, { readonly kind: "pieces" }>): boolean {
     const piece = this.#skip(Math.min(stage.left, this.#chunk.byteLength - this.#at));
-    if (piece.byteLength > 0) stage.pieces.push(piece);
+    if (piece.byteLength > 0) {
+      stage.pieces.push(piece);
+      this.#gave = true;
+    }
     stage.left -= piece.byteLength;
     if (stage.left === 0) this.#give(stage.frame, stage.pieces);
     return this.#stage !== stage;

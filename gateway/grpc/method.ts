@@ -1,5 +1,5 @@
 /** What a gRPC door exports: its methods as data, without a library's types, so that any server can mount them. */
-import type { Lease } from "../../core/bytes/lent-memory.ts";
+import type { Lease, Memory } from "../../core/bytes/lent-memory.ts";
 import type { Access } from "../access/access.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
 import type { RouteExplanation } from "../routing/route-explanation.ts";
@@ -27,6 +27,8 @@ export interface GrpcCall {
    * @throws ServingError RESOURCE_EXHAUSTED when all calls together keep too much
    */
   retain(byteLength: number): Disposable;
+  /** Gives away the memory of the answer's bytes: it is released when they have left. */
+  lend?(memory: Memory): void;
   /** What a control call is about, such as a model's name, for the audit log. */
   concerns?(subject: string): void;
   /** All metadata; names are lower-case. */

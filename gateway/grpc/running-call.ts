@@ -1,4 +1,5 @@
 /** One call on its stream: what its handler knows of it, how its answer is written, and how it ends. */
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import { type ErrorCode, ServingError } from "../../core/errors.ts";
 import type { Caller } from "../access/guard.ts";
 import { isLoopbackHost } from "../http/host-check.ts";
@@ -62,6 +63,8 @@ export class RunningCall implements GrpcCall {
   #ended = false;
   #outcome: "ok" | ErrorCode = "ok";
   #subject = "";
+  /** Of the answer's bytes. */
+  #memory: Memory | undefined;
   /** Of who waits for the client to read. */
   #goOn: (() => void) | undefined;
   /** Whether the client owes a part of its request, and sweeps since it last sent one. */
@@ -110,6 +113,10 @@ export class RunningCall implements GrpcCall {
   /** What it is about; empty: nobody has said. */
   get subject(): string {
     return this.#subject;
+  }
+
+  lend(memory: Memory): void {
+    this.#memory = memory;
   }
 
   concerns(subject: string): void {
@@ -206,7 +213,7 @@ export class RunningCall implements GrpcCall {
   }
 
   #answer(message: Message, isCompressed: boolean): Promise<void> | undefined {
-    this.stream.answer(HEADS[this.#options.responseEncoding], framed(message, isCompressed), this.#trailers());
+    this.stream.answer(HEADS[this.#options.responseEncoding], framed(message, isCompressed), this.#trailers(), this.#memory);
     const caughtUp = this.#caughtUp();
     if (caughtUp === undefined) this.#ended = true;
     return caughtUp?.then(() => {

@@ -1,10 +1,12 @@
 /** Writes answers to a connection's socket: each in as few writes as can be, and knows how long the client has not read. */
 import type { Socket } from "node:net";
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import { answerHead, type HeadContext } from "./answer-head.ts";
 import type { WholeAnswer } from "./route.ts";
 
 /** Up to this size a body is copied behind its head: cheaper than another piece to write. */
 const JOINED_BYTES_MAX = 16 * 1024;
+const NOTHING = new Uint8Array();
 
 export class AnswerWriter {
   readonly #socket: Socket;
@@ -20,7 +22,7 @@ export class AnswerWriter {
 
   /** @throws ServingError for headers that break the head: nothing is written then */
   whole(
-    { status, headers, body }: WholeAnswer,
+    { status, headers, body, memory }: WholeAnswer,
     { bodiless, context }: { readonly bodiless: boolean; readonly context: HeadContext },
   ): void {
     if (typeof body === "string") {
@@ -35,7 +37,7 @@ export class AnswerWriter {
     const head = answerHead(status, headers, bytes, context);
     if (bodiless) this.#write(head, "latin1");
     else if (bytes <= JOINED_BYTES_MAX) this.#write(joined(head, pieces, bytes));
-    else this.#writeAll(head, pieces);
+    else this.#writeAll(head, pieces, memory);
   }
 
   /** The head of an answer in pieces. @throws ServingError for headers that break the head */
@@ -86,10 +88,11 @@ export class AnswerWriter {
   }
 
   /** In one system call, and without a copy. */
-  #writeAll(head: string, pieces: readonly Uint8Array[]): void {
+  #writeAll(head: string, pieces: readonly Uint8Array[], memory: Memory | undefined): void {
     this.#socket.cork();
     this.#write(head, "latin1");
     for (const piece of pieces) this.#write(piece);
+    if (memory !== undefined) this.#socket.write(NOTHING, (error) => error ?? memory.release());
     this.#socket.uncork();
   }
 }

@@ -1,4 +1,5 @@
 /** What a door exports: its routes as data, without a library's types, so that any server can mount them. */
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import type { ServingError } from "../../core/errors.ts";
 import type { Access } from "../access/access.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
@@ -46,6 +47,8 @@ export interface WholeAnswer {
   readonly headers: Readonly<Record<string, string>>;
   /** In pieces where joining them would only copy them. */
   readonly body: string | Uint8Array | readonly Uint8Array[];
+  /** Of the body, where it is used again: released when that has left. */
+  readonly memory?: Memory | undefined;
 }
 
 /** Server-sent events. The status line leaves before the first frame; frames are pulled as fast as the client reads. */

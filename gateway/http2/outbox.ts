@@ -3,6 +3,7 @@
  * take turns, a frame each.
  */
 import type { Socket } from "node:net";
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { type HeaderBlock, NO_TABLE } from "./hpack/encoder.ts";
 import type { Sending } from "./sending.ts";
@@ -14,6 +15,8 @@ const AT_ONCE_BYTES_MAX = 16 * 1024;
 const IN_SOCKET_BYTES = 256 * 1024;
 /** Where a client reads nothing of so much, nothing is read from it either. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
+
+const NOTHING = new Uint8Array();
 
 export interface OutboxHost {
   nowMs(): number;
@@ -31,6 +34,8 @@ export class Outbox {
   #frameBytesMax = FRAME_BYTES;
   #isFirstBlock = true;
   #scheduled = false;
+  /** Of data that are written, and leave with the next flush. */
+  #leaving: Memory[] = [];
   /** The socket has not sent what it was given since then. */
   #unreadSinceMs: number | undefined;
 
@@ -163,6 +168,7 @@ export class Outbox {
   #end(sending: Sending): void {
     if (sending.trailers === undefined || sending.byteLength > 0) return;
     this.headers(sending.stream, sending.trailers, { ends: true });
+    if (sending.memory !== undefined) this.#leaving.push(sending.memory);
     sending.sender.sent();
   }
 
@@ -209,17 +215,24 @@ export class Outbox {
     if (this.#unreadSinceMs === undefined) this.#takeTurns();
     const pieces = this.#writer.take();
     this.#scheduled = false;
+    const leaving = this.#leaving;
     const [first] = pieces;
     if (first === undefined || !socket.writable) return;
+    if (leaving.length > 0) this.#leaving = [];
     if (pieces.length === 1) socket.write(first);
     else {
       socket.cork();
       for (const piece of pieces) socket.write(piece);
+      if (leaving.length > 0) socket.write(NOTHING, (error) => error ?? releaseAll(leaving));
       socket.uncork();
     }
     if (socket.writableNeedDrain) this.#unreadSinceMs ??= this.#host.nowMs();
     if (socket.writableLength > UNREAD_BYTES_MAX) socket.pause();
   }
+}
+
+function releaseAll(memories: readonly Memory[]): void {
+  for (const memory of memories) memory.release();
 }
 
 function flush(outbox: Outbox): void {

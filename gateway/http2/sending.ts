@@ -1,4 +1,5 @@
 /** What one stream has to send, and how much of it the client takes. Pure. */
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import type { HeaderBlock } from "./hpack/encoder.ts";
 import { WINDOW_MAX } from "./wire-format.ts";
@@ -19,6 +20,8 @@ export class Sending {
   readonly sender: Sender;
   /** What follows the data; undefined: more of them may come. */
   trailers: HeaderBlock | undefined;
+  /** Of the data: to be released when all that is to be sent has left. */
+  memory: Memory | undefined;
   /** Below zero where the client has taken back what it had allowed. */
   #window: number;
   #pieces: Uint8Array[] | undefined;

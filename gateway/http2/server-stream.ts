@@ -1,4 +1,5 @@
 /** One request and its answer, as who serves it sees them. */
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import type { HeaderBlock } from "./hpack/encoder.ts";
 import type { Outbox } from "./outbox.ts";
 import { ReceiveWindow } from "./receive-window.ts";
@@ -95,10 +96,11 @@ export class ServerStream {
     if (!this.#closed) this.#host.outbox.data(this.sending, [], trailers);
   }
 
-  /** The whole answer. Pieces must stay as they are. */
-  answer(head: HeaderBlock, pieces: readonly Uint8Array[], trailers: HeaderBlock): void {
+  /** The whole answer. Pieces must stay as they are. @param memory of the pieces: released when they have left */
+  answer(head: HeaderBlock, pieces: readonly Uint8Array[], trailers: HeaderBlock, memory?: Memory): void {
     if (this.#closed) return;
     this.respond(head);
+    this.sending.memory = memory;
     this.#host.outbox.data(this.sending, pieces, trailers);
   }
 

@@ -20,7 +20,9 @@ export async function modelInfer(deps: KserveGrpcDeps, bytes: Uint8Array, call: 
   }
   using infer = inferCall(deps, wire, model, call, memory);
   try {
-    return encodeInferResponse(infer.answer(await deps.tensors.inference.infer(infer.request, call.signal)));
+    const response = await deps.tensors.inference.infer(infer.request, call.signal);
+    if (response.memory !== undefined) call.lend?.(response.memory);
+    return encodeInferResponse(infer.answer(response));
   } catch (thrown) {
     throw infer.failed(thrown);
   }

@@ -1,6 +1,6 @@
 /** `POST …/infer`: from a request's bytes to the serving core and back. */
 import { ServingError } from "../../core/errors.ts";
-import type { HttpAnswer, HttpRequest } from "../http/route.ts";
+import type { HttpAnswer, HttpRequest, WholeAnswer } from "../http/route.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
 import { deflate, ENCODINGS, requestEncoding, responseEncoding } from "./content-encoding.ts";
 import { tritonError } from "./errors.ts";
@@ -24,28 +24,39 @@ export async function infer(deps: ReadingDeps, request: HttpRequest): Promise<Ht
   if (encoding === "unknown") return tritonError(501, "Unsupported compression type", { "accept-encoding": ENCODINGS });
   const reading = readCall({ deps, request, view }, encoding);
   const call = reading instanceof Promise ? await reading : reading;
-  const { head } = call;
-  const answer = wantsShared(head)
+  const answer = wantsShared(call.head)
     ? await answerShared(deps, request, call, view)
-    : encodeInferAnswer(await tensors.inference.infer(inferRequest(call, request), request.signal), { head, view, shared: NONE_SHARED });
+    : await answerOf(tensors, request, call, view, NONE_SHARED);
   const wanted = responseEncoding(request.header("accept-encoding"));
-  if (wanted === "identity") return { kind: "whole", status: 200, headers: answer.headers, body: answer.body };
+  if (wanted === "identity") return { kind: "whole", status: 200, headers: answer.headers, body: answer.body, memory: answer.memory };
   const headers = { ...answer.headers, "content-encoding": wanted };
   return { kind: "whole", status: 200, headers, body: await deflate(wanted, inOneBody(answer.body)) };
 }
 
 const NONE_SHARED: ReadonlyMap<string, RegionLease> = new Map();
 
+/** @throws ServingError what `inference` and `encodeInferAnswer` throw */
+async function answerOf(
+  { inference }: ReadingDeps["tensors"],
+  request: HttpRequest,
+  call: InferCall,
+  view: ModelView,
+  shared: ReadonlyMap<string, RegionLease>,
+): Promise<InferAnswer & Pick<WholeAnswer, "memory">> {
+  const response = await inference.infer(inferRequest(call, request), request.signal);
+  const { headers, body } = encodeInferAnswer(response, { head: call.head, view, shared });
+  return { headers, body, memory: response.memory };
+}
+
 function wantsShared({ outputs }: InferHead): boolean {
   for (const { shared } of outputs.values()) if (shared !== undefined) return true;
   return false;
 }
 
-async function answerShared({ tensors }: ReadingDeps, request: HttpRequest, call: InferCall, view: ModelView): Promise<InferAnswer> {
-  const { head } = call;
+async function answerShared({ tensors }: ReadingDeps, request: HttpRequest, call: InferCall, view: ModelView): ReturnType<typeof answerOf> {
   using leases = new DisposableStack();
-  const shared = leaseOutputs(head, leases, () => sharedMemoryFor(request, tensors));
-  return encodeInferAnswer(await tensors.inference.infer(inferRequest(call, request), request.signal), { head, view, shared });
+  const shared = leaseOutputs(call.head, leases, () => sharedMemoryFor(request, tensors));
+  return await answerOf(tensors, request, call, view, shared);
 }
 
 const inOneBody = (body: string | readonly Uint8Array[]) => (typeof body === "string" ? body : Buffer.concat(body));

@@ -102,8 +102,8 @@ function place(request: InferRequest, view: ModelView, deps: InferenceDeps, sign
     : deps.steps.infer(request, view, view.sequences, send, signal);
 }
 
-function responseOf({ name, version }: ModelView, { outputs, times, parameters = NO_PARAMETERS }: InferResult): TimedResponse {
-  return { model: name, version, parameters, outputs, times };
+function responseOf({ name, version }: ModelView, { outputs, times, parameters = NO_PARAMETERS, memory }: InferResult): TimedResponse {
+  return { model: name, version, parameters, outputs, times, memory };
 }
 
 /** Where the least busy copy is in this process, it gets the request as it is. Steps of sequences, and what calls models, are brought to nodes. */

@@ -37,6 +37,8 @@ export interface InferResponse {
   readonly version: string;
   readonly parameters: ReadonlyMap<string, ParameterValue>;
   readonly outputs: readonly Tensor[];
+  /** Of the outputs, where it is used again: to be released when they have left. */
+  readonly memory?: Memory | undefined;
 }
 
 /** One of any number of answers to a request. */

@@ -1,4 +1,5 @@
 /** An inference on an agent in this process: one promise, and nothing else between the door and the model's queue. */
+import type { Memory } from "../../core/bytes/lent-memory.ts";
 import type { ServingError } from "../../core/errors.ts";
 import type { InferResult, InferSubmit, InferTimes } from "../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
@@ -53,9 +54,9 @@ class NearInference implements InferSink {
     return this.#handle !== undefined;
   }
 
-  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void {
+  answered(outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues, memory?: Memory): void {
     this.#end();
-    this.#resolve({ outputs, times, parameters });
+    this.#resolve({ outputs, times, parameters, memory });
   }
 
   failed(error: ServingError): void {

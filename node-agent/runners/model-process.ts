@@ -1,5 +1,7 @@
 /** Runners of whole models as child processes, one per instance. */
 import { fileURLToPath } from "node:url";
+import { LENT_BYTES_MAX, LENT_BYTES_MIN, type Lease, LentMemory } from "../../core/bytes/lent-memory.ts";
+import { pooledCopy } from "../../core/bytes/pooled-bytes.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
@@ -27,7 +29,8 @@ export interface ModelProcessesOptions {
 const PROGRAM = fileURLToPath(new URL("./onnx/main.ts", import.meta.url));
 
 export function modelProcesses(options: ModelProcessesOptions): ModelRunnerFactory {
-  return { start: () => new ModelProcess(options) };
+  const memory = new LentMemory();
+  return { start: () => new ModelProcess(options, memory) };
 }
 
 /** What the runner is asked for at the moment. */
@@ -40,18 +43,23 @@ const NOTHING: Asked = { kind: "nothing" };
 
 class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
   readonly #options: ModelProcessesOptions;
+  readonly #memory: LentMemory;
   readonly #child: RunnerChild;
   readonly #socket: ModelSocket;
   #codec: BatchCodec | undefined;
   #asked: Asked = NOTHING;
   #requests = 0;
+  /** A large result that is on its way. */
+  #arriving: { readonly head: Uint8Array; readonly lease: Lease } | undefined;
   #gone: ServingError | undefined;
   /** The signal that is listened to: the same one serves many executions. */
   #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.#abort();
 
-  constructor(options: ModelProcessesOptions) {
+  /** @param memory for large results */
+  constructor(options: ModelProcessesOptions, memory: LentMemory) {
     this.#options = options;
+    this.#memory = memory;
     this.#child = new RunnerChild({
       ...options,
       program: PROGRAM,
@@ -113,12 +121,15 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
     this.#child.kill();
   }
 
-  room(): "pieces" {
-    return "pieces";
+  room({ kind, head, payloadBytes }: ModelFrameHead): readonly Uint8Array[] | "pieces" {
+    if (kind !== "result" || payloadBytes < LENT_BYTES_MIN || payloadBytes > LENT_BYTES_MAX) return "pieces";
+    this.#arriving = { head: pooledCopy(head), lease: this.#memory.lend(payloadBytes) };
+    return [this.#arriving.lease.bytes];
   }
 
   frame(frame: ModelFrameHead, payload: readonly Uint8Array[]): void {
-    const asked = this.#asked;
+    const [asked, arrived] = [this.#asked, this.#arriving];
+    this.#arriving = undefined;
     if (asked.kind === "nothing" || frame.number !== asked.number) {
       this.#nonsense(`a runner answered '${frame.kind}' to a question that nobody asked`);
       return;
@@ -128,7 +139,8 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
     else if (frame.kind === "opened" && asked.kind === "open") asked.answer.resolve(decodeSignature(frame.head));
     else if (frame.kind === "result" && asked.kind === "execute" && this.#codec !== undefined) {
       if (this.#signal?.aborted === true) asked.answer.reject(canceled());
-      else asked.answer.resolve(this.#codec.decodeResult(frame.head, payload));
+      else if (arrived === undefined) asked.answer.resolve(this.#codec.decodeResult(frame.head, payload));
+      else asked.answer.resolve({ ...this.#codec.decodeResult(arrived.head, [arrived.lease.bytes]), memory: arrived.lease });
     } else this.#nonsense(`a runner answered '${frame.kind}' to another question`);
   }
 

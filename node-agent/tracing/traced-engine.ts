@@ -40,11 +40,11 @@ export function tracedEngine(
 function tracedSink(sink: InferSink, span: Span, { startMs, tracer, clock }: TracedEngineDeps & { readonly startMs: number }): InferSink {
   return {
     ...(sink.respond !== undefined && { respond: (response, parameters) => sink.respond?.(response, parameters) ?? true }),
-    answered(outputs, times, parameters) {
+    answered(outputs, times, parameters, memory) {
       const endMs = clock.now();
       stages(tracer, span, times, startMs);
       span.end(endMs);
-      sink.answered(outputs, times, parameters);
+      sink.answered(outputs, times, parameters, memory);
     },
     failed(error) {
       span.end(clock.now(), error);

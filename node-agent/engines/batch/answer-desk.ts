@@ -1,4 +1,5 @@
 /** Gives answers out, each once, in their order where that is wanted; keeps and finds them in the response cache; counts. */
+import type { Memory } from "../../../core/bytes/lent-memory.ts";
 import type { Clock } from "../../../core/clock.ts";
 import type { ServingError } from "../../../core/errors.ts";
 import type { InferTimes } from "../../../core/messages/infer.ts";
@@ -52,7 +53,7 @@ export class AnswerDesk {
   }
 
   /** The cache keeps the outputs alone, as Triton's does. */
-  answered(request: HostedRequest, outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues): void {
+  answered(request: HostedRequest, outputs: readonly Tensor[], times: InferTimes, parameters?: ParameterValues, memory?: Memory): void {
     if (request.over) return;
     const { cache, scope } = this.#options;
     if (cache !== undefined && request.cacheKey !== undefined) {
@@ -61,7 +62,7 @@ export class AnswerDesk {
       this.statistics.missed(request.lookupUs + (this.#clock.now() - beganMs) * 1000);
     }
     this.statistics.succeeded(request.size, times, this.#ageUs(request));
-    this.#release(request, () => request.sink.answered(outputs, times, parameters));
+    this.#release(request, () => request.sink.answered(outputs, times, parameters, memory));
   }
 
   failed(request: HostedRequest, error: ServingError, reason: FailureReason): void {

@@ -1,4 +1,5 @@
 /** Runs a formed batch on a runner and hands its requests their answers. */
+import { sharedBy } from "../../../core/bytes/lent-memory.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import type { InferTimes } from "../../../core/messages/infer.ts";
@@ -53,12 +54,13 @@ export class BatchExecutor {
     const endedMs = this.#clock.now();
     const compute = computeTimes(result, endedMs - startedMs);
     const size = requests.reduce((sum, request) => sum + request.size, 0);
+    const memory = result.memory && sharedBy(result.memory, requests.length);
     this.#desk.statistics.executed(size, compute, this.#clock.wallClockMs());
     const { computeInputUs, computeInferUs, computeOutputUs } = compute;
     for (const [place, request] of requests.entries()) {
       const times: InferTimes = { queueUs: (startedMs - request.arrivedMs) * 1000, computeInputUs, computeInferUs, computeOutputUs };
       if (!request.over) request.submit.memory?.release(); // who gave it up may have taken it elsewhere
-      this.#desk.answered(request, answers[place] ?? [], times);
+      this.#desk.answered(request, answers[place] ?? [], times, undefined, memory);
     }
   }
 

@@ -26,7 +26,13 @@ export interface Lease extends Memory {
 
 export class LentMemory {
   readonly #free = new Map<number, ArrayBuffer[]>();
+  readonly #filler: number | undefined;
   #freeBytes = 0;
+
+  /** @param filler what is released is overwritten with, so that who still reads it is found out; unless said it stays as it is */
+  constructor({ filler }: { readonly filler?: number } = {}) {
+    this.#filler = filler;
+  }
 
   /** What nobody uses at the moment. */
   get freeBytes(): number {
@@ -46,6 +52,7 @@ export class LentMemory {
   takeBack(buffer: ArrayBuffer): void {
     const size = buffer.byteLength;
     if (size === 0) return; // it was given to another thread
+    if (this.#filler !== undefined) new Uint8Array(buffer).fill(this.#filler);
     if (this.#freeBytes + size > FREE_BYTES_MAX) return;
     this.#freeBytes += size;
     const free = this.#free.get(size);

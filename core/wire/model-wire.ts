@@ -76,7 +76,7 @@ export class ModelFrameParser {
   /** A piece that did not arrive whole, and how much of it has. */
   #collected: Uint8Array | undefined;
   #filled = 0;
-  /** Views of the chunk were given as payload. */
+  /** The listener has views of the chunk, or will get some. */
   #gave = false;
 
   constructor(listener: ModelFrameListener) {
@@ -84,7 +84,7 @@ export class ModelFrameParser {
   }
 
   /**
-   * @returns whether the listener has views of it now, which it may keep
+   * @returns whether the listener has views of it now or will get some, which it may keep
    * @throws ServingError DATA_LOSS when the bytes are no frames; what the listener throws
    */
   push(chunk: Uint8Array): boolean {
@@ -112,7 +112,7 @@ export class ModelFrameParser {
       }
       case "whole": {
         const payload = this.#gather(stage.frame.payloadBytes);
-        if (payload !== undefined && payload.byteLength > 0) this.#gave = true;
+        if (payload !== undefined) this.#gave = true;
         if (payload !== undefined) this.#give(stage.frame, [payload]);
         return payload !== undefined;
       }
@@ -125,6 +125,7 @@ export class ModelFrameParser {
 
   #begin(frame: ModelFrameHead): void {
     const rooms = this.#listener.room(frame);
+    if (rooms === undefined || rooms === "pieces") this.#gave = true; // the head stays a view until the payload is here
     if (rooms === undefined) this.#stage = { kind: "whole", frame };
     else if (rooms === "pieces") this.#stage = { kind: "pieces", frame, pieces: [], left: frame.payloadBytes };
     else {

@@ -169,6 +169,7 @@ export class Outbox {
     if (sending.trailers === undefined || sending.byteLength > 0) return;
     this.headers(sending.stream, sending.trailers, { ends: true });
     if (sending.memory !== undefined) this.#leaving.push(sending.memory);
+    sending.memory = undefined;
     sending.sender.sent();
   }
 

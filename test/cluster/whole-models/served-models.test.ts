@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ElementArrays, type ElementValues, readElements } from "../../../client/elements.ts";
 import { type InferInput, rawTensor, tensor } from "../../../client/tensor-input.ts";
+import { seededRandom, systemRandom } from "../../../core/random.ts";
 import type { Dtype } from "../../../core/tensor/dtype.ts";
 import { type ModelDtype, OnnxModel } from "../../models/onnx-model.ts";
 import { addSub, classifier, failing, identity, scalars } from "../../models/small-models.ts";
+import { MARKED_MODELS, markedAnswers } from "./marked-tensors.ts";
 import { type ModelCluster, startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
 
@@ -50,7 +52,8 @@ beforeAll(async () => {
     .put("bias", { "1/model.onnx": BIASED, "config.pbtxt": `${WITH_BIAS} ${ONE_INSTANCE}` })
     .put("scalars", { "1/model.onnx": scalars(), "config.pbtxt": ONE_INSTANCE })
     .put("cached", { "1/model.onnx": addSub(["batch", 2], "i32"), "config.pbtxt": `response_cache { enable: true } ${ONE_INSTANCE}` });
-  cluster = await startModelCluster(repository.folder, { "--response-cache-bytes": "1048576" });
+  for (const [name, files] of Object.entries(MARKED_MODELS)) repository.put(name, files);
+  cluster = await startModelCluster(repository.folder, { "--response-cache-bytes": "16777216" });
 });
 
 afterAll(async () => {
@@ -102,7 +105,7 @@ describe("a repository of whole models", () => {
   });
 
   test("runs each model in a process for each instance, and none twice", () => {
-    expect(cluster.runnerPids()).toHaveLength(DTYPES.length + 5 + 2);
+    expect(cluster.runnerPids()).toHaveLength(DTYPES.length + 5 + 2 + 2);
   });
 });
 
@@ -211,6 +214,13 @@ describe("an inference", () => {
     });
     expect((await cluster.statistics("identity_FP32")).executionCount).toBe(before.executionCount);
   });
+});
+
+test("large answers are their own requests', whoever hangs up, reads late or asks beside them", async () => {
+  const seed = systemRandom.seed();
+  const { right, wrong } = await markedAnswers(cluster, seededRandom(seed));
+  expect(wrong, `seed ${seed}`).toEqual([]);
+  expect(right).toBeGreaterThan(60);
 });
 
 describe("the response cache", () => {

@@ -57,6 +57,13 @@ describe("lent memory", () => {
     expect(memory.freeBytes).toBe(4 * LENT_BYTES_MAX);
   });
 
+  test("is overwritten at its release where that is wanted", () => {
+    const lease = new LentMemory({ filler: 0xee }).lend(LENT_BYTES_MIN);
+    const kept = lease.bytes.fill(1);
+    lease.release();
+    expect(kept.every((byte) => byte === 0xee)).toBe(true);
+  });
+
   test("of several owners is free when the last of them has released it", () => {
     const memory = new LentMemory();
     const shares = sharedBy(memory.lend(LENT_BYTES_MIN), 3);

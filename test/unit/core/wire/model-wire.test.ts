@@ -75,6 +75,27 @@ describe("frames", () => {
     );
   });
 
+  test.each(["pieces", undefined] as const)("keep what they need of chunks that are not theirs to let go, given as %s", (room) => {
+    const sizesOf = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(fc.array(sentOf, { minLength: 1, maxLength: 8 }), sizesOf, (sent, sizes) => {
+        const found: Buffer[] = [];
+        const parser = new ModelFrameParser({
+          room: () => room,
+          frame: ({ head }, payload) => found.push(Buffer.concat([head, ...payload])),
+        });
+        const stream = Buffer.concat(sent.map(bytesOf));
+        for (let at = 0, turn = 0; at < stream.byteLength; turn++) {
+          const chunk = new Uint8Array(stream.subarray(at, at + (sizes[turn % sizes.length] ?? 1)));
+          at += chunk.byteLength;
+          if (!parser.push(chunk)) chunk.fill(0xee);
+        }
+        expect(found).toEqual(sent.map(({ head, payload }) => Buffer.concat([head, payload])));
+      }),
+      { seed: SEED, numRuns: 500 },
+    );
+  });
+
   test("a payload that arrived with its head is a view, not a copy", () => {
     const chunk = bytesOf({ kind: "result", number: 1, head: Uint8Array.of(1), payload: Uint8Array.of(2, 3) });
     let got: Uint8Array | undefined;

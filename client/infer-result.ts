@@ -29,7 +29,7 @@ export class InferResult implements InferAnswer {
     this.outputs = outputs;
   }
 
-  /** Over a gRPC stream: whether this is the last response to its request. */
+  /** Of a stream: whether this is the last response to its request. */
   get isFinal(): boolean {
     return this.parameters.get("triton_final_response") === true;
   }

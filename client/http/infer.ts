@@ -29,7 +29,7 @@ export async function inferOnce(
   return parseInferAnswer(answer.bytes, answer.headers.get(HEADER_LENGTH));
 }
 
-/** Outputs come in the events' JSON: events are text. */
+/** Outputs come in the events' JSON: events are text. The event that only ends the answers is none of them, as over gRPC. */
 export async function* inferStream(
   exchange: Exchange,
   coding: BodyCoding,
@@ -42,7 +42,10 @@ export async function* inferStream(
 
 async function* inferResults(headers: Headers, pieces: AsyncIterable<Uint8Array<ArrayBuffer>>): AsyncGenerator<InferResult> {
   if (isEvents(headers)) {
-    for await (const json of eventObjects(pieces)) yield inferResult(json, NO_BLOBS);
+    for await (const json of eventObjects(pieces)) {
+      const result = inferResult(json, NO_BLOBS);
+      if (result.outputs.length > 0 || !result.isFinal) yield result;
+    }
   } else {
     const parts: Uint8Array<ArrayBuffer>[] = [];
     for await (const piece of pieces) parts.push(piece);

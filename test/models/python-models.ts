@@ -136,6 +136,33 @@ sequence_batching {
 }`,
 );
 
+/** OUTPUT0 says what it has had so far, this request included: steps, starts, ends, different sequence ids, and the sum of all INPUT0. */
+export const TALLY = model(
+  `
+class TritonPythonModel:
+    def initialize(self, args):
+        self.steps, self.starts, self.ends, self.sum = 0, 0, 0, 0
+        self.ids = set()
+
+    def execute(self, requests):
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        self.steps += 1
+        self.starts += bool(request.flags() & pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START)
+        self.ends += bool(request.flags() & pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END)
+        self.ids.add(request.correlation_id())
+        self.sum += int(pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy()[0, 0])
+        seen = [self.steps, self.starts, self.ends, len(self.ids), self.sum]
+        return pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", np.array([seen], np.int32))])
+`,
+  `max_batch_size: 4
+input [ { name: "INPUT0" data_type: TYPE_INT32 dims: [ 1 ] } ]
+output [ { name: "OUTPUT0" data_type: TYPE_INT32 dims: [ 5 ] } ]
+instance_group [ { count: 1 kind: KIND_CPU } ]
+sequence_batching { oldest { max_candidate_sequences: 4 } }`,
+);
+
 /** OUTPUT0 is how many requests it has had, warm-ups among them; the answer's parameters say so, too. */
 export const COUNTED = model(
   `

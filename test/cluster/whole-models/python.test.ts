@@ -1,13 +1,24 @@
-/** Python models in `nereid up`: what their processes do through the agent. Their traps are in test/protocol/traps-python.test.ts. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+/**
+ * Models that are programs in `nereid up`: what Python models do through the agent (their traps are in
+ * test/protocol/traps-python.test.ts), what clients get of those that answer often, and what `nereid bench` sends to those with sequences.
+ */
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Client } from "../../../client/client.ts";
+import { GrpcClient } from "../../../client/grpc/grpc-client.ts";
+import type { InferResult } from "../../../client/infer-result.ts";
 import { tensor } from "../../../client/tensor-input.ts";
-import { CALLS, COUNT, COUNTED, DOUBLE, DOUBLE_PY, SAYS_ITSELF, SUMS } from "../../models/python-models.ts";
+import { MAIN, run } from "../../engine/cli/command.ts";
+import { CALLS, COUNT, COUNTED, DOUBLE, DOUBLE_PY, SAYS_ITSELF, SUMS, TALLY } from "../../models/python-models.ts";
+import { REPEAT, SQUARE, withParameters } from "../../models/sample-backends.ts";
 import { pythonWithPackages } from "../../support/python.ts";
-import { type ModelCluster, startModelCluster } from "./model-cluster.ts";
+import { eventually, type ModelCluster, startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
 
 const repository = new ModelRepository();
 let cluster: ModelCluster;
+let grpc: GrpcClient;
 
 beforeAll(async () => {
   repository
@@ -17,13 +28,19 @@ beforeAll(async () => {
   repository
     .put("says-itself", { ...SAYS_ITSELF })
     .put("sums", { ...SUMS })
+    .put("tally", { ...TALLY })
+    .put("repeat", { "config.pbtxt": REPEAT })
+    .put("square", { "config.pbtxt": withParameters(SQUARE, { CUSTOM_FAIL_COUNT: "1", CUSTOM_EMPTY_COUNT: "1" }) })
     .put("counted", { ...COUNTED });
   repository.put("broken", { ...DOUBLE }).put("packed", { ...DOUBLE, "config.pbtxt": `${DOUBLE["config.pbtxt"]} ${ENVIRONMENT}` });
-  const flags = { "--nodes": "2", "--model-control-mode": "explicit", "--load-model": "double;count;calls;says-itself;sums;counted" };
+  const loaded = "double;count;calls;says-itself;sums;tally;repeat;square;counted";
+  const flags = { "--nodes": "2", "--model-control-mode": "explicit", "--load-model": loaded };
   cluster = await startModelCluster(repository.folder, { ...flags, "--python": await pythonWithPackages() });
+  grpc = new GrpcClient(cluster.grpcAddress);
 });
 
 afterAll(async () => {
+  await grpc?.close();
   await cluster?.[Symbol.asyncDispose]();
   repository[Symbol.dispose]();
 });
@@ -102,4 +119,136 @@ test("a program that a load call brings along is not run", async () => {
   const config = JSON.stringify({ name: "double", backend: "python" });
   await expect(cluster.client.loadModel("double", { config, files })).rejects.toThrow("programs are run from the repository alone");
   expect(await ask("double", 5)).toBe(10);
+});
+
+const repeated = (values: readonly number[], delaysMs: readonly number[]) => ({
+  model: "repeat",
+  id: "r",
+  inputs: [
+    tensor("IN", "INT32", [values.length], values),
+    tensor("DELAY", "UINT32", [delaysMs.length], delaysMs),
+    tensor("WAIT", "UINT32", [1], [0]),
+  ],
+});
+const squared = (value: number) => ({ model: "square", id: "s", inputs: [tensor("IN", "INT32", [1], [value])] });
+const said = ({ id, outputs }: InferResult) => [id, ...outputs.flatMap(({ name, data }) => [name, ...Array.from<unknown>(data)])];
+
+describe.each(["HTTP", "gRPC"])("a model that answers often, to the package's client over %s", (protocol) => {
+  const client = (): Client => (protocol === "HTTP" ? cluster.client : grpc);
+
+  test("gives all its answers whole and in their order, or none", async () => {
+    const values = Array.from({ length: 200 }, (_, place) => 1_000 - 7 * place);
+    const delays = values.map((_, place) => (place % 50 === 49 ? 1 : 0));
+    const answers = await Array.fromAsync(client().inferStream(repeated(values, delays)), said);
+    expect(answers).toEqual(values.map((value, place) => ["r", "OUT", value, "IDX", place]));
+    expect(await Array.fromAsync(client().inferStream(repeated([], [])))).toEqual([]);
+  });
+
+  test("fails after the answers before the failure", async () => {
+    const stream = client().inferStream(squared(4))[Symbol.asyncIterator]();
+    for (const _ of [1, 2]) expect(said((await stream.next()).value)).toEqual(["s", "OUT", 4]);
+    await expect(stream.next()).rejects.toMatchObject({ code: "UNKNOWN", message: "simulated failure" });
+  });
+
+  test("stops when the signal aborts: the statistics count the answer that never came as canceled", async () => {
+    const canceled = async () => (await cluster.statistics("repeat")).responseStats["2"]?.cancel.count ?? 0n;
+    const before = await canceled();
+    const controller = new AbortController();
+    const answers: unknown[] = [];
+    const reading = async () => {
+      for await (const result of client().inferStream(repeated([5, 6, 7], [0, 0, 3_600_000]), { signal: controller.signal }))
+        if (answers.push(said(result)) === 2) controller.abort("enough");
+    };
+    await expect(reading()).rejects.toMatchObject({ code: "CANCELLED", cause: "enough" });
+    expect(answers).toEqual([
+      ["r", "OUT", 5, "IDX", 0],
+      ["r", "OUT", 6, "IDX", 1],
+    ]);
+    expect(await eventually(canceled, (count) => count > before)).toBe(before + 1n);
+  });
+});
+
+test("a gRPC stream goes on after a failed answer, and says which is a request's last", async () => {
+  await using stream = await grpc.openStream();
+  await stream.send(squared(4));
+  await stream.send(repeated([5], [0]));
+  stream.end();
+  const items = await Array.fromAsync(stream, (item) =>
+    item.kind === "failure" ? [item.id, item.error.message] : [...said(item.result), item.result.isFinal],
+  );
+  const of = (id: string) => items.filter(([first]) => first === id);
+  expect(of("r")).toEqual([
+    ["r", "OUT", 5, "IDX", 0, false],
+    ["r", true],
+  ]);
+  expect(of("s")).toEqual([
+    ["s", "OUT", 4, false],
+    ["s", "OUT", 4, false],
+    ["s", "simulated failure"],
+    ["s", true],
+  ]);
+});
+
+describe("nereid bench on a model with sequences", () => {
+  /** What the model and the server have had, after one more sequence of one step. */
+  async function tally() {
+    const inputs = [tensor("INPUT0", "INT32", [1, 1], [0])];
+    const result = await cluster.client.infer({ model: "tally", inputs, sequence: { id: 9_999n, start: true, end: true } });
+    const [steps = 0, starts = 0, ends = 0, ids = 0, sum = 0] = result.output("OUTPUT0").as("INT32");
+    const { success } = (await cluster.statistics("tally")).inferenceStats;
+    return { steps, starts, ends, ids, sum, served: Number(success.count) };
+  }
+
+  /** What the load alone has made of it. */
+  async function loaded(flags: string) {
+    const before = await tally();
+    const { code, stdout, stderr } = await run([MAIN, "bench", "-m", "tally", ...flags.split(" ")]);
+    expect(code, stderr).toBe(0);
+    expect(stdout).not.toContain("Failed requests");
+    const after = await tally();
+    const more = (key: keyof typeof after) => after[key] - before[key];
+    const own = 1; // the step that asks
+    return {
+      stdout,
+      steps: more("steps") - own,
+      starts: more("starts") - own,
+      ends: more("ends") - own,
+      ids: more("ids"),
+      sum: more("sum"),
+      served: more("served") - own,
+    };
+  }
+
+  test("searches between concurrencies with whole sequences of given steps, as JSON", async () => {
+    const file = path.join(repository.folder, "steps.json");
+    writeFileSync(file, JSON.stringify({ data: [Array.from({ length: 3 }, () => ({ INPUT0: [7] }))] }));
+    const search = "--concurrency-range 1:4 --binary-search -l 60000 --request-count 40";
+    const json = `--input-data ${file} --input-tensor-format json --output-tensor-format json`;
+    const { stdout, ...load } = await loaded(`-u ${new URL(cluster.url).host} ${search} ${json}`);
+    const levels = [...stdout.matchAll(/^Request concurrency: (\d+)$/gm)].map(([, level]) => level);
+    expect(levels, "the highest is fast enough").toEqual(["1", "4"]);
+    const { steps, starts } = load;
+    expect(load).toEqual({ steps, starts, ends: starts, ids: 4, sum: 7 * steps, served: steps });
+    expect(steps).toBeGreaterThanOrEqual(80);
+    expectLengths(load, { length: 3, cutMost: 5 });
+  });
+
+  test("keeps so many sequences at once at a rate, each as long as said, over gRPC", async () => {
+    const sequences = "--sequence-length 5 --sequence-length-variation 0 --num-of-sequences 3 --sequence-id-range 100:103";
+    const { steps, starts, ends, ids, served } = await loaded(
+      `-u ${cluster.grpcAddress} -i grpc --streaming --request-rate-range 200 --request-count 60 ${sequences}`,
+    );
+    expect({ ends, ids, served }).toEqual({ ends: starts, ids: 3, served: steps });
+    expect(steps).toBeGreaterThanOrEqual(60);
+    expectLengths({ steps, starts }, { length: 5, cutMost: 3 });
+  });
+
+  /** All are of this length, but for those that the end of a level cuts short. */
+  function expectLengths(
+    { steps, starts }: { readonly steps: number; readonly starts: number },
+    { length, cutMost }: { readonly length: number; readonly cutMost: number },
+  ) {
+    expect(starts).toBeGreaterThanOrEqual(steps / length);
+    expect(starts).toBeLessThanOrEqual(steps / length + cutMost);
+  }
 });

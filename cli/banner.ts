@@ -1,6 +1,6 @@
 /** What a started cluster says of itself: addresses, model, which layers are where, and one line to copy. Pure. */
 import type { OpenDoors } from "../gateway/doors.ts";
-import type { ServedModel } from "../gateway/serving/text-generation.ts";
+import type { ServedModel } from "../gateway/serving/generation/text-generation.ts";
 
 export interface BannerFacts extends OpenDoors {
   /** The language model, if there is one. */

@@ -137,7 +137,7 @@ async function stores(
   const connection = url === undefined ? undefined : stack.use(new RedisConnection({ url }, { random: systemRandom, logger }));
   const journal = await openJournal(settings, connection);
   if (connection === undefined) return { store: new MemoryPlacementStore({ clock: systemClock, random: systemRandom }) };
-  const { GenerationJournals } = await import("../gateway/serving/generation-journals.ts");
+  const { GenerationJournals } = await import("../gateway/serving/generation/generation-journals.ts");
   return {
     store: { wantedModels: redisWantedModels(connection), lease: placement ? redisPlacementLease(connection) : OTHERS_PLACE },
     generations: redisGenerationStore(connection),

@@ -11,7 +11,7 @@ import { redisGenerationStore } from "../core/store/generations/redis.ts";
 import { RedisConnection } from "../core/store/redis-connection.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import type { ClusterJournal } from "../embedded/cluster.ts";
-import type { ServedModel } from "../gateway/serving/text-generation.ts";
+import type { ServedModel } from "../gateway/serving/generation/text-generation.ts";
 import { banner } from "./banner.ts";
 import { type CacheFolders, cacheFolders } from "./cache.ts";
 import { INTERRUPTED } from "./exit.ts";

@@ -34,7 +34,7 @@ import { kserveGrpcMethods } from "./kserve-grpc/methods.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import { Budgets } from "./quotas/budgets.ts";
 import { meteredGeneration, meteredInference } from "./quotas/metered.ts";
-import type { ModelDirectory, TextGeneration } from "./serving/text-generation.ts";
+import type { ModelDirectory, TextGeneration } from "./serving/generation/text-generation.ts";
 import type { RequestTracing } from "./tracing/request-tracing.ts";
 import { failedTrace, tracedRoutes } from "./tracing/traced-routes.ts";
 

@@ -14,7 +14,7 @@ import type { Tracer } from "../core/telemetry/tracing.ts";
 import type { PlacementStore } from "./control/control-plane.ts";
 import type { DoorAddresses, DoorDeps } from "./doors.ts";
 import type { PresetModel } from "./placement/preset-model.ts";
-import type { GenerationJournals } from "./serving/generation-journals.ts";
+import type { GenerationJournals } from "./serving/generation/generation-journals.ts";
 import type { ModelServingDeps } from "./serving/model-serving.ts";
 
 export interface GatewayOptions extends DoorAddresses {

@@ -10,8 +10,8 @@ import { loadFirst } from "./first-loads.ts";
 import type { GatewayDeps, GatewayOptions } from "./gateway-options.ts";
 import { FleetMetrics } from "./metrics/fleet-metrics.ts";
 import { unplacedModels } from "./placement/missing-labels.ts";
-import { generationOnDemand } from "./serving/generation-on-demand.ts";
-import type { ModelDirectory } from "./serving/text-generation.ts";
+import { generationOnDemand } from "./serving/generation/generation-on-demand.ts";
+import type { ModelDirectory } from "./serving/generation/text-generation.ts";
 import { openTracing } from "./tracing/open-tracing.ts";
 
 export interface Gateway extends AsyncDisposable, OpenDoors {

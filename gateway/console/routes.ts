@@ -4,7 +4,7 @@ import { controls, isPublic, reads } from "../access/access.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import type { ErrorShape, HttpFault, Route, WholeAnswer } from "../http/route.ts";
 import type { UnplacedModel } from "../placement/missing-labels.ts";
-import type { ModelDirectory } from "../serving/text-generation.ts";
+import type { ModelDirectory } from "../serving/generation/text-generation.ts";
 import { readConsolePage } from "./page.ts";
 import { type ConsoleIdentity, type ConsoleNode, consoleState } from "./state.ts";
 

@@ -1,7 +1,7 @@
 /** What the console shows: which parts of which model are on which node. Pure. */
 import type { NodeLabels } from "../../core/node-labels.ts";
 import type { UnplacedModel } from "../placement/missing-labels.ts";
-import type { ServedModel } from "../serving/text-generation.ts";
+import type { ServedModel } from "../serving/generation/text-generation.ts";
 
 export interface ConsoleNode {
   readonly node: string;

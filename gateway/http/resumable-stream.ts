@@ -3,7 +3,7 @@
  * the generation's, then for each choice that has begun its number and the position up to which the client has it. Pure.
  */
 import { ServingError } from "../../core/errors.ts";
-import type { TextEvent } from "../serving/text-generation.ts";
+import type { TextEvent } from "../serving/generation/text-generation.ts";
 import type { HttpRequest } from "./route.ts";
 
 const ID = /^([A-Za-z0-9]{1,64})((?:\.\d{1,3}\.\d{1,9})*)$/;

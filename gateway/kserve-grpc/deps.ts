@@ -2,7 +2,7 @@
 import type { Random } from "../../core/random.ts";
 import type { ServerIdentity } from "../kserve/metadata.ts";
 import type { TensorServing } from "../kserve/tensor-serving.ts";
-import type { ModelDirectory, TextGeneration } from "../serving/text-generation.ts";
+import type { ModelDirectory, TextGeneration } from "../serving/generation/text-generation.ts";
 import type { RequestTracing } from "../tracing/request-tracing.ts";
 
 export interface KserveGrpcDeps {

@@ -1,7 +1,7 @@
 /** A language model as a running request calls it, as a step of an ensemble: its KServe interface without a client. */
 import { meteredGeneration } from "../quotas/metered.ts";
+import type { ModelDirectory } from "../serving/generation/text-generation.ts";
 import type { CalledLanguageModel } from "../serving/infer-submit.ts";
-import type { ModelDirectory } from "../serving/text-generation.ts";
 import { isLanguageModel } from "./generate-route.ts";
 import { type LanguageResponsesDeps, languageResponses } from "./language-responses.ts";
 import { languageView } from "./language-view.ts";

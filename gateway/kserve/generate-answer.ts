@@ -1,7 +1,7 @@
 /** Answers of the generate extension: one object, or one event for each piece of text. */
 import { ServingError } from "../../core/errors.ts";
 import type { EventIds } from "../http/resumable-stream.ts";
-import type { TextEvent } from "../serving/text-generation.ts";
+import type { TextEvent } from "../serving/generation/text-generation.ts";
 import { errorFrame } from "./error-frame.ts";
 
 export interface GenerateHead {

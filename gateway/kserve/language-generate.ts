@@ -8,7 +8,7 @@ import { leave, pullUntil } from "../http/pull-until.ts";
 import { asksResumable, EventIds, lastEvent, resumableHeaders, type StreamPlace } from "../http/resumable-stream.ts";
 import type { HttpAnswer, HttpRequest } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
-import type { ModelDirectory, TextEvent, TextGeneration, TextRequest } from "../serving/text-generation.ts";
+import type { ModelDirectory, TextEvent, TextGeneration, TextRequest } from "../serving/generation/text-generation.ts";
 import { type GenerateAnswer, type GenerateHead, generateFrames, wholeText } from "./generate-answer.ts";
 import { type GenerateCall, generateParser } from "./generate-request.ts";
 import { availableVersions } from "./model-lookup.ts";

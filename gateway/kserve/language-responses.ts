@@ -6,9 +6,9 @@ import { LANGUAGE_OUTPUTS } from "../../core/model/language-signature.ts";
 import { joinBytesElements } from "../../core/tensor/tensor.ts";
 import { leave, pullUntil } from "../http/pull-until.ts";
 import { EventIds, type StreamPlace, streamPlace } from "../http/resumable-stream.ts";
+import type { TextEvent } from "../serving/generation/text-generation.ts";
 import type { DecoupledResponse, InferRequest, InferResponse } from "../serving/inference.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
-import type { TextEvent } from "../serving/text-generation.ts";
 import type { LanguageDeps } from "./language-generate.ts";
 import { languageCall } from "./language-request.ts";
 

@@ -1,8 +1,8 @@
 /** A language model in the form in which models of tensors are known. Pure. */
 
 import { LANGUAGE_INPUTS, LANGUAGE_OUTPUTS, languageConfig } from "../../core/model/language-signature.ts";
+import type { ServedModel } from "../serving/generation/text-generation.ts";
 import type { ModelView } from "../serving/model-catalog.ts";
-import type { ServedModel } from "../serving/text-generation.ts";
 import { availableVersions } from "./model-lookup.ts";
 
 /** @throws ServingError NOT_FOUND or UNAVAILABLE with Triton's text */

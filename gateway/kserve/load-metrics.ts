@@ -2,7 +2,7 @@
  * ORCA's answer header, as Triton gives it on the generate extension: how full a language model's caches are, for balancers that ask
  * with `endpoint-load-metrics-format: text` or `json`. Pure.
  */
-import type { ServedModel } from "../serving/text-generation.ts";
+import type { ServedModel } from "../serving/generation/text-generation.ts";
 
 /** @param format the request's header @returns headers for the answer; none for other formats, or when no replica has reported */
 export function loadMetricsHeaders(format: string | undefined, model: ServedModel | undefined): Readonly<Record<string, string>> {

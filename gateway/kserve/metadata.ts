@@ -1,8 +1,8 @@
 /** What the server and its models say of themselves. Pure. */
 
 import { LANGUAGE_INPUTS, LANGUAGE_OUTPUTS } from "../../core/model/language-signature.ts";
+import type { ServedModel } from "../serving/generation/text-generation.ts";
 import type { ModelView, TensorSpec } from "../serving/model-catalog.ts";
-import type { ServedModel } from "../serving/text-generation.ts";
 
 /** Triton's, in its order: clients look for names here before they use them. */
 const EXTENSIONS: readonly string[] = [

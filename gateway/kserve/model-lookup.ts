@@ -1,6 +1,6 @@
 /** Finds the version of a model that a path names, or says what is wrong as Triton's core does. Pure. */
 import { ServingError } from "../../core/errors.ts";
-import type { ServedModel } from "../serving/text-generation.ts";
+import type { ServedModel } from "../serving/generation/text-generation.ts";
 
 /** The versions that answer. */
 function readyVersions(models: readonly ServedModel[], name: string): readonly ServedModel[] {

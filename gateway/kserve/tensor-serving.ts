@@ -1,9 +1,9 @@
 /** What the KServe door needs to serve models whose inputs and outputs are tensors. */
 
 import { ServingError } from "../../core/errors.ts";
+import type { ModelDirectory } from "../serving/generation/text-generation.ts";
 import type { Inference } from "../serving/inference.ts";
 import type { ModelCatalog, ModelControl, ModelDemand, ModelStatisticsSource } from "../serving/model-catalog.ts";
-import type { ModelDirectory } from "../serving/text-generation.ts";
 import { LogSettings } from "./log-settings.ts";
 import { SharedMemoryRegions } from "./shared-memory.ts";
 import { TraceSettings } from "./trace-settings.ts";

@@ -1,6 +1,6 @@
 /** What the whole answer and all chunks of a stream say alike. Pure. */
 import { assert } from "../../core/errors.ts";
-import type { TextEvent } from "../serving/text-generation.ts";
+import type { TextEvent } from "../serving/generation/text-generation.ts";
 
 export type Started = Extract<TextEvent, { kind: "started" }>;
 

@@ -1,5 +1,5 @@
 /** Chat completions: the whole answer and the chunks, folds over the same events. */
-import type { TextEvent } from "../serving/text-generation.ts";
+import type { TextEvent } from "../serving/generation/text-generation.ts";
 import type { AnswerHead, Started } from "./answer-head.ts";
 import { type ChunkEncoder, ChunkFrames } from "./chunk-frames.ts";
 import { foldText } from "./fold-text.ts";

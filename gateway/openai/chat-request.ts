@@ -1,7 +1,7 @@
 /** The body of POST /v1/chat/completions, checked. Pure. */
 import type { BodyParser } from "../http/body-parser.ts";
 import { isJsonObject } from "../http/json-text.ts";
-import type { ChatMessage } from "../serving/text-generation.ts";
+import type { ChatMessage } from "../serving/generation/text-generation.ts";
 import { booleanField, type Fields, field, integerField, isSaid, objectField, stringField, wrongField, wrongType } from "./fields.ts";
 import {
   commonFields,

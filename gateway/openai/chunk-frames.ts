@@ -1,7 +1,7 @@
 /** Makes a stream's frames: everything that its chunks share is written once. */
 import { ServingError } from "../../core/errors.ts";
 import type { EventIds } from "../http/resumable-stream.ts";
-import type { TextEvent } from "../serving/text-generation.ts";
+import type { TextEvent } from "../serving/generation/text-generation.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { errorFrame } from "./errors.ts";
 import type { Usage } from "./usage.ts";

@@ -1,6 +1,6 @@
 /** The body of POST /v1/completions, checked. Pure. */
 import type { BodyParser } from "../http/body-parser.ts";
-import type { Prompt } from "../serving/text-generation.ts";
+import type { Prompt } from "../serving/generation/text-generation.ts";
 import { booleanField, type Fields, field, integerField, wrongField, wrongType } from "./fields.ts";
 import {
   commonFields,

@@ -1,6 +1,6 @@
 /** Folds a stream's events into the whole: what a client gets by joining the chunks itself. */
 import type { FinishReason } from "../../core/messages/generation.ts";
-import type { TextEvent, TextToken } from "../serving/text-generation.ts";
+import type { TextEvent, TextToken } from "../serving/generation/text-generation.ts";
 import { type Usage, UsageCount } from "./usage.ts";
 
 export interface FoldedChoice {

@@ -2,7 +2,7 @@
 import { ServingError } from "../../core/errors.ts";
 import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
 import { isJsonObject, parseJsonText } from "../http/json-text.ts";
-import type { Prompt } from "../serving/text-generation.ts";
+import type { Prompt } from "../serving/generation/text-generation.ts";
 import {
   booleanField,
   type Fields,

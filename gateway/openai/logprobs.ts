@@ -1,5 +1,5 @@
 /** Log probabilities in the shapes of the two endpoints. Pure. */
-import type { TextToken } from "../serving/text-generation.ts";
+import type { TextToken } from "../serving/generation/text-generation.ts";
 
 /** OpenAI writes this where the logarithm is too small to mean anything, and JSON has no -Infinity. */
 const LOGPROB_MIN = -9999;

@@ -1,6 +1,6 @@
 /** The models as OpenAI's API lists them: only those that answer. Pure. */
 import { ServingError } from "../../core/errors.ts";
-import type { ServedModel } from "../serving/text-generation.ts";
+import type { ServedModel } from "../serving/generation/text-generation.ts";
 
 interface ModelObject {
   readonly id: string;

@@ -4,7 +4,7 @@ import { assert, ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";
 import type { RouteExplanation } from "../routing/route-explanation.ts";
-import type { TextEvent, TextGeneration, TextRequest } from "../serving/text-generation.ts";
+import type { TextEvent, TextGeneration, TextRequest } from "../serving/generation/text-generation.ts";
 import type { GenerationCall } from "./generation-call.ts";
 
 export interface CallContext {

@@ -9,7 +9,7 @@ import { leave, pullUntil } from "../http/pull-until.ts";
 import { asksResumable, EventIds, lastEvent, resumableHeaders, type StreamPlace } from "../http/resumable-stream.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { traceparentOf } from "../http/traceparent.ts";
-import type { ModelDirectory, TextEvent, TextGeneration } from "../serving/text-generation.ts";
+import type { ModelDirectory, TextEvent, TextGeneration } from "../serving/generation/text-generation.ts";
 import { type AnswerHead, answerHead, type Started, startedOf } from "./answer-head.ts";
 import { ChatChunks, wholeChatAnswer } from "./chat-answer.ts";
 import { chatParser } from "./chat-request.ts";

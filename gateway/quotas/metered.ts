@@ -2,8 +2,9 @@
  * The serving ports as API keys with limits see them: each request takes what it may cost before it begins, and gives back what it did
  * not use. Requests without a budget pass as they are.
  */
+
+import type { Prompt, TextEvent, TextGeneration } from "../serving/generation/text-generation.ts";
 import type { Inference, InferRequest } from "../serving/inference.ts";
-import type { Prompt, TextEvent, TextGeneration } from "../serving/text-generation.ts";
 import type { KeyBudget } from "./budgets.ts";
 
 /** Of text before it is tokenized, and of tensors. */

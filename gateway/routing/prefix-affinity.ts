@@ -2,7 +2,7 @@
  * Which replica was sent the beginning of a prompt before: it may still hold it, and then need not compute it. Each gateway
  * remembers what it has sent; a wrong guess costs nothing but the guess. Pure.
  */
-import type { Prompt } from "../serving/text-generation.ts";
+import type { Prompt } from "../serving/generation/text-generation.ts";
 
 /** Prompts are compared in blocks: of so many characters, or ids. */
 const TEXT_BLOCK = 256;

@@ -4,7 +4,7 @@ import type { LinkStream, StreamEnd } from "../../core/link/link.ts";
 import { type AnswerFrame, TAKEN_OVER, UNREAD } from "../../core/messages/generation.ts";
 import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import { encodeCancelChoice } from "../../core/messages/submit-codec.ts";
-import { resumedElsewhere } from "./generation-record.ts";
+import { resumedElsewhere } from "./generation/generation-record.ts";
 
 const nobodyMinds = () => {};
 

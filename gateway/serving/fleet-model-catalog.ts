@@ -1,12 +1,12 @@
 /** The model catalog of the KServe doors over the fleet: whole models by their published views. */
 import { ServingError } from "../../core/errors.ts";
 import type { PublishedModel } from "../../core/model/published-model.ts";
+import type { ModelDirectory } from "./generation/text-generation.ts";
 import type { ModelCatalog, ModelView } from "./model-catalog.ts";
 import type { ModelViews, ServedVersion } from "./model-views.ts";
 import { labeledOutputs } from "./output-labels.ts";
 import { runsOnceInAll } from "./run-again.ts";
 import { stillStarting } from "./still-starting.ts";
-import type { ModelDirectory } from "./text-generation.ts";
 
 export interface FleetModelCatalogDeps {
   /** Whether there may be models that this gateway has not heard of yet; no unless said. */

@@ -3,9 +3,9 @@ import { ServingError } from "../../core/errors.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import { sumStatistics } from "../../core/messages/model-statistics-sum.ts";
 import { type GatherDeps, gatherStatistics } from "./gather-statistics.ts";
+import type { ModelDirectory } from "./generation/text-generation.ts";
 import type { ModelStatistics, ModelStatisticsSource, StatisticDuration } from "./model-catalog.ts";
 import type { ModelViews } from "./model-views.ts";
-import type { ModelDirectory } from "./text-generation.ts";
 
 export interface FleetStatisticsDeps extends GatherDeps {
   readonly views: Pick<ModelViews, "served">;

@@ -9,6 +9,7 @@ import type { Fleet, ModelOnNode } from "../control/fleet.ts";
 import type { InFlight } from "../routing/in-flight.ts";
 import { FleetModelCatalog } from "./fleet-model-catalog.ts";
 import { FleetStatistics } from "./fleet-statistics.ts";
+import type { ModelDirectory } from "./generation/text-generation.ts";
 import { createInference } from "./infer.ts";
 import type { CalledLanguageModel } from "./infer-submit.ts";
 import type { Inference } from "./inference.ts";
@@ -17,7 +18,6 @@ import { ModelViews, type ServedVersion } from "./model-views.ts";
 import { NO_PATIENCE, type Patience } from "./returning-models.ts";
 import type { Submitter } from "./submit.ts";
 import { TextBundles } from "./text-bundles.ts";
-import type { ModelDirectory } from "./text-generation.ts";
 
 const VIEWS_BYTES_MAX = 64 * 1024 * 1024;
 

@@ -4,8 +4,8 @@ import { replicaNumber } from "../../core/ids.ts";
 import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import type { Fleet, ModelOnNode } from "../control/fleet.ts";
+import type { ModelDirectory, ServedModel } from "./generation/text-generation.ts";
 import type { TextBundles } from "./text-bundles.ts";
-import type { ModelDirectory, ServedModel } from "./text-generation.ts";
 
 export interface ModelViewsDeps {
   readonly fleet: Pick<Fleet, "models">;

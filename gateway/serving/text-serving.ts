@@ -15,14 +15,14 @@ import { PrefixAffinity } from "../routing/prefix-affinity.ts";
 import { EncodePool } from "../text/encode-pool.ts";
 import { openTextModel, type TextModel } from "../text/text-model.ts";
 import type { AnswerFiles } from "./call-desk.ts";
-import { createTextGeneration } from "./generate.ts";
-import type { GenerationJournals } from "./generation-journals.ts";
+import { createTextGeneration } from "./generation/generate.ts";
+import type { GenerationJournals } from "./generation/generation-journals.ts";
+import { FleetModelDirectory } from "./generation/model-directory.ts";
+import type { ModelDirectory, TextGeneration } from "./generation/text-generation.ts";
 import { LinkPool } from "./link-pool.ts";
-import { FleetModelDirectory } from "./model-directory.ts";
 import { NO_PATIENCE, type Patience } from "./returning-models.ts";
 import { Submitter } from "./submit.ts";
 import { TextBundles } from "./text-bundles.ts";
-import type { ModelDirectory, TextGeneration } from "./text-generation.ts";
 
 const MIGRATION_LIMIT = 3;
 const BUNDLE_CACHE_BYTES = 256 * 1024 * 1024;

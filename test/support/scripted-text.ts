@@ -13,7 +13,7 @@ import type {
   TextGeneration,
   TextRequest,
   TextToken,
-} from "../../gateway/serving/text-generation.ts";
+} from "../../gateway/serving/generation/text-generation.ts";
 import { SCRIPTED_PICK } from "./scripted-pick.ts";
 
 export const SCRIPTED_MODEL = "scripted/words";

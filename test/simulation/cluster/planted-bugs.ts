@@ -7,7 +7,7 @@ import type { Link, LinkNetwork, LinkStream } from "../../../core/link/link.ts";
 import type { AnswerFrame, BegunChoice, ChoiceToken, GenerationSubmit, Submit } from "../../../core/messages/generation.ts";
 import { decodeAnswer, encodeAnswer } from "../../../core/messages/generation-codec.ts";
 import { decodeSubmit, encodeSubmit, SubmitAssembler, submitFrames } from "../../../core/messages/submit-codec.ts";
-import type { ResumeRequest, TextGeneration } from "../../../gateway/serving/text-generation.ts";
+import type { ResumeRequest, TextGeneration } from "../../../gateway/serving/generation/text-generation.ts";
 import { Dice } from "./dice.ts";
 
 export interface PlantedBug {

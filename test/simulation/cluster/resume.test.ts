@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { ServingError } from "../../../core/errors.ts";
 import { GREEDY } from "../../../core/model/sampling-parameters.ts";
-import type { TextEvent, TextRequest } from "../../../gateway/serving/text-generation.ts";
+import type { TextEvent, TextRequest } from "../../../gateway/serving/generation/text-generation.ts";
 import { scriptedTokens } from "../../support/scripted/scripted-stage.ts";
 import { LogBook } from "../../unit/node-agent/hosting-rig.ts";
 import { type PlantedBug, RESUME_BUGS } from "./planted-bugs.ts";

@@ -5,7 +5,7 @@
  */
 import type { Heartbeat } from "../../../core/messages/heartbeat.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
-import type { TextRequest } from "../../../gateway/serving/text-generation.ts";
+import type { TextRequest } from "../../../gateway/serving/generation/text-generation.ts";
 import { Dice } from "./dice.ts";
 import { Faults } from "./faults.ts";
 import type { PlantedBug } from "./planted-bugs.ts";

@@ -3,7 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { sleep } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import { GREEDY } from "../../../core/model/sampling-parameters.ts";
-import type { TextEvent, TextGeneration, TextRequest } from "../../../gateway/serving/text-generation.ts";
+import type { TextEvent, TextGeneration, TextRequest } from "../../../gateway/serving/generation/text-generation.ts";
 import { scriptedTokens } from "../../support/scripted/scripted-stage.ts";
 import type { Dice } from "./dice.ts";
 import { type ClusterShape, END_ID, MODEL, VOCAB_SIZE } from "./simulated-cluster.ts";

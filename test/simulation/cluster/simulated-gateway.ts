@@ -12,7 +12,7 @@ import { nodeTeller } from "../../../gateway/control/node-teller.ts";
 import { NodeWatch } from "../../../gateway/control/node-watch.ts";
 import { PlacementLoop } from "../../../gateway/control/placement-loop.ts";
 import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
-import type { TextGeneration } from "../../../gateway/serving/text-generation.ts";
+import type { TextGeneration } from "../../../gateway/serving/generation/text-generation.ts";
 import { createTextServing, type TextServing } from "../../../gateway/serving/text-serving.ts";
 import { generationWithBug, type PlantedBug, withBug } from "./planted-bugs.ts";
 

@@ -1,7 +1,7 @@
 /** The banner tells people where everything is. */
 import { describe, expect, test } from "vitest";
 import { banner, chatCommand } from "../../../cli/banner.ts";
-import type { ServedModel } from "../../../gateway/serving/text-generation.ts";
+import type { ServedModel } from "../../../gateway/serving/generation/text-generation.ts";
 
 const shard = (node: string, stage: number, firstLayer: number, endLayer: number) => ({
   node,

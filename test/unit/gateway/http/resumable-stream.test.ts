@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { asksResumable, EventIds, lastEvent } from "../../../../gateway/http/resumable-stream.ts";
-import type { TextEvent } from "../../../../gateway/serving/text-generation.ts";
+import type { TextEvent } from "../../../../gateway/serving/generation/text-generation.ts";
 
 const asks = (name: string, value: string | undefined) => ({ header: (asked: string) => (asked === name ? value : undefined) });
 const started: TextEvent = { kind: "started", generation: "g1", model: "m", version: "1", promptTokens: 1 };

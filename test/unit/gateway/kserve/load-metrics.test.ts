@@ -1,7 +1,7 @@
 /** What balancers are told of a language model's load. */
 import { expect, test } from "vitest";
 import { loadMetricsHeaders } from "../../../../gateway/kserve/load-metrics.ts";
-import type { ServedModel } from "../../../../gateway/serving/text-generation.ts";
+import type { ServedModel } from "../../../../gateway/serving/generation/text-generation.ts";
 
 const MODEL: ServedModel = {
   name: "m",

@@ -4,7 +4,7 @@ import { ChatChunks } from "../../../../gateway/openai/chat-answer.ts";
 import { parseChatRequest } from "../../../../gateway/openai/chat-request.ts";
 import { chunkFrames } from "../../../../gateway/openai/chunk-frames.ts";
 import { streamShape } from "../../../../gateway/openai/stream-shape.ts";
-import type { TextEvent } from "../../../../gateway/serving/text-generation.ts";
+import type { TextEvent } from "../../../../gateway/serving/generation/text-generation.ts";
 
 const STARTED = { kind: "started", generation: "g", model: "m", version: "1", promptTokens: 2 } as const;
 const HEAD = { id: "chatcmpl-g", object: "chat.completion.chunk", created: 5, model: 'm"', system_fingerprint: "fp" };

@@ -1,7 +1,7 @@
 /** Log probabilities in both shapes. */
 import { expect, test } from "vitest";
 import { chatLogprobs, completionLogprobs } from "../../../../gateway/openai/logprobs.ts";
-import type { TextToken } from "../../../../gateway/serving/text-generation.ts";
+import type { TextToken } from "../../../../gateway/serving/generation/text-generation.ts";
 
 function token(bytes: readonly number[] | string, logprob: number | undefined = -1): TextToken {
   return { id: 1, bytes: typeof bytes === "string" ? Buffer.from(bytes) : Uint8Array.from(bytes), logprob, topLogprobs: [] };

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { seededRandom } from "../../../../core/random.ts";
 import { parseCompletionRequest } from "../../../../gateway/openai/completion-request.ts";
 import { openGeneration } from "../../../../gateway/openai/opened-generation.ts";
-import type { TextEvent } from "../../../../gateway/serving/text-generation.ts";
+import type { TextEvent } from "../../../../gateway/serving/generation/text-generation.ts";
 import { HeldPace } from "../../../support/held-pace.ts";
 import { SCRIPTED_MODEL, type ScriptedOptions, ScriptedText } from "../../../support/scripted-text.ts";
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { PrefixAffinity, prefixKeys } from "../../../../gateway/routing/prefix-affinity.ts";
-import type { Prompt } from "../../../../gateway/serving/text-generation.ts";
+import type { Prompt } from "../../../../gateway/serving/generation/text-generation.ts";
 
 const text = (content: string): Prompt => ({ kind: "text", text: content });
 const RULES = "Answer in one word. ".repeat(60);

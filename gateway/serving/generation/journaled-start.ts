@@ -1,6 +1,6 @@
 /** Where a generation goes on from of which only a journal is left. Pure. */
-import type { AnswerFrame, BegunChoice, ChoiceToken } from "../../core/messages/generation.ts";
-import type { JournaledGeneration } from "../../core/messages/journal-entries.ts";
+import type { AnswerFrame, BegunChoice, ChoiceToken } from "../../../core/messages/generation.ts";
+import type { JournaledGeneration } from "../../../core/messages/journal-entries.ts";
 import { endsReached } from "./ends-reached.ts";
 
 export interface JournaledStart {

@@ -4,14 +4,14 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { AnswerFrame, ChoiceToken } from "../../../../core/messages/generation.ts";
-import { EventIds, lastEvent } from "../../../../gateway/http/resumable-stream.ts";
-import { CompletionChunks } from "../../../../gateway/openai/completion-answer.ts";
-import { ChoiceFold } from "../../../../gateway/serving/choice-fold.ts";
-import type { TextEvent } from "../../../../gateway/serving/text-generation.ts";
-import { textFold } from "../../../../gateway/text/text-fold.ts";
-import { createTokenizer } from "../../../../gateway/text/tokenizer.ts";
-import { byteLevelBundle } from "../../../support/text-bundles.ts";
+import type { AnswerFrame, ChoiceToken } from "../../../../../core/messages/generation.ts";
+import { EventIds, lastEvent } from "../../../../../gateway/http/resumable-stream.ts";
+import { CompletionChunks } from "../../../../../gateway/openai/completion-answer.ts";
+import { ChoiceFold } from "../../../../../gateway/serving/generation/choice-fold.ts";
+import type { TextEvent } from "../../../../../gateway/serving/generation/text-generation.ts";
+import { textFold } from "../../../../../gateway/text/text-fold.ts";
+import { createTokenizer } from "../../../../../gateway/text/tokenizer.ts";
+import { byteLevelBundle } from "../../../../support/text-bundles.ts";
 
 const SEED = 20261123;
 const { table } = createTokenizer(byteLevelBundle(["a b", "ab c"]));

@@ -1,11 +1,11 @@
 /** Attaches to a generation that a lead runs or keeps: after a lost link, or for a client that has come back. */
-import { ServingError } from "../../core/errors.ts";
-import type { GenerationId } from "../../core/ids.ts";
-import { HeadAssembler } from "../../core/messages/attached-head.ts";
-import type { GenerationSubmit } from "../../core/messages/generation.ts";
-import type { AnswerStream } from "./answer-stream.ts";
-import type { NodeTarget } from "./link-pool.ts";
-import type { Submission, Submitter } from "./submit.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { GenerationId } from "../../../core/ids.ts";
+import { HeadAssembler } from "../../../core/messages/attached-head.ts";
+import type { GenerationSubmit } from "../../../core/messages/generation.ts";
+import type { AnswerStream } from "../answer-stream.ts";
+import type { NodeTarget } from "../link-pool.ts";
+import type { Submission, Submitter } from "../submit.ts";
 
 export type Attachment =
   | { readonly kind: "attached"; readonly submit: GenerationSubmit; readonly answers: AnswerStream }

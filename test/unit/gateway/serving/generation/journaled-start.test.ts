@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { journaledStart } from "../../../../gateway/serving/journaled-start.ts";
-import { generationOf } from "../../node-agent/hosting-rig.ts";
+import { journaledStart } from "../../../../../gateway/serving/generation/journaled-start.ts";
+import { generationOf } from "../../../node-agent/hosting-rig.ts";
 
 const token = (choice: number, position: number, id: number) => ({ choice, position, id, logprob: -1, topLogprobs: [] });
 const begunOf = (outputIds: readonly number[]) => ({ outputIds: Int32Array.from(outputIds), over: false });

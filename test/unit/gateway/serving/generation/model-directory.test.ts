@@ -1,9 +1,9 @@
 /** Models as the doors present them. */
 import { expect, test } from "vitest";
-import { modelName, nodeId, replicaId } from "../../../../core/ids.ts";
-import type { ReplicaView, ShardView } from "../../../../gateway/control/fleet.ts";
-import type { DesiredReplica } from "../../../../gateway/placement/desired.ts";
-import { FleetModelDirectory } from "../../../../gateway/serving/model-directory.ts";
+import { modelName, nodeId, replicaId } from "../../../../../core/ids.ts";
+import type { ReplicaView, ShardView } from "../../../../../gateway/control/fleet.ts";
+import type { DesiredReplica } from "../../../../../gateway/placement/desired.ts";
+import { FleetModelDirectory } from "../../../../../gateway/serving/generation/model-directory.ts";
 
 const model = modelName("m");
 const DESIRED: DesiredReplica = {

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { seededRandom } from "../../../../core/random.ts";
-import { MemoryGenerationStore } from "../../../../core/store/generations/memory.ts";
-import { GenerationRecord } from "../../../../gateway/serving/generation-record.ts";
-import { FakeClock, turns } from "../../../support/fake-clock.ts";
-import { LogBook } from "../../node-agent/hosting-rig.ts";
-import { servingRig } from "./serving-rig.ts";
+import { seededRandom } from "../../../../../core/random.ts";
+import { MemoryGenerationStore } from "../../../../../core/store/generations/memory.ts";
+import { GenerationRecord } from "../../../../../gateway/serving/generation/generation-record.ts";
+import { FakeClock, turns } from "../../../../support/fake-clock.ts";
+import { LogBook } from "../../../node-agent/hosting-rig.ts";
+import { servingRig } from "../serving-rig.ts";
 
 const MINUTE_MS = 60_000;
 const OWN = { tenant: "a", model: "bytes" };

@@ -1,7 +1,7 @@
 /** The models of this cluster as this gateway sees them: what is wanted, folded with what agents report. Pure but for its memory. */
-import type { NodeView, ReplicaView, ShardView } from "../control/fleet.ts";
-import type { DesiredReplica } from "../placement/desired.ts";
-import { missingLabels } from "../placement/missing-labels.ts";
+import type { NodeView, ReplicaView, ShardView } from "../../control/fleet.ts";
+import type { DesiredReplica } from "../../placement/desired.ts";
+import { missingLabels } from "../../placement/missing-labels.ts";
 import type { ModelDirectory, ModelReadiness, ServedModel } from "./text-generation.ts";
 
 export interface ModelDirectoryDeps {

@@ -4,11 +4,11 @@
  * is only silent may be left too early, at the price of a cache, and is where another replica is ready.
  */
 
-import { sleep } from "../../core/clock.ts";
-import { LINK_LOST, ServingError } from "../../core/errors.ts";
-import { failureOf } from "../../core/messages/failed-answer.ts";
-import type { AnswerFrame, BegunChoice } from "../../core/messages/generation.ts";
-import type { Metrics } from "../../core/telemetry/metrics.ts";
+import { sleep } from "../../../core/clock.ts";
+import { LINK_LOST, ServingError } from "../../../core/errors.ts";
+import { failureOf } from "../../../core/messages/failed-answer.ts";
+import type { AnswerFrame, BegunChoice } from "../../../core/messages/generation.ts";
+import type { Metrics } from "../../../core/telemetry/metrics.ts";
 import { attachGeneration } from "./attached-generation.ts";
 import { endsReached } from "./ends-reached.ts";
 import type { GenerationRecord } from "./generation-record.ts";

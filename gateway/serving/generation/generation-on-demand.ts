@@ -1,5 +1,5 @@
 /** Text of models that are loaded when they are asked for. */
-import type { ModelDemand } from "./model-catalog.ts";
+import type { ModelDemand } from "../model-catalog.ts";
 import type { TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
 
 export function generationOnDemand(generation: TextGeneration, demand: ModelDemand): TextGeneration {

@@ -1,19 +1,19 @@
 /** The use case behind every door that makes text: place the generation, fold its tokens to text, end it where it is to end. */
 import { createHash } from "node:crypto";
-import { deadlineSignal, linkedSignal } from "../../core/abort.ts";
-import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
-import type { AnswerFrame } from "../../core/messages/generation.ts";
-import type { Metrics } from "../../core/telemetry/metrics.ts";
-import { textFold } from "../text/text-fold.ts";
+import { deadlineSignal, linkedSignal } from "../../../core/abort.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { AnswerFrame } from "../../../core/messages/generation.ts";
+import type { Metrics } from "../../../core/telemetry/metrics.ts";
+import { textFold } from "../../text/text-fold.ts";
+import { PoisonRequests } from "../poison-requests.ts";
+import type { Patience } from "../returning-models.ts";
 import { ChoiceFold, type FoldedFrames } from "./choice-fold.ts";
 import { GenerationRecord } from "./generation-record.ts";
 import { GenerationSpan } from "./generation-span.ts";
 import { type MovingDeps, MovingGeneration, type MovingOptions } from "./moving-generation.ts";
 import { type PlacedGeneration, placeGeneration } from "./placed-generation.ts";
-import { PoisonRequests } from "./poison-requests.ts";
 import { type ResumeDeps, resumedGeneration } from "./resumed-generation.ts";
-import type { Patience } from "./returning-models.ts";
 import type { ResumeRequest, TextEvent, TextGeneration, TextRequest } from "./text-generation.ts";
 
 export interface GenerationDeps extends MovingDeps, ResumeDeps {

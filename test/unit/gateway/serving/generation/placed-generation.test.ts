@@ -1,7 +1,7 @@
 /** Where a generation goes is told to who asks: with the text's head, and with each replica that refused it. */
 import { expect, test } from "vitest";
-import { RouteExplanation } from "../../../../gateway/routing/route-explanation.ts";
-import { servingRig, started } from "./serving-rig.ts";
+import { RouteExplanation } from "../../../../../gateway/routing/route-explanation.ts";
+import { servingRig, started } from "../serving-rig.ts";
 
 test("the choices of a generation that one replica has refused are both told, with the loads and the prompt's match", async () => {
   await using rig = await servingRig({ agents: 2 });

@@ -1,8 +1,8 @@
 /** What a lead keeps for gateways with a resumable generation: all that its ids do not say of its text. Pure. */
 import { type Static, Type } from "typebox";
-import { ServingError } from "../../core/errors.ts";
-import { decodeJson, encodeJson } from "../../core/messages/json-message.ts";
-import type { ReplicaView } from "../control/fleet.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { decodeJson, encodeJson } from "../../../core/messages/json-message.ts";
+import type { ReplicaView } from "../../control/fleet.ts";
 import type { TextRequest } from "./text-generation.ts";
 
 const ResumeNote = Type.Object({

@@ -1,8 +1,8 @@
 /** A prompt, whatever its kind, as the model's token ids. */
-import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
-import type { EncodePool } from "../text/encode-pool.ts";
-import type { TextModel } from "../text/text-model.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { EncodePool } from "../../text/encode-pool.ts";
+import type { TextModel } from "../../text/text-model.ts";
 import { checkedIds } from "./generation-limits.ts";
 import type { Prompt } from "./text-generation.ts";
 

@@ -1,6 +1,6 @@
 /** Does a prompt, with what is asked for, fit the model's context. Pure. */
-import { ServingError } from "../../core/errors.ts";
-import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { SamplingParameters } from "../../../core/model/sampling-parameters.ts";
 
 export interface GenerationSize {
   readonly promptTokens: number;

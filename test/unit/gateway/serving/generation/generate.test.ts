@@ -1,11 +1,11 @@
 /** A generation from request to text: folding, limits, stops, endings, pressure. */
 import { describe, expect, test } from "vitest";
-import { ServingError } from "../../../../core/errors.ts";
-import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
-import { turns } from "../../../support/fake-clock.ts";
-import { byteLevelBundle } from "../../../support/text-bundles.ts";
-import { hashedId } from "./hash-agent.ts";
-import { END, MODEL, servingRig, started } from "./serving-rig.ts";
+import { ServingError } from "../../../../../core/errors.ts";
+import { GREEDY } from "../../../../../core/model/sampling-parameters.ts";
+import { turns } from "../../../../support/fake-clock.ts";
+import { byteLevelBundle } from "../../../../support/text-bundles.ts";
+import { hashedId } from "../hash-agent.ts";
+import { END, MODEL, servingRig, started } from "../serving-rig.ts";
 
 describe("a generation", () => {
   test("starts with its identity, gives the text of the ids in order, and ends with reason and count", async () => {

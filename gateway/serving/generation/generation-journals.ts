@@ -1,7 +1,7 @@
 /** Reads what a lead has written down of a generation that was lost together with its gateway. */
-import { type JournaledGeneration, journaledGeneration } from "../../core/messages/journal-entries.ts";
-import type { JournalKeys } from "../../core/store/journals/journal-seal.ts";
-import type { JournalStore } from "../../core/store/journals/journal-store.ts";
+import { type JournaledGeneration, journaledGeneration } from "../../../core/messages/journal-entries.ts";
+import type { JournalKeys } from "../../../core/store/journals/journal-seal.ts";
+import type { JournalStore } from "../../../core/store/journals/journal-store.ts";
 
 export class GenerationJournals {
   readonly #store: JournalStore;

@@ -1,10 +1,10 @@
 /** A resumable generation's record in the store, as the gateway sees to it that writes the stream. */
-import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
-import type { Random } from "../../core/random.ts";
-import type { GenerationStore } from "../../core/store/generations/generation-store.ts";
-import type { Logger } from "../../core/telemetry/logger.ts";
-import type { Fleet, ReplicaView } from "../control/fleet.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import type { Random } from "../../../core/random.ts";
+import type { GenerationStore } from "../../../core/store/generations/generation-store.ts";
+import type { Logger } from "../../../core/telemetry/logger.ts";
+import type { Fleet, ReplicaView } from "../../control/fleet.ts";
 
 /** Longer than a generation waits for its first token, and than its lead keeps it. */
 export const RECORD_MS = 15 * 60_000;

@@ -1,8 +1,8 @@
 /** A resumable generation of which neither its gateway nor its lead is left goes on from its journal, wherever its model is served. */
-import { sleep } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
-import { nodeId } from "../../core/ids.ts";
-import type { AnswerFrame } from "../../core/messages/generation.ts";
+import { sleep } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { nodeId } from "../../../core/ids.ts";
+import type { AnswerFrame } from "../../../core/messages/generation.ts";
 import type { GenerationJournals } from "./generation-journals.ts";
 import { journaledStart } from "./journaled-start.ts";
 import { type Departure, type PlacedGeneration, type PlacementDeps, placeGeneration } from "./placed-generation.ts";

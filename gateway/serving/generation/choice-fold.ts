@@ -1,10 +1,10 @@
 /** Folds a generation's answer frames into text events: one delta per choice for all frames that came together. Pure. */
 
-import { ServingError } from "../../core/errors.ts";
-import { failureOf } from "../../core/messages/failed-answer.ts";
-import type { AnswerFrame, BegunChoice, ChoiceToken, FinishReason } from "../../core/messages/generation.ts";
-import { finishText, pushToken, type TextFold, type TextFoldState } from "../text/text-fold.ts";
-import { spelledBytes, tokenBytes } from "../text/token-table.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { failureOf } from "../../../core/messages/failed-answer.ts";
+import type { AnswerFrame, BegunChoice, ChoiceToken, FinishReason } from "../../../core/messages/generation.ts";
+import { finishText, pushToken, type TextFold, type TextFoldState } from "../../text/text-fold.ts";
+import { spelledBytes, tokenBytes } from "../../text/token-table.ts";
 import type { TextEvent, TextToken } from "./text-generation.ts";
 
 interface Choice {

@@ -2,12 +2,12 @@
  * Finds a resumable generation and takes its stream up here: the store says where it runs, its lead what it came to, or, where that is
  * lost, its journal.
  */
-import { sleep } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
-import { generationId, nodeId } from "../../core/ids.ts";
-import type { AnswerFrame, GenerationSubmit } from "../../core/messages/generation.ts";
-import type { GenerationRecord as StoredRecord } from "../../core/store/generations/generation-store.ts";
-import type { Fleet, ReplicaView } from "../control/fleet.ts";
+import { sleep } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { generationId, nodeId } from "../../../core/ids.ts";
+import type { AnswerFrame, GenerationSubmit } from "../../../core/messages/generation.ts";
+import type { GenerationRecord as StoredRecord } from "../../../core/store/generations/generation-store.ts";
+import type { Fleet, ReplicaView } from "../../control/fleet.ts";
 import { type Attachment, attachGeneration } from "./attached-generation.ts";
 import { endsReached } from "./ends-reached.ts";
 import { GenerationRecord, RECORD_MS, type RecordDeps } from "./generation-record.ts";

@@ -2,10 +2,10 @@
  * What the doors ask for when they want text: the port between protocols and the serving core. Doors parse and encode; which
  * node works, how text becomes ids and where a stop string lies is decided behind this.
  */
-import type { FinishReason } from "../../core/messages/generation.ts";
-import type { SamplingParameters } from "../../core/model/sampling-parameters.ts";
-import type { KeyBudget } from "../quotas/budgets.ts";
-import type { RouteExplanation } from "../routing/route-explanation.ts";
+import type { FinishReason } from "../../../core/messages/generation.ts";
+import type { SamplingParameters } from "../../../core/model/sampling-parameters.ts";
+import type { KeyBudget } from "../../quotas/budgets.ts";
+import type { RouteExplanation } from "../../routing/route-explanation.ts";
 
 /** A message of a chat, as chat templates read it; content is never null. */
 export interface ChatMessage {

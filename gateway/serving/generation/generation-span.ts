@@ -1,7 +1,7 @@
 /** A generation as a part of a trace: from its arrival at the serving core until the last token is handed out. */
-import type { Clock } from "../../core/clock.ts";
-import { ServingError } from "../../core/errors.ts";
-import { NO_SPAN, type Span, type Tracer } from "../../core/telemetry/tracing.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { ServingError } from "../../../core/errors.ts";
+import { NO_SPAN, type Span, type Tracer } from "../../../core/telemetry/tracing.ts";
 import type { TextRequest } from "./text-generation.ts";
 
 export class GenerationSpan implements Disposable {

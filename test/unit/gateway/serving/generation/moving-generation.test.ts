@@ -1,11 +1,11 @@
 /** A generation that loses its lead goes on at its next token, there or elsewhere; its reader sees a pause at most. */
 import { describe, expect, test } from "vitest";
-import { POISON_REQUEST } from "../../../../core/errors.ts";
-import { LINK_SILENCE_MS, LINK_SUSPECT_MS } from "../../../../core/link/link.ts";
-import { UNREAD } from "../../../../core/messages/generation.ts";
-import { turns } from "../../../support/fake-clock.ts";
-import type { HashAgent } from "./hash-agent.ts";
-import { END, MODEL, type Rig, servingRig, started } from "./serving-rig.ts";
+import { POISON_REQUEST } from "../../../../../core/errors.ts";
+import { LINK_SILENCE_MS, LINK_SUSPECT_MS } from "../../../../../core/link/link.ts";
+import { UNREAD } from "../../../../../core/messages/generation.ts";
+import { turns } from "../../../../support/fake-clock.ts";
+import type { HashAgent } from "../hash-agent.ts";
+import { END, MODEL, type Rig, servingRig, started } from "../serving-rig.ts";
 
 const idsOf = (text: string) => Int32Array.from(new TextEncoder().encode(text));
 /** The agent that has taken the newest generation. */

@@ -68,6 +68,9 @@ export class Connection implements Swept {
     this.#sinceMs = this.#heardAtMs = host.nowMs();
     socket.on("data", (chunk: Buffer<ArrayBuffer>) => this.#hear(chunk));
     socket.on("end", () => this.#halfClosed());
+    socket.on("finish", () => {
+      this.#sinceMs = host.nowMs(); // a client that reads slowly lingers from here on
+    });
     socket.on("drain", () => this.#drained());
     socket.on("close", () => this.#closed());
     socket.on("error", () => undefined); // a broken connection tells by closing
@@ -134,7 +137,7 @@ export class Connection implements Swept {
 
   #sweepIdle(idleMs: number): void {
     if (this.#closing) {
-      if (idleMs > LINGER_MS_MAX) this.cut();
+      if (this.socket.writableFinished && idleMs > LINGER_MS_MAX) this.cut();
     } else if (this.#bytes.byteLength > 0 || this.#fresh) {
       if (idleMs > this.#host.limits.headersMsMax) this.#refuseBytes("too-slow");
     } else if (idleMs > IDLE_MS_MAX) this.cut();

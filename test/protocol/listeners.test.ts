@@ -1,9 +1,13 @@
 /** The ports: one that is taken, the metrics, and the console's page as a browser would get it. */
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { buffer } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { systemClock } from "../../core/clock.ts";
 import { startMetricsServer } from "../../gateway/http/metrics-server.ts";
 import { startHttpServer } from "../../gateway/http/server.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { SCRIPTED_MODEL } from "../support/scripted-text.ts";
 import { RawClient } from "./raw-client.ts";
 import { startScriptedGateway } from "./scripted-gateway.ts";
@@ -39,6 +43,18 @@ test("the metrics port gives the metrics, and every other path is 200 and empty"
   expect(await get("/metrics")).toEqual([500, '{"error":"the metrics cannot be read"}', "application/json"]);
   using client = await RawClient.open(server.port);
   expect(await client.send("GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n").until("}")).toMatch(/^HTTP\/1.1 421 /);
+});
+
+test("the last answer of a connection waits for a client that reads slowly", async () => {
+  const clock = new FakeClock();
+  const text = "x".repeat(16 * 1024 * 1024);
+  await using server = await startMetricsServer({ host: "127.0.0.1", port: 0, clock, metricsText: async () => text });
+  const client = connect(server.port, "127.0.0.1");
+  client.write("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+  await once(client, "readable");
+  clock.advance(10_000);
+  const answer = await buffer(client);
+  expect(answer.byteLength - answer.indexOf("\r\n\r\n") - 4).toBe(text.length);
 });
 
 test("the console's page runs its own script and style and nothing else", async () => {

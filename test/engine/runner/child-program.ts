@@ -14,6 +14,5 @@ channel.on("end", () => {
   const [verb, code] = order.split(" ");
   if (verb === "abort") process.abort();
   const words = "word ".repeat(60_000);
-  process.stderr.write(words);
-  process.stdout.write(words, () => process.exit(Number(code ?? 0)));
+  process.stderr.write(words, () => process.stdout.write(words, () => process.exit(Number(code ?? 0))));
 });

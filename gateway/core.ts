@@ -10,7 +10,7 @@ import { nodeTeller } from "./control/node-teller.ts";
 import { NodeWatch } from "./control/node-watch.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
 import type { GatewayDeps, GatewayOptions } from "./gateway-options.ts";
-import { calledLanguageModel } from "./kserve/called-language-model.ts";
+import { calledLanguageModel } from "./kserve/generate/called-language-model.ts";
 import { lastAsked } from "./serving/gather-statistics.ts";
 import type { ModelDemand } from "./serving/model-catalog.ts";
 import { createModelServing, type ModelServing } from "./serving/model-serving.ts";

@@ -1,10 +1,10 @@
 /** What `nereid models validate` has found in a model's folder. Pure. */
 import type { ServingError } from "../../core/errors.ts";
-import { configJson } from "../../core/model/config/config-json.ts";
-import { completedText } from "../../core/model/config/config-text.ts";
-import type { ConfigPath, ConfigProblem } from "../../core/model/config/problem.ts";
+import type { ConfigPath, ConfigProblem } from "../../core/model/config/problems/problem.ts";
+import { withoutEffect } from "../../core/model/config/problems/without-effect.ts";
 import { backendProblem } from "../../core/model/config/served-backends.ts";
-import { withoutEffect } from "../../core/model/config/without-effect.ts";
+import { configJson } from "../../core/model/config/text/config-json.ts";
+import { completedText } from "../../core/model/config/text/config-text.ts";
 import type { ReadFolder } from "./read-folders.ts";
 
 /** In a configuration's file; undefined where the thing is not in it. */

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { copiesRange, LANGUAGE_BACKEND, languageSettings, nodeLabels } from "../../core/model/config/language-settings.ts";
 import type { DraftConfig } from "../../core/model/config/prepare.ts";
-import { expectedChecksums } from "../../core/model/config/repository-agents.ts";
+import { expectedChecksums } from "../../core/model/config/problems/repository-agents.ts";
 import { backendProblem } from "../../core/model/config/served-backends.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import { type ReadFolder, servingError } from "./read-folders.ts";

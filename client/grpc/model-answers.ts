@@ -1,5 +1,5 @@
 /** What servers answer about themselves and their models as gRPC messages, in the client's own words. Pure. */
-import { configJson } from "../../core/model/config/config-json.ts";
+import { configJson } from "../../core/model/config/text/config-json.ts";
 import { isDtype } from "../../core/tensor/dtype.ts";
 import type {
   LogSettingsResponse,

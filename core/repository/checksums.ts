@@ -1,7 +1,7 @@
 /** Checks a model's files as Triton's repository agent `checksum` does, before anything of the model is used. */
 import { createHash } from "node:crypto";
 import { ServingError } from "../errors.ts";
-import type { ExpectedChecksum } from "../model/config/repository-agents.ts";
+import type { ExpectedChecksum } from "../model/config/problems/repository-agents.ts";
 import type { ModelFiles } from "./repository.ts";
 
 const PIECE_BYTES = 4 * 1024 * 1024;

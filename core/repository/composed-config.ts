@@ -4,7 +4,7 @@
  */
 import { modelName } from "../ids.ts";
 import { type ComposingModel, circle } from "../model/config/ensemble-models.ts";
-import { problemError } from "../model/config/problem.ts";
+import { problemError } from "../model/config/problems/problem.ts";
 import { type ReadConfig, readModelConfig, readModelDraft } from "./model-config.ts";
 import type { ModelSources } from "./model-sources.ts";
 

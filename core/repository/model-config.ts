@@ -4,8 +4,6 @@
  */
 import { ServingError } from "../errors.ts";
 import type { ModelConfiguration } from "../model/config/configuration.ts";
-import { modelFileFix } from "../model/config/layout-fixes.ts";
-import { CONFIG_CHARACTERS_MAX } from "../model/config/parse-text.ts";
 import {
   type ConfigSource,
   type DraftConfig,
@@ -14,6 +12,8 @@ import {
   finishConfig,
   needsOnnxSignature,
 } from "../model/config/prepare.ts";
+import { modelFileFix } from "../model/config/problems/layout-fixes.ts";
+import { CONFIG_CHARACTERS_MAX } from "../model/config/text/parse-text.ts";
 import { readOnnxSignature } from "../model/onnx-signature.ts";
 import type { ModelSignature } from "../wire/model-runner.ts";
 import { damagedFile } from "./damaged-file.ts";

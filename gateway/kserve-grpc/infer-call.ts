@@ -5,7 +5,7 @@ import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import { NO_SPAN, type Span } from "../../core/telemetry/tracing.ts";
 import type { GrpcCall } from "../grpc/method.ts";
 import { traceparentOf } from "../http/traceparent.ts";
-import { forwardHeaders } from "../kserve/request-parameters.ts";
+import { forwardHeaders } from "../kserve/infer/request-parameters.ts";
 import type { SharedMemoryRegions } from "../kserve/shared-memory.ts";
 import type { InferRequest, InferResponse } from "../serving/inference.ts";
 import { failedIn } from "../tracing/traced-routes.ts";

@@ -1,5 +1,5 @@
 /** The models as this door sees them: whole ones from the catalog, and language models in the same form. */
-import { languageView } from "../kserve/language-view.ts";
+import { languageView } from "../kserve/generate/language-view.ts";
 import { isModelReady } from "../kserve/model-lookup.ts";
 import { invalid } from "../kserve/triton-error.ts";
 import type { ModelView } from "../serving/model-catalog.ts";

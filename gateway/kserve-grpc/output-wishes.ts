@@ -1,6 +1,6 @@
 /** How a client wants its outputs: as they are, as classes, or in its shared memory. */
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import { classify } from "../kserve/classification.ts";
+import { classify } from "../kserve/infer/classification.ts";
 import type { RegionLease, SharedMemoryRegions } from "../kserve/shared-memory.ts";
 import { internal, invalid, requestPrefix } from "../kserve/triton-error.ts";
 import type { ModelView } from "../serving/model-catalog.ts";

@@ -1,5 +1,5 @@
 /** What the server and its models say of themselves: liveness, readiness, metadata, configuration, statistics, health. */
-import { parseModelConfigJson } from "../../core/model/config/parse-json.ts";
+import { parseModelConfigJson } from "../../core/model/config/text/parse-json.ts";
 import { GRPCInferenceService } from "../../protos/gen/grpc_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../protos/gen/health_pb.ts";
 import { isPublic, reads } from "../access/access.ts";

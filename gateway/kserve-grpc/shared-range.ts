@@ -1,5 +1,5 @@
 /** The part of a client's shared memory that a tensor's parameters name. Pure. */
-import type { SharedRange } from "../kserve/infer-head.ts";
+import type { SharedRange } from "../kserve/infer/infer-head.ts";
 import { invalid } from "../kserve/triton-error.ts";
 import type { WireParameters } from "./request-decoder.ts";
 

@@ -7,7 +7,7 @@ import { type LinkedSignal, linkedSignal } from "../../core/abort.ts";
 import { ServingError } from "../../core/errors.ts";
 import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import type { GrpcCall, Message } from "../grpc/method.ts";
-import { isBareEnd, modelResponses } from "../kserve/model-responses.ts";
+import { isBareEnd, modelResponses } from "../kserve/generate/model-responses.ts";
 import type { KserveGrpcDeps } from "./deps.ts";
 import { type InferCall, inferCall, modelOf } from "./infer-call.ts";
 import { Outbox } from "./outbox.ts";

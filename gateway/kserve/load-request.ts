@@ -1,8 +1,8 @@
 /** The body of a load: a configuration and files that take the place of the repository's. Pure. */
 import type { LoadOverrides } from "../serving/model-catalog.ts";
-import { asObject, asText, memberOf } from "./json-members.ts";
-import { scanJson } from "./json-scanner.ts";
-import { bytesAsText, type JsonValue } from "./json-value.ts";
+import { asObject, asText, memberOf } from "./json/json-members.ts";
+import { scanJson } from "./json/json-scanner.ts";
+import { bytesAsText, type JsonValue } from "./json/json-value.ts";
 import { internal } from "./triton-error.ts";
 
 const FILE_PREFIX = "file:";

@@ -6,9 +6,9 @@ import type { BodyParser, BodyParsers } from "../http/body-parser.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import type { LoadOverrides, ModelControl } from "../serving/model-catalog.ts";
 import { post } from "./door-route.ts";
-import { asFlag, memberOf } from "./json-members.ts";
+import { asFlag, memberOf } from "./json/json-members.ts";
+import { optionalJson } from "./json/request-json.ts";
 import { parseLoadRequest } from "./load-request.ts";
-import { optionalJson } from "./request-json.ts";
 import { invalid } from "./triton-error.ts";
 
 const loadParser: BodyParser<LoadOverrides> = {

@@ -4,10 +4,10 @@ import { controls, reads } from "../access/access.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../http/route.ts";
 import { get, post } from "./door-route.ts";
-import { sharedMemoryFor } from "./infer-call.ts";
-import { asCount, asText, memberOf } from "./json-members.ts";
-import type { JsonValue } from "./json-value.ts";
-import { requestJson } from "./request-json.ts";
+import { sharedMemoryFor } from "./infer/infer-call.ts";
+import { asCount, asText, memberOf } from "./json/json-members.ts";
+import type { JsonValue } from "./json/json-value.ts";
+import { requestJson } from "./json/request-json.ts";
 import type { TensorServing } from "./tensor-serving.ts";
 import { invalid } from "./triton-error.ts";
 

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { ServingError } from "../../core/errors.ts";
-import type { SharedRange } from "./infer-head.ts";
+import type { SharedRange } from "./infer/infer-head.ts";
 import { internal, invalid } from "./triton-error.ts";
 
 /** Each takes a descriptor. */

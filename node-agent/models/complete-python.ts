@@ -1,6 +1,7 @@
 /** Lets a Python model fill in its configuration (`auto_complete_config`), in a process that ends with that. */
-import { configJson } from "../../core/model/config/config-json.ts";
+
 import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
+import { configJson } from "../../core/model/config/text/config-json.ts";
 import { modelFile, type ReadConfig, type ReadConfigOptions, readModelConfig } from "../../core/repository/model-config.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import { PYTHON, type PythonBackendDeps, pythonOpen } from "../backends/python.ts";

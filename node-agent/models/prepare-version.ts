@@ -1,11 +1,11 @@
 /** All of a version that can be known before a process opens it: what clients may know, its file, and whether its configuration holds. */
 import { ServingError } from "../../core/errors.ts";
 import { isBuiltInBackend } from "../../core/model/config/built-in-backends.ts";
-import { configJson } from "../../core/model/config/config-json.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import { needsOnnxSignature } from "../../core/model/config/prepare.ts";
-import { problemError } from "../../core/model/config/problem.ts";
+import { problemError } from "../../core/model/config/problems/problem.ts";
 import { backendProblem } from "../../core/model/config/served-backends.ts";
+import { configJson } from "../../core/model/config/text/config-json.ts";
 import type { PublishedModel } from "../../core/model/published-model.ts";
 import { checkExternalData } from "../../core/repository/external-data.ts";
 import { modelFile, type ReadConfig } from "../../core/repository/model-config.ts";

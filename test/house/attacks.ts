@@ -18,7 +18,7 @@ const EXTERNAL = "test/unit/core/repository/external-data.test.ts";
 const FRAMES = "test/unit/core/wire/frame.test.ts";
 const HTTP2 = "test/protocol/http2.test.ts";
 const FUZZ = "test/protocol/fuzz.test.ts";
-const INFER_HEAD = "test/unit/gateway/kserve/infer-head.test.ts";
+const INFER_HEAD = "test/unit/gateway/kserve/infer/infer-head.test.ts";
 const LISTENING = "test/cluster/processes/serving.test.ts";
 const RIGHTS = "test/contract/servers/redis-rights.test.ts";
 const SEQUENCES = "test/cluster/whole-models/sequences.test.ts";
@@ -65,7 +65,7 @@ const ROWS: readonly Row[] = [
     "R07",
     "Triton be7d4b1a1",
     "small JSON that becomes a large tensor",
-    ["test/unit/gateway/kserve/tensor-data-reader.test.ts", "before it takes more memory than the limit"],
+    ["test/unit/gateway/kserve/json/tensor-data-reader.test.ts", "before it takes more memory than the limit"],
   ],
   ["R08", "CVE-2026-24146 Triton", "names twice, lists without end", [INFER_HEAD, "already exists"]],
   ["R09", "CVE-2026-24175, -47480 Triton", "lies in Inference-Header-Content-Length", [FUZZ, "binary data may lie about every length"]],

@@ -12,7 +12,12 @@ const shipped = sources.filter((file) => !isSetup(file));
 const STARTS_BY_NAME = ["cli/pull/from-python-index.ts", "node-agent/runners/node-child.ts"];
 
 /** Made of the operator's patterns, of a route's path, of escaped words: never of what clients or models say. */
-const MAKE_EXPRESSIONS = ["gateway/kserve/request-parameters.ts", "gateway/http/path-pattern.ts", "gateway/text/sentencepiece.ts", "bench"];
+const MAKE_EXPRESSIONS = [
+  "gateway/kserve/infer/request-parameters.ts",
+  "gateway/http/path-pattern.ts",
+  "gateway/text/sentencepiece.ts",
+  "bench",
+];
 
 type Judge = (node: ts.Node, file: SourceFile) => string | undefined;
 

@@ -2,8 +2,8 @@
 import { clone } from "@bufbuild/protobuf";
 import { type ModelConfig, ModelConfigSchema } from "../../../protos/gen/model_config_pb.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
-import { backendFix } from "./layout-fixes.ts";
-import type { ConfigProblem } from "./problem.ts";
+import { backendFix } from "./problems/layout-fixes.ts";
+import type { ConfigProblem } from "./problems/problem.ts";
 import { versionsOf } from "./version-policy.ts";
 
 export interface ModelFolder {

@@ -4,7 +4,7 @@
  */
 import type { ModelConfig, ModelInput, ModelOutput } from "../../../protos/gen/model_config_pb.ts";
 import { dataTypeName } from "./data-type.ts";
-import type { ConfigPath, ConfigProblem } from "./problem.ts";
+import type { ConfigPath, ConfigProblem } from "./problems/problem.ts";
 
 type Port = ModelInput | ModelOutput;
 

@@ -2,7 +2,7 @@
 import { clone } from "@bufbuild/protobuf";
 import { type ModelConfig, ModelConfigSchema } from "../../../protos/gen/model_config_pb.ts";
 import { languageConfig } from "../language-signature.ts";
-import { parseModelConfigJson } from "./parse-json.ts";
+import { parseModelConfigJson } from "./text/parse-json.ts";
 
 /** A copy with the inputs and outputs that clients are told, whatever is given. */
 export function completeLanguage(given: ModelConfig): ModelConfig {

@@ -12,7 +12,7 @@ import {
 import type { ModelPort, ModelSignature } from "../../wire/model-runner.ts";
 import { dataTypeOf } from "./data-type.ts";
 import { serverTensors } from "./onnx-tensors.ts";
-import type { ConfigProblem } from "./problem.ts";
+import type { ConfigProblem } from "./problems/problem.ts";
 
 /** Triton's backend option `default-max-batch-size`. */
 export const DEFAULT_MAX_BATCH_SIZE = 4;

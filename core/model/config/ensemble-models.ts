@@ -3,7 +3,7 @@ import { DTYPES, type Dtype } from "../../tensor/dtype.ts";
 import type { Shape } from "../../tensor/tensor.ts";
 import type { EnsembleScheduling, EnsembleStep, ModelConfiguration, TensorConfiguration } from "./configuration.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
-import type { ConfigPath, ConfigProblem } from "./problem.ts";
+import type { ConfigPath, ConfigProblem } from "./problems/problem.ts";
 
 /** A model that an ensemble is composed of. */
 export interface ComposingModel {

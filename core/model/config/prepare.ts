@@ -10,21 +10,21 @@ import { completeBackend, type ModelFolder } from "./backend-fields.ts";
 import { builtInProblems, isBuiltInBackend } from "./built-in-backends.ts";
 import { completeLanguage } from "./complete-language.ts";
 import { type CompletedConfig, completeFromOnnx, DEFAULT_MAX_BATCH_SIZE } from "./complete-onnx.ts";
-import { configProblems, instanceGroupProblems } from "./config-problems.ts";
 import type { ModelConfiguration } from "./configuration.ts";
 import { composeEnsemble } from "./ensemble-models.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
 import { normalizeConfig, normalizeInstanceGroups } from "./normalize.ts";
-import { onnxProblems } from "./onnx-problems.ts";
-import { parseModelConfigJson } from "./parse-json.ts";
-import { parseModelConfig } from "./parse-text.ts";
-import type { ConfigProblem } from "./problem.ts";
-import { tensorProblems } from "./tensor-problems.ts";
-import type { TextPositions } from "./text-positions.ts";
+import { configProblems, instanceGroupProblems } from "./problems/config-problems.ts";
+import { onnxProblems } from "./problems/onnx-problems.ts";
+import type { ConfigProblem } from "./problems/problem.ts";
+import { tensorProblems } from "./problems/tensor-problems.ts";
+import { warmupProblems } from "./problems/warmup-problems.ts";
+import { parseModelConfigJson } from "./text/parse-json.ts";
+import { parseModelConfig } from "./text/parse-text.ts";
+import type { TextPositions } from "./text/text-positions.ts";
 import { toConfiguration, toVersionPolicy } from "./to-configuration.ts";
 import { ensembleMembers } from "./to-scheduler.ts";
 import { type ChosenVersions, chooseVersions, noVersionProblem, versionsOf } from "./version-policy.ts";
-import { warmupProblems } from "./warmup-problems.ts";
 
 export type ConfigSource =
   | { readonly kind: "none" }

@@ -3,7 +3,7 @@ import type { ModelConfig } from "../../../protos/gen/model_config_pb.ts";
 import { ENSEMBLE_PLATFORM } from "./backend-fields.ts";
 import { isBuiltInBackend } from "./built-in-backends.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
-import type { ConfigProblem } from "./problem.ts";
+import type { ConfigProblem } from "./problems/problem.ts";
 
 const ONNX_BACKEND = "onnxruntime";
 export const PYTHON_BACKEND = "python";

@@ -1,6 +1,6 @@
 /** Which versions of a model are there, and which of them are served. Pure. */
-import { versionsFix } from "./layout-fixes.ts";
-import type { ConfigProblem } from "./problem.ts";
+import { versionsFix } from "./problems/layout-fixes.ts";
+import type { ConfigProblem } from "./problems/problem.ts";
 
 export type VersionPolicy =
   | { readonly kind: "latest"; readonly count: number }

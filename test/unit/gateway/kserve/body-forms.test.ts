@@ -2,10 +2,10 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { Dtype } from "../../../../core/tensor/dtype.ts";
-import { BodyBytes } from "../../../../gateway/kserve/body-bytes.ts";
 import { deflate, inflate, requestEncoding, responseEncoding } from "../../../../gateway/kserve/content-encoding.ts";
-import { headerLength } from "../../../../gateway/kserve/header-length.ts";
-import { rawInput } from "../../../../gateway/kserve/raw-request.ts";
+import { BodyBytes } from "../../../../gateway/kserve/infer/body-bytes.ts";
+import { headerLength } from "../../../../gateway/kserve/infer/header-length.ts";
+import { rawInput } from "../../../../gateway/kserve/infer/raw-request.ts";
 import type { ModelView } from "../../../../gateway/serving/model-catalog.ts";
 
 test("bytes of one piece are views, bytes over several are joined", () => {

@@ -5,8 +5,8 @@ import { type Tensor, tensorOf } from "../../../../core/tensor/tensor.ts";
 import type { BatchResult } from "../../../../core/wire/model-runner.ts";
 import { type ModelFrameHead, ModelFrameParser, modelFrame } from "../../../../core/wire/model-wire.ts";
 import { BatchCodec, encodeResult } from "../../../../core/wire/model-wire-batch.ts";
-import { BodyBytes } from "../../../../gateway/kserve/body-bytes.ts";
-import { encodeInferAnswer } from "../../../../gateway/kserve/infer-answer.ts";
+import { BodyBytes } from "../../../../gateway/kserve/infer/body-bytes.ts";
+import { encodeInferAnswer } from "../../../../gateway/kserve/infer/infer-answer.ts";
 import { BatchAssembler } from "../../../../node-agent/engines/batch/assemble.ts";
 import { ResultSplitter } from "../../../../node-agent/engines/batch/split.ts";
 

@@ -1,8 +1,8 @@
 /** What auto-complete makes of an ONNX model, and what does not fit it. */
 import { describe, expect, test } from "vitest";
 import { completeFromOnnx } from "../../../../../core/model/config/complete-onnx.ts";
-import { configJson } from "../../../../../core/model/config/config-json.ts";
-import { parseModelConfig } from "../../../../../core/model/config/parse-text.ts";
+import { configJson } from "../../../../../core/model/config/text/config-json.ts";
+import { parseModelConfig } from "../../../../../core/model/config/text/parse-text.ts";
 import { judge, ports } from "./judge.ts";
 
 const BATCHING = { inputs: ports("x FP32 -1,4", "n INT64 -1"), outputs: ports("y BYTES -1,-1,2") };

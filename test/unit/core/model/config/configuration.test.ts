@@ -1,8 +1,8 @@
 /** What the rest of Nereid sees of a configuration. */
 import { describe, expect, test } from "vitest";
 import { normalizeConfig, normalizeInstanceGroups } from "../../../../../core/model/config/normalize.ts";
-import { parseModelConfig } from "../../../../../core/model/config/parse-text.ts";
 import { draftConfig } from "../../../../../core/model/config/prepare.ts";
+import { parseModelConfig } from "../../../../../core/model/config/text/parse-text.ts";
 import { toConfiguration } from "../../../../../core/model/config/to-configuration.ts";
 import { chooseVersions, versionsOf } from "../../../../../core/model/config/version-policy.ts";
 import { EVERYTHING } from "./everything.ts";

@@ -2,14 +2,14 @@
 import { clone, type DescField } from "@bufbuild/protobuf";
 import { isReflectMessage, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { describe, expect, test } from "vitest";
-import { configProblems, instanceGroupProblems } from "../../../../../core/model/config/config-problems.ts";
 import { normalizeConfig, normalizeInstanceGroups } from "../../../../../core/model/config/normalize.ts";
-import { parseModelConfig } from "../../../../../core/model/config/parse-text.ts";
-import { expectedChecksums } from "../../../../../core/model/config/repository-agents.ts";
-import { tensorProblems } from "../../../../../core/model/config/tensor-problems.ts";
+import { configProblems, instanceGroupProblems } from "../../../../../core/model/config/problems/config-problems.ts";
+import { expectedChecksums } from "../../../../../core/model/config/problems/repository-agents.ts";
+import { tensorProblems } from "../../../../../core/model/config/problems/tensor-problems.ts";
+import { warmupProblems } from "../../../../../core/model/config/problems/warmup-problems.ts";
+import { WITHOUT_EFFECT, withoutEffect } from "../../../../../core/model/config/problems/without-effect.ts";
+import { parseModelConfig } from "../../../../../core/model/config/text/parse-text.ts";
 import { toConfiguration } from "../../../../../core/model/config/to-configuration.ts";
-import { warmupProblems } from "../../../../../core/model/config/warmup-problems.ts";
-import { WITHOUT_EFFECT, withoutEffect } from "../../../../../core/model/config/without-effect.ts";
 import { type ModelConfig, ModelConfigSchema } from "../../../../../protos/gen/model_config_pb.ts";
 import { EVERYTHING } from "./everything.ts";
 

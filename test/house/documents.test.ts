@@ -91,6 +91,8 @@ describe("what is printed from the code", () => {
 /** A file or folder of the house in backticks; a module may stand without its ending. */
 const PLACE =
   /`((?:bench|cli|client|core|deploy|embedded|gateway|loadgen|node-agent|packaging|partitioner|protos|test)\/[A-Za-z0-9_./-]+)`/g;
+/** What can only be a file of ours, said without the folders that lead to it. */
+const PART_OF_A_PLACE = /`((?:[a-z0-9-]+\/)*[a-z0-9-]+(?:\.[a-z]+)*\.m?ts)`/g;
 
 const GUIDES = readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`);
 const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "COMPATIBILITY.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md", ...GUIDES];
@@ -102,6 +104,12 @@ describe("every document", () => {
     const isThere = (place: string) => ["", ".ts", ".test.ts"].some((ending) => existsSync(join(ROOT, `${place}${ending}`)));
     const named = [...read(name).matchAll(PLACE)].map(([, place = ""]) => place);
     expect(named.filter((place) => !isThere(place))).toEqual([]);
+  });
+
+  test("ARCHITECTURE.md names files by their whole paths", () => {
+    const parts = [...read("ARCHITECTURE.md").matchAll(PART_OF_A_PLACE)].map(([, part = ""]) => part);
+    expect(parts).not.toEqual([]);
+    expect(parts.filter((part) => !existsSync(join(ROOT, part)))).toEqual([]);
   });
 
   test.each(DOCUMENTS)("%s links only to documents and headings that are there", (name) => {
@@ -117,7 +125,7 @@ describe("every document", () => {
     );
   });
 
-  test.each(["README.md", ...GUIDES])("%s has no long lines", (name) => {
+  test.each(DOCUMENTS)("%s has no long lines", (name) => {
     const prose = read(name).replace(/^```[\s\S]*?^```/gm, "");
     const long = prose.split("\n").filter((line) => line.length > LINE_MAX && !line.startsWith("|"));
     expect(long).toEqual([]);

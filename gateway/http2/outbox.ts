@@ -220,7 +220,7 @@ export class Outbox {
     const [first] = pieces;
     if (first === undefined || !socket.writable) return;
     if (leaving.length > 0) this.#leaving = [];
-    if (pieces.length === 1) socket.write(first);
+    if (pieces.length === 1 && leaving.length === 0) socket.write(first);
     else {
       socket.cork();
       for (const piece of pieces) socket.write(piece);

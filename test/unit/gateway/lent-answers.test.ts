@@ -8,6 +8,7 @@ import { AnswerWriter } from "../../../gateway/http/answer-writer.ts";
 import { headerBlock } from "../../../gateway/http2/hpack/encoder.ts";
 import { Outbox } from "../../../gateway/http2/outbox.ts";
 import { Sending } from "../../../gateway/http2/sending.ts";
+import { WINDOW } from "../../../gateway/http2/wire-format.ts";
 
 const WINDOW_BYTES = 2 ** 30;
 const DATA = 0;
@@ -90,6 +91,21 @@ test("over HTTP/2 it is kept while the client's window holds it back, and releas
   await released;
   outbox.end();
   expect(dataOf(await got).equals(wanted)).toBe(true);
+});
+
+test("over HTTP/2 it is released too where the last that leaves of it is small", async () => {
+  using ends = await connected();
+  const { bytes, memory, released, wanted } = answer();
+  const { outbox, sending } = sendingOf(ends.socket);
+  const length = WINDOW + 1_000;
+  sending.memory = memory;
+  outbox.data(sending, [bytes.subarray(0, length)], headerBlock({}));
+  await once(ends.client, "readable");
+  outbox.widen(WINDOW_BYTES);
+  const got = buffer(ends.client);
+  await released;
+  outbox.end();
+  expect(dataOf(await got).equals(wanted.subarray(0, length))).toBe(true);
 });
 
 test("over HTTP/2 it is never released where the client has reset the stream: pieces of it may be on their way", async () => {

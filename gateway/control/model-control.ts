@@ -137,17 +137,13 @@ export class ClusterModelControl implements ModelControl, Disposable {
     if (options.dependents) for (const orphan of orphans(members, this.#deps.watch.entries)) await this.unload(orphan, options);
   }
 
-  /** Unloads the model, whatever clients may do. @throws ServingError INTERNAL when nobody knows it */
+  /** Unloads the model, whatever clients may do. One that nobody knows is unloaded already (extensions.md section 3.3). */
   async drop(model: ModelName): Promise<void> {
-    const isWanted = ({ current, next }: WantedModel) => current !== undefined || next !== undefined;
-    let found = this.#highestNumber(model) > 0;
+    const serves = this.#highestNumber(model) > 0;
     await this.#deps.watch.change(model, (entry) => {
-      found ||= entry !== undefined && isWanted(entry.wanted);
       // One that the store has never heard of serves since before the store was emptied.
-      return entry === undefined ? (found ? { gone: [] } : undefined) : unload(entry.wanted);
+      return entry === undefined ? (serves ? { gone: [] } : undefined) : unload(entry.wanted);
     });
-    if (found || (await this.#deps.folders.names()).includes(model)) return;
-    throw new ServingError("INTERNAL", `failed to unload '${model}', model is not found`);
   }
 
   async index(): Promise<readonly ModelIndexEntry[]> {

@@ -55,9 +55,13 @@ export class RepositoryPoll implements Disposable {
     }
     const gone = [...this.#seen.keys()].filter((name) => !names.includes(name));
     for (const name of gone) {
+      const isDropped = await control.drop(modelName(name)).then(
+        () => true,
+        () => false,
+      );
+      if (!isDropped) continue; // the store is away: at the next look
       this.#seen.delete(name);
       this.#loading.delete(name);
-      await control.drop(modelName(name)).catch(() => {}); // it could not be loaded: there is nothing to unload
     }
     if (changed.size === 0) return;
     // What could not be loaded may have waited for what has come: an ensemble for its models.

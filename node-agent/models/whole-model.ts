@@ -9,6 +9,7 @@ import type { NodeModelStatistics } from "../../core/messages/model-statistics.t
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import { encodePublishedModel, type PublishedModel } from "../../core/model/published-model.ts";
+import { statusText } from "../../core/model/status-text.ts";
 import { readComposedConfig } from "../../core/repository/composed-config.ts";
 import type { ModelSources } from "../../core/repository/model-sources.ts";
 import type { Tracer } from "../../core/telemetry/tracing.ts";
@@ -132,7 +133,7 @@ export class WholeModel implements AsyncDisposable {
       if (this.#stop.signal.aborted) return;
       const error = ServingError.from(thrown);
       this.#deps.logger.error({ err: error, model, version }, "the model cannot be loaded");
-      if (this.#state.kind === "loading") this.#become({ kind: "failed", reason: error.message });
+      if (this.#state.kind === "loading") this.#become({ kind: "failed", reason: statusText(error) });
     }
   }
 

@@ -14,6 +14,8 @@ export interface ModelCluster extends AsyncDisposable {
   readonly url: string;
   /** `HOST:PORT`. */
   readonly grpcAddress: string;
+  /** `HOST:PORT`. */
+  readonly metricsAddress: string;
   readonly client: HttpClient;
   /** Processes that have a whole model open, or are about to. Linux. */
   runnerPids(): readonly number[];
@@ -49,12 +51,14 @@ export async function startModelCluster(
   const command = start([MAIN, "up", ...Object.entries(all).flat()], environment);
   const said = await command.printed("Ctrl-C\n");
   const url = /HTTP +(http:\/\/[^ /]+)/.exec(said)?.[1] ?? "";
+  const metricsUrl = /metrics +(\S+)/.exec(said)?.[1] ?? "";
   const client = new HttpClient(url);
   return {
     url,
     grpcAddress: /gRPC +([^ ]+)/.exec(said)?.[1] ?? "",
+    metricsAddress: /\/\/([^/]+)/.exec(metricsUrl)?.[1] ?? "",
     client,
-    metrics: async () => (await fetch(/metrics +(\S+)/.exec(said)?.[1] ?? "")).text(),
+    metrics: async () => (await fetch(metricsUrl)).text(),
     runnerPids: () => runnersBelow(command.child.pid),
     shardPids: () => shardRunners(command.child.pid),
     residentBytes: () => familyOf(command.child.pid ?? 0).reduce((sum, id) => sum + residentBytes(id), 0),

@@ -98,7 +98,7 @@ describe("a load", () => {
     node.runners.openFailures = [new ServingError("INVALID_ARGUMENT", "no such operator")];
     const replica = node.load("m");
     await node.untilStates("m/1/1 failed");
-    expect(node.reason(replica)).toBe("no such operator");
+    expect(node.reason(replica)).toBe("Invalid argument: no such operator");
     expect(node.runners.alive).toEqual([]);
   });
 
@@ -112,7 +112,7 @@ describe("a load", () => {
     node.put("m", { "1/model.onnx": MODEL, "config.pbtxt": `${ONE_INSTANCE} ${warmUp}` });
     const replica = node.load("m");
     await node.untilStates("m/1/1 failed");
-    expect(node.reason(replica)).toBe("failed to run warmup sample 's': too cold");
+    expect(node.reason(replica)).toBe("Internal: failed to run warmup sample 's': too cold");
     expect(node.runners.alive).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 /** Adds up what a model version has done in several loads, or on several nodes. Pure. */
 import { addBins } from "../telemetry/latency-bins.ts";
+import { seriesAtRest, sumSeries } from "./custom-metrics.ts";
 import type { NodeModelStatistics } from "./model-statistics.ts";
 
 type Duration = NodeModelStatistics["success"];
@@ -41,12 +42,18 @@ export function sumStatistics({ model, version, past }: Named, parts: readonly N
       computeOutput: latencies("computeOutput"),
     },
     ...responses(parts.flatMap((part) => part.responses ?? [])),
+    ...(parts.some(({ custom }) => custom !== undefined) && { custom: sumSeries(parts.flatMap(({ custom = [] }) => custom)) }),
     cached: parts.some((part) => part.cached),
     pending: count((part) => part.pending),
     running: count((part) => part.running),
     loadMs: Math.max(0, ...parts.map((part) => part.loadMs)),
     residentBytes: count((part) => part.residentBytes),
   };
+}
+
+/** What stays of a load that is over, or of a node that is gone. */
+export function statisticsAtRest({ custom, ...one }: NodeModelStatistics): NodeModelStatistics {
+  return { ...one, pending: 0, running: 0, loadMs: 0, residentBytes: 0, ...(custom !== undefined && { custom: seriesAtRest(custom) }) };
 }
 
 type Responses = NonNullable<NodeModelStatistics["responses"]>;

@@ -1,5 +1,6 @@
 /** What an agent says of the work that model versions have done on it; gateways add the nodes up. Pure. */
 import { type Static, Type } from "typebox";
+import { CustomSeries } from "./custom-metrics.ts";
 
 const Count = Type.Integer({ minimum: 0 });
 /** How often, and nanoseconds of all of them together. */
@@ -42,6 +43,8 @@ export const NodeModelStatistics = Type.Object({
   latencies: Type.Object({ request: Bins, queue: Bins, computeInput: Bins, computeInfer: Bins, computeOutput: Bins }),
   /** Of models that answer any number of times: by place, and how long requests waited for their first answer. */
   responses: Type.Optional(Type.Object({ places: Type.Array(ResponsePlace), first: Duration, firstBins: Bins })),
+  /** What the model measures itself. */
+  custom: Type.Optional(Type.Array(CustomSeries)),
   /** Its answers are kept and found again. */
   cached: Type.Boolean(),
   /** Requests that wait, and that run, now. */

@@ -13,6 +13,7 @@
  * | failed | | of the question: `PythonFailure` |
  * | call | | of the call: `PythonCall`, and its inputs |
  * | log | | 0: `PythonLog` |
+ * | metrics | | 0: `CustomChanges`, of the model's own metrics |
  */
 import { type Static, Type } from "typebox";
 import { PieceReader } from "../bytes/piece-reader.ts";

@@ -15,9 +15,21 @@ import { ServingError } from "../errors.ts";
 /**
  * From the agent: `open`, `execute`, `cancel` (the execution of this number). Back: `opened`, `result`, `failed`. Between an agent and a
  * Python model (`core/messages/python-runner.ts`; its end is `node-agent/runners/python/nereid_runner/channel.py`) also `answer`, `call`,
- * `room` and `log`.
+ * `room`, `log` and `metrics`.
  */
-export const MODEL_FRAME_KINDS = ["open", "execute", "cancel", "opened", "result", "failed", "answer", "call", "room", "log"] as const;
+export const MODEL_FRAME_KINDS = [
+  "open",
+  "execute",
+  "cancel",
+  "opened",
+  "result",
+  "failed",
+  "answer",
+  "call",
+  "room",
+  "log",
+  "metrics",
+] as const;
 export type ModelFrameKind = (typeof MODEL_FRAME_KINDS)[number];
 
 export interface ModelFrameHead {

@@ -3,7 +3,7 @@
  * counted when it died stays counted, so that no counter goes back. Pure.
  */
 import type { NodeModelStatistics, NodeStatistics } from "../../core/messages/model-statistics.ts";
-import { sumStatistics } from "../../core/messages/model-statistics-sum.ts";
+import { statisticsAtRest, sumStatistics } from "../../core/messages/model-statistics-sum.ts";
 
 export type CacheStatistics = NonNullable<NodeStatistics["cache"]>;
 
@@ -36,7 +36,7 @@ export class CountedSoFar {
       if (others === undefined) parts.set(key, [one]);
       else others.push(one);
     };
-    for (const [incarnation, { models }] of this.#told) for (const one of models) add(here.has(incarnation) ? one : atRest(one));
+    for (const [incarnation, { models }] of this.#told) for (const one of models) add(here.has(incarnation) ? one : statisticsAtRest(one));
     for (const one of this.#gone) add(one);
     return new Map([...parts].map(([key, same]) => [key, summed(same)]));
   }
@@ -56,14 +56,12 @@ export class CountedSoFar {
     const gone = [...this.#told].filter(([incarnation]) => !here.has(incarnation));
     for (const [incarnation, { models }] of gone.slice(0, Math.max(0, gone.length - GONE_MAX))) {
       this.#told.delete(incarnation);
-      const all = [...this.#gone, ...models.map(atRest)];
+      const all = [...this.#gone, ...models.map(statisticsAtRest)];
       const keys = new Set(all.map(({ model, version }) => `${model}/${version}`));
       this.#gone = [...keys].map((key) => summed(all.filter(({ model, version }) => `${model}/${version}` === key)));
     }
   }
 }
-
-const atRest = (one: NodeModelStatistics): NodeModelStatistics => ({ ...one, pending: 0, running: 0, loadMs: 0, residentBytes: 0 });
 
 function summed(parts: readonly NodeModelStatistics[]): NodeModelStatistics {
   const [first] = parts;

@@ -8,6 +8,7 @@ import type { Fleet } from "../control/fleet.ts";
 import { type GatherDeps, gatherStatistics } from "../serving/gather-statistics.ts";
 import type { ModelViews } from "../serving/model-views.ts";
 import { type CacheStatistics, CountedSoFar } from "./counted-so-far.ts";
+import { customFamilies } from "./custom-series.ts";
 import { fleetFamilies, MachineSeries } from "./machine-series.ts";
 import { type MetricsConfig, parseMetricsConfig } from "./metrics-config.ts";
 import { type CountedModel, modelFamilies } from "./model-series.ts";
@@ -47,12 +48,15 @@ export class FleetMetrics {
     });
     await this.#asked;
     const here = new Set(this.#deps.fleet.nodes().map(({ heartbeat }) => heartbeat.incarnation));
-    return expositionText([
-      ...modelFamilies(this.#models(here), this.#config),
+    const models = this.#models(here);
+    const own = [
+      ...modelFamilies(models, this.#config),
       ...cacheFamilies(this.#counted.cache(here)),
       ...(this.#cpuMetrics ? this.#machine.families() : []),
       ...fleetFamilies(this.#deps.fleet),
-    ]);
+    ];
+    const series = models.flatMap(({ sum: { custom = [] } }) => custom);
+    return expositionText([...own, ...customFamilies(series)]);
   }
 
   async #ask(signal: AbortSignal): Promise<void> {

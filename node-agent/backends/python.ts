@@ -11,6 +11,7 @@ import type { Logger } from "../../core/telemetry/logger.ts";
 import { isDeath } from "../../core/wire/runner-death.ts";
 import type { ModelCalls } from "../calls/model-calls.ts";
 import type { WarmUp } from "../engines/batch/batch-plan.ts";
+import type { CustomMetrics } from "../models/custom-metrics.ts";
 import { restartDelayMs } from "../models/shard-state.ts";
 import { PythonProcess } from "../runners/python-process.ts";
 import type { Backend, BackendInstance, BackendModel, BackendRequest } from "./backend.ts";
@@ -25,6 +26,8 @@ export interface PythonBackendDeps {
   readonly logger: Logger;
   /** How models call others. */
   readonly calls: ModelCalls;
+  /** What models measure themselves. */
+  readonly custom: CustomMetrics;
   /** A process died and is started again. */
   readonly onRestart: () => void;
 }
@@ -159,6 +162,7 @@ class PythonInstance implements BackendInstance {
         answered: (key, response, final, parameters) => this.#requests.answered(key, response, final, parameters),
         called: (number, call, inputs) => this.#calls.begin(number, call, inputs, process),
         callCanceled: (number) => this.#calls.cancel(number),
+        measured: (changes) => this.#deps.custom.change(changes),
       },
     );
     try {

@@ -33,7 +33,10 @@ export async function completePython(
   if (bytes > PROGRAM_BYTES_MAX || !new TextDecoder().decode(await files.readRange(name, 0, bytes)).includes(HOOK)) return read;
   const about = { name: draft.config.name, parameters: new Map<string, string>() };
   const open = pythonOpen({ configuration: about, configJson: configJson(finished.config), version, file: await place(name) }, about.name);
-  const process = new PythonProcess({ python, clock, logger }, { answered: () => {}, called: () => {}, callCanceled: () => {} });
+  const process = new PythonProcess(
+    { python, clock, logger },
+    { answered: () => {}, called: () => {}, callCanceled: () => {}, measured: () => {} },
+  );
   try {
     const override = new TextDecoder().decode(await process.open({ ...open, complete: true }, signal));
     return await readModelConfig(files, { ...reading, override });

@@ -1,4 +1,5 @@
 /** What an engine has counted, as it travels to gateways. */
+import type { CustomSeries } from "../../core/messages/custom-metrics.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
 import type { Duration } from "../engines/duration-sum.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
@@ -12,13 +13,15 @@ export interface LoadedVersion {
   readonly cached: boolean;
   /** What loading took. */
   readonly loadMs: number;
+  /** What it measures itself; nothing unless said. */
+  readonly custom?: readonly CustomSeries[];
 }
 
 const pair = ({ count, ns }: Duration): [number, number] => [count, ns];
 
 export function nodeStatistics(
   engine: Pick<InferenceEngine, "statistics" | "load">,
-  { model, version, cached, loadMs }: LoadedVersion,
+  { model, version, cached, loadMs, custom = [] }: LoadedVersion,
 ): NodeModelStatistics {
   const told = engine.statistics();
   const { queued, running, pids } = engine.load();
@@ -53,6 +56,7 @@ export function nodeStatistics(
       computeOutput: [...computeOutput],
     },
     ...(told.responses !== undefined && { responses: responsesOf(told.responses) }),
+    ...(custom.length > 0 && { custom: [...custom] }),
     cached,
     pending: queued,
     running,

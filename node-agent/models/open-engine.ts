@@ -19,6 +19,7 @@ import type { InferenceEngine } from "../engines/inference-engine.ts";
 import { SequenceEngine } from "../engines/sequence/sequence-engine.ts";
 import { pythonRunners } from "../runners/python-runner.ts";
 import type { ResponseCache } from "../scheduling/response-cache.ts";
+import type { CustomMetrics } from "./custom-metrics.ts";
 import { enginePlan, unserved } from "./engine-plan.ts";
 import { onnxSessionOptions } from "./onnx-config-session.ts";
 import { pythonSignature } from "./python-signature.ts";
@@ -61,6 +62,8 @@ export interface EngineDeps {
   readonly sequences?: SequenceKeeping | undefined;
   /** How ensembles call their models. */
   readonly calls: ModelCalls;
+  /** What the model measures itself. */
+  readonly custom: CustomMetrics;
   /** A runner died and is started again. */
   readonly onRestart: () => void;
 }
@@ -136,7 +139,11 @@ async function openSequenceEngine(
   );
 }
 
-function pythonRows(opened: ModelToOpen, scheduling: SequenceBatching, { python = PYTHON, clock, logger }: EngineDeps): ModelRunnerFactory {
+function pythonRows(
+  opened: ModelToOpen,
+  scheduling: SequenceBatching,
+  { python = PYTHON, clock, logger, custom }: EngineDeps,
+): ModelRunnerFactory {
   const { model, configuration } = opened;
   if (configuration.decoupled) throw unserved(model, "sequences of a decoupled Python model");
   return pythonRunners({
@@ -146,5 +153,6 @@ function pythonRows(opened: ModelToOpen, scheduling: SequenceBatching, { python 
     open: (instance) => pythonOpen(opened, instanceName(configuration, instance)),
     signature: pythonSignature(configuration, scheduling),
     maxBatchSize: configuration.maxBatchSize,
+    measured: (changes) => custom.change(changes),
   });
 }

@@ -1,6 +1,6 @@
 /** What loads that are over have done, so that no counter goes back when a model is loaded again or unloaded. */
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
-import { sumStatistics } from "../../core/messages/model-statistics-sum.ts";
+import { statisticsAtRest, sumStatistics } from "../../core/messages/model-statistics-sum.ts";
 
 /** Versions that are remembered; the longest untouched go first. */
 const VERSIONS_MAX = 1_000;
@@ -14,7 +14,7 @@ export class PastStatistics {
     if (last === undefined) return;
     const { model, version } = last;
     const key = `${model}/${version}`;
-    const over = { ...last, pending: 0, running: 0, loadMs: 0, residentBytes: 0 };
+    const over = statisticsAtRest(last);
     const before = this.#sums.get(key);
     this.#sums.delete(key);
     this.#sums.set(key, sumStatistics({ model, version, past: true }, before === undefined ? [over] : [before, over]));

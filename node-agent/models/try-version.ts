@@ -6,6 +6,7 @@ import type { ModelFiles } from "../../core/repository/repository.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { NodeCalls } from "../calls/node-calls.ts";
 import { modelProcesses } from "../runners/model-process.ts";
+import { CustomMetrics } from "./custom-metrics.ts";
 import { enginePlan } from "./engine-plan.ts";
 import { onnxSessionOptions } from "./onnx-config-session.ts";
 import { openEngine } from "./open-engine.ts";
@@ -73,6 +74,7 @@ async function openOnce(
     cache: undefined,
     startAfter: 0,
     calls,
+    custom: new CustomMetrics(model, logger),
     onRestart: () => {},
   };
   await using _engine = await openEngine(opened, deps, new AbortController().signal);

@@ -16,13 +16,14 @@ import type { Tracer } from "../../core/telemetry/tracing.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
 import { tracedEngine } from "../tracing/traced-engine.ts";
 import { completePython } from "./complete-python.ts";
+import { CustomMetrics } from "./custom-metrics.ts";
 import { nodeStatistics } from "./node-statistics.ts";
 import { type EngineDeps, openEngine } from "./open-engine.ts";
 import { prepareVersion } from "./prepare-version.ts";
 import { sequenceDurability } from "./sequence-keeping.ts";
 import type { Turns } from "./turns.ts";
 
-export interface WholeModelDeps extends Omit<EngineDeps, "onRestart"> {
+export interface WholeModelDeps extends Omit<EngineDeps, "onRestart" | "custom"> {
   readonly sources: ModelSources;
   /** False: configurations must say all that a model file says. */
   readonly autoComplete?: boolean;
@@ -44,12 +45,14 @@ export class WholeModel implements AsyncDisposable {
   #engine: InferenceEngine | undefined;
   #published: PublishedModel | undefined;
   #view: Uint8Array | undefined;
+  readonly #custom: CustomMetrics;
   #cached = false;
   #loadMs = 0;
 
   constructor(load: LoadModel, deps: WholeModelDeps) {
     this.load = load;
     this.#deps = deps;
+    this.#custom = new CustomMetrics(load.model, deps.logger);
     this.#opening = this.#open();
   }
 
@@ -92,7 +95,7 @@ export class WholeModel implements AsyncDisposable {
   statistics(): NodeModelStatistics | undefined {
     return this.#engine === undefined
       ? undefined
-      : nodeStatistics(this.#engine, { ...this.load, cached: this.#cached, loadMs: this.#loadMs });
+      : nodeStatistics(this.#engine, { ...this.load, cached: this.#cached, loadMs: this.#loadMs, custom: this.#custom.series });
   }
 
   /** Takes nothing new, finishes what is here, gives the memory back. One that is not open yet has nothing to finish. */
@@ -176,7 +179,7 @@ export class WholeModel implements AsyncDisposable {
         files,
         file,
       },
-      { ...deps, cache, onRestart: () => deps.onRestart(model) },
+      { ...deps, cache, custom: this.#custom, onRestart: () => deps.onRestart(model) },
       this.#stop.signal,
     );
     this.#engine = tracer === undefined ? engine : tracedEngine(engine, { model, version }, { tracer, clock: deps.clock });

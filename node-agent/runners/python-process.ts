@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import { type CustomChange, CustomChanges } from "../../core/messages/custom-metrics.ts";
 import { decodeJson } from "../../core/messages/json-message.ts";
 import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import {
@@ -40,6 +41,8 @@ export interface PythonListener {
   answered(key: number, response: PythonResponse, final: boolean, parameters: ParameterValues | undefined): void;
   called(number: number, call: PythonCall, inputs: readonly Tensor[]): void;
   callCanceled(number: number): void;
+  /** Of its own metrics. */
+  measured(changes: readonly CustomChange[]): void;
 }
 
 const PROGRAM = fileURLToPath(new URL("./python/main.py", import.meta.url));
@@ -163,6 +166,9 @@ export class PythonProcess implements ModelSocketListener {
         this.#options.logger[level]({ pid: this.pid }, message);
         return;
       }
+      case "metrics":
+        this.#listener.measured(decodeJson(CustomChanges, head));
+        return;
       case "open":
       case "execute":
       case "room":

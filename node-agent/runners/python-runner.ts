@@ -13,7 +13,7 @@ import type {
   OpenModel,
 } from "../../core/wire/model-runner.ts";
 import { LowestFree } from "../scheduling/lowest-free.ts";
-import { PythonProcess, type PythonProcessOptions } from "./python-process.ts";
+import { type PythonListener, PythonProcess, type PythonProcessOptions } from "./python-process.ts";
 
 export interface PythonRunnersOptions extends PythonProcessOptions {
   /** What an instance's process is told. */
@@ -22,6 +22,7 @@ export interface PythonRunnersOptions extends PythonProcessOptions {
   readonly signature: ModelSignature;
   /** 0: tensors have no batch dimension. */
   readonly maxBatchSize: number;
+  readonly measured: PythonListener["measured"];
 }
 
 export function pythonRunners(options: PythonRunnersOptions): ModelRunnerFactory {
@@ -48,6 +49,7 @@ class PythonRunner implements ModelRunnerHandle {
         this.#process.answerCall(number, new ServingError("UNIMPLEMENTED", message), true);
       },
       callCanceled: () => {},
+      measured: options.measured,
     });
     this.incarnation = this.#process.incarnation;
     void this.#process.exited.then(() => {

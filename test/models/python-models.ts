@@ -177,3 +177,26 @@ class TritonPythonModel:
 `,
   `${ONE_TO_ONE} model_warmup [ { name: "twice" count: 2 inputs { key: "INPUT0" value { data_type: TYPE_INT32 dims: [ 1 ] zero_data: true } } } ]`,
 );
+
+/** Keeps metrics of its own: what it has had in all, the last value, and how large they were. */
+export const MEASURED = model(
+  `
+class TritonPythonModel:
+    def initialize(self, args):
+        family = pb_utils.MetricFamily
+        labels = {"model": args["model_name"], "kind": "test"}
+        self.had = family("had_total", "All of INPUT0.", family.COUNTER).Metric(labels=labels)
+        self.last = family(name="last_value", description="The last INPUT0.", kind=family.GAUGE).Metric(labels=labels)
+        self.sizes = family("sizes", "How large INPUT0 is.", family.HISTOGRAM).Metric(labels=labels, buckets=[1, 10])
+
+    def execute(self, requests):
+        return [self.answer(pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy()) for request in requests]
+
+    def answer(self, value):
+        self.had.increment(int(value[0]))
+        self.last.set(int(value[0]))
+        self.sizes.observe(int(value[0]))
+        return pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", np.array([self.had.value()], np.int32))])
+`,
+  ONE_TO_ONE,
+);

@@ -7,6 +7,7 @@ from nereid_runner.configuration import (  # noqa: F401
 )
 from nereid_runner.errors import TritonError, TritonModelException  # noqa: F401
 from nereid_runner.logger import Logger  # noqa: F401
+from nereid_runner.metrics import Metric, MetricFamily  # noqa: F401
 from nereid_runner.model_calls import is_model_ready, load_model, unload_model  # noqa: F401
 from nereid_runner.request import (  # noqa: F401
     TRITONSERVER_MEMORY_CPU,

@@ -10,7 +10,7 @@ import { GrpcClient } from "../../../client/grpc/grpc-client.ts";
 import type { InferResult } from "../../../client/infer-result.ts";
 import { tensor } from "../../../client/tensor-input.ts";
 import { MAIN, run } from "../../engine/cli/command.ts";
-import { CALLS, COUNT, COUNTED, DOUBLE, DOUBLE_PY, SAYS_ITSELF, SUMS, TALLY } from "../../models/python-models.ts";
+import { CALLS, COUNT, COUNTED, DOUBLE, DOUBLE_PY, MEASURED, SAYS_ITSELF, SUMS, TALLY } from "../../models/python-models.ts";
 import { REPEAT, SQUARE, withParameters } from "../../models/sample-backends.ts";
 import { pythonWithPackages } from "../../support/python.ts";
 import { eventually, type ModelCluster, startModelCluster } from "./model-cluster.ts";
@@ -31,9 +31,10 @@ beforeAll(async () => {
     .put("tally", { ...TALLY })
     .put("repeat", { "config.pbtxt": REPEAT })
     .put("square", { "config.pbtxt": withParameters(SQUARE, { CUSTOM_FAIL_COUNT: "1", CUSTOM_EMPTY_COUNT: "1" }) })
-    .put("counted", { ...COUNTED });
+    .put("counted", { ...COUNTED })
+    .put("measured", { ...MEASURED });
   repository.put("broken", { ...DOUBLE }).put("packed", { ...DOUBLE, "config.pbtxt": `${DOUBLE["config.pbtxt"]} ${ENVIRONMENT}` });
-  const loaded = "double;count;calls;says-itself;sums;tally;repeat;square;counted";
+  const loaded = "double;count;calls;says-itself;sums;tally;repeat;square;counted;measured";
   const flags = { "--nodes": "2", "--model-control-mode": "explicit", "--load-model": loaded };
   cluster = await startModelCluster(repository.folder, { ...flags, "--python": await pythonWithPackages() });
   grpc = new GrpcClient(cluster.grpcAddress);
@@ -103,6 +104,29 @@ test("a model is warm before it serves, and its answers have the parameters that
   expect([...result.output("OUTPUT0").as("INT32")]).toEqual([3]);
   const { parameters } = result;
   expect([Number(parameters.get("had")), parameters.get("kind"), parameters.get("sure")]).toEqual([3, "counted", true]);
+});
+
+test("metrics that a model keeps itself are served with the answer that follows them, with its labels, until it is unloaded", async () => {
+  const kept = async () => (await cluster.metrics()).split("\n").filter((line) => /^(# \w+ )?(had_total|last_value|sizes)/.test(line));
+  for (const value of [7, 0, 20]) await ask("measured", value);
+  const labels = 'kind="test",model="measured"';
+  expect(await kept()).toEqual([
+    "# HELP had_total All of INPUT0.",
+    "# TYPE had_total counter",
+    `had_total{${labels}} 27`,
+    "# HELP last_value The last INPUT0.",
+    "# TYPE last_value gauge",
+    `last_value{${labels}} 20`,
+    "# HELP sizes How large INPUT0 is.",
+    "# TYPE sizes histogram",
+    `sizes_bucket{kind="test",le="1",model="measured"} 1`,
+    `sizes_bucket{kind="test",le="10",model="measured"} 2`,
+    `sizes_bucket{kind="test",le="+Inf",model="measured"} 3`,
+    `sizes_sum{${labels}} 27`,
+    `sizes_count{${labels}} 3`,
+  ]);
+  await cluster.client.unloadModel("measured");
+  expect(await kept()).toEqual([]);
 });
 
 test("a model that cannot be loaded says what it raised, and where", async () => {

@@ -6,9 +6,11 @@ import threading
 
 import numpy as np
 
+from .metrics import CHANGES
+
 HEADER = struct.Struct("<IIII")
 # The places of the kinds in MODEL_FRAME_KINDS.
-OPEN, EXECUTE, CANCEL, OPENED, RESULT, FAILED, ANSWER, CALL, ROOM, LOG = range(10)
+OPEN, EXECUTE, CANCEL, OPENED, RESULT, FAILED, ANSWER, CALL, ROOM, LOG, METRICS = range(11)
 # Frames up to this size leave in one piece: copying them costs less than more parts.
 JOINED_BYTES_MAX = 32_768
 PARTS_MAX = 512
@@ -24,6 +26,12 @@ class Frame:
         self.parts = parts
 
 
+def _buffers(frame):
+    head = b"" if frame.head is None else json.dumps(frame.head, separators=(",", ":")).encode()
+    size = sum(len(part) for part in frame.parts)
+    return [HEADER.pack(frame.kind, frame.number, len(head), size) + head, *frame.parts]
+
+
 class Channel:
     """Any thread sends; one receives."""
 
@@ -32,14 +40,12 @@ class Channel:
         self._sending = threading.Lock()
 
     def send(self, *frames):
-        """Returns when the agent's end has taken the bytes. Raises OSError when it is gone."""
-        buffers = []
-        for frame in frames:
-            head = b"" if frame.head is None else json.dumps(frame.head, separators=(",", ":")).encode()
-            size = sum(len(part) for part in frame.parts)
-            buffers.append(HEADER.pack(frame.kind, frame.number, len(head), size) + head)
-            buffers.extend(frame.parts)
+        """Returns when the agent's end has taken the bytes, changed metrics before them. Raises OSError when it is gone."""
+        buffers = [buffer for frame in frames for buffer in _buffers(frame)]
         with self._sending:
+            changes = CHANGES.take()
+            if changes is not None:
+                buffers[:0] = _buffers(Frame(METRICS, 0, changes))
             if sum(len(buffer) for buffer in buffers) <= JOINED_BYTES_MAX:
                 self._socket.sendall(b"".join(buffers))
             else:

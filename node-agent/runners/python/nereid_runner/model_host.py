@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from . import model_calls
+from . import metrics, model_calls
 from .channel import ANSWER, CANCEL, EXECUTE, FAILED, OPEN, OPENED, RESULT, ROOM, Channel, Frame
 from .configuration import ModelConfig
 from .errors import TritonModelException, told
@@ -36,6 +36,7 @@ class ModelHost:
         self._work = queue.SimpleQueue()
         self._loop = None
         Logger._channel = self.channel
+        metrics.tell_by(self.channel)
 
     def serve(self):
         """Until the agent ends the channel."""

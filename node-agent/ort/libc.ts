@@ -1,6 +1,6 @@
 /**
  * What Node does not offer of the C library, on Linux: memory whose pages can be given back, and mapped at several addresses; dying
- * with a parent.
+ * with a parent; threads that wait for idle cores.
  */
 import koffi from "koffi";
 
@@ -25,6 +25,8 @@ export interface LibC {
   unmapReserved(address: bigint, byteLength: number): void;
   /** The system kills this process when the thread that started it ends. */
   dieWithParent(): void;
+  /** Whether the thread gets a core only where nobody else wants it; 0 is the one that calls. Leaves its niceness as it is. */
+  setIdle(thread: number, idle: boolean): void;
   view(address: bigint, byteLength: number): ArrayBuffer;
 }
 
@@ -45,6 +47,10 @@ const MFD_CLOEXEC = 1;
 const FALLOC_KEEP_SIZE_PUNCH_HOLE = 3;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
+const SCHED_OTHER = 0;
+const SCHED_IDLE = 5;
+/** A `sched_param`, which has no other priority with these policies. */
+const NO_PRIORITY = Int32Array.of(0);
 
 let linked: LibC | undefined;
 
@@ -65,6 +71,7 @@ function link(): LibC {
   const fallocate = library.func("int fallocate(int, int, int64_t, int64_t)");
   const close = library.func("int close(int)");
   const mmapAt = library.func("void* mmap(int64_t, size_t, int, int, int, int64_t)");
+  const schedSetscheduler = library.func("int sched_setscheduler(int, int, const int*)");
   const prctl = library.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)");
   return {
     mapAnonymous(byteLength) {
@@ -87,6 +94,7 @@ function link(): LibC {
     reserve: (byteLength) => mapped(mmap(null, byteLength, PROT_NONE, MAP_PRIVATE_ANONYMOUS_NORESERVE, -1, 0)),
     unmapReserved: (address, byteLength) => mmapAt(address, byteLength, PROT_NONE, MAP_PRIVATE_ANONYMOUS_NORESERVE | MAP_FIXED, -1, 0),
     dieWithParent: () => prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
+    setIdle: (thread, idle) => schedSetscheduler(thread, idle ? SCHED_IDLE : SCHED_OTHER, NO_PRIORITY),
     view: (address, byteLength) => koffi.view(address, byteLength),
   };
 }

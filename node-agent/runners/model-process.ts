@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { LENT_BYTES_MAX, LENT_BYTES_MIN, type Lease, LentMemory } from "../../core/bytes/lent-memory.ts";
 import { pooledCopy } from "../../core/bytes/pooled-bytes.ts";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
@@ -46,6 +46,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
   readonly #memory: LentMemory;
   readonly #child: RunnerChild;
   readonly #socket: ModelSocket;
+  readonly #endLowered: () => void;
   #codec: BatchCodec | undefined;
   #asked: Asked = NOTHING;
   #requests = 0;
@@ -66,7 +67,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
       environment: options.environment ?? process.env,
       ended: (exit) => this.#ended(exit),
     });
-    startLowered(this.#child.pid);
+    this.#endLowered = startLowered(this.#child.pid, options.clock ?? systemClock);
     this.#socket = ModelSocket.over(this.#child.channel, this);
   }
 
@@ -98,6 +99,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
       return signature;
     } finally {
       signal.removeEventListener("abort", onAbort);
+      this.#endLowered();
     }
   }
 
@@ -178,6 +180,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
     const during = asked.kind === "open" ? ` while it loaded ${asked.file}` : "";
     this.#gone = runnerDeath(exit, { during, remedy: "use fewer instances or a smaller max_batch_size" });
     this.#asked = NOTHING;
+    this.#endLowered();
     this.#signal?.removeEventListener("abort", this.#onAbort);
     if (asked.kind !== "nothing") asked.answer.reject(this.#gone);
   }

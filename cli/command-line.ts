@@ -1,10 +1,11 @@
 /** The commands and their flags. Each command's code is loaded when it is asked for, so that `nereid --help` is instant. */
 import { Command } from "commander";
-import { environmentOf, flagOf, type SettingsSource, type SettingsTable } from "../core/settings.ts";
+import { flagOf, type SettingsSource, type SettingsTable, type SettingText, settingText } from "../core/settings.ts";
 import { withoutPerfAnalyzerFlags } from "./bench/perf-analyzer-flags.ts";
 import { BENCH_SETTINGS } from "./bench/settings-table.ts";
 import { endProcess } from "./exit.ts";
 import type { ValidateOptions } from "./models.ts";
+import { sectionsOf } from "./settings-sections.ts";
 import {
   AGENT_SETTINGS,
   CHAT_SETTINGS,
@@ -27,15 +28,15 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .option("--verbose", "show the stack trace of an unexpected error", false)
     .showHelpAfterError("(nereid --help lists the commands)");
 
-  withSettings(program.command("up"), UP_SETTINGS)
+  withSections(program.command("up"), UP_SETTINGS)
     .description("run a gateway and node agents in this process, with a model cut over them")
     .action(async (options: Options) => (await import("./up.ts")).up(settingsSource(options)));
 
-  withSettings(program.command("gateway"), GATEWAY_SETTINGS)
+  withSections(program.command("gateway"), GATEWAY_SETTINGS)
     .description("run a gateway of a cluster that meets over NATS")
     .action(async (options: Options) => (await import("./gateway.ts")).gateway(settingsSource(options)));
 
-  withSettings(program.command("agent"), AGENT_SETTINGS)
+  withSections(program.command("agent"), AGENT_SETTINGS)
     .description("run this machine's agent of a cluster that meets over NATS")
     .action(async (options: Options) => (await import("./agent.ts")).agent(settingsSource(options)));
 
@@ -118,9 +119,15 @@ function withPlainSwitches(argv: readonly string[]): readonly string[] {
 }
 
 /** commander finds the flags and knows no defaults; core/settings.ts checks their values, after the environment's. */
+function withSections(command: Command, table: SettingsTable): Command {
+  for (const section of sectionsOf(table)) withSettings(command.optionsGroup(`${section.title}:`), section.table);
+  return command;
+}
+
 function withSettings(command: Command, table: SettingsTable): Command {
-  for (const [name, { kind, fallback, fallbackText, help, short, aliases = [], environment }] of Object.entries(table)) {
-    const text = `${help} (${kind.allowed}; default ${fallbackText ?? (fallback === undefined ? "none" : String(fallback))}; ${environmentOf(name, { environment })})`;
+  for (const [name, row] of Object.entries(table)) {
+    const { kind, short, aliases = [] } = row;
+    const text = helpOf(settingText(name, row));
     for (const known of [name, ...aliases]) {
       const names = short === undefined || known !== name ? flagOf(known) : `-${short}, ${flagOf(name)}`;
       const flag = kind.isSwitch === true ? names : `${names} <value>`;
@@ -133,6 +140,9 @@ function withSettings(command: Command, table: SettingsTable): Command {
   }
   return command;
 }
+
+const helpOf = ({ help, allowed, fallback, environment }: SettingText): string =>
+  `${help} (${[allowed, ...(fallback === "" ? [] : [`default ${fallback}`]), environment].join("; ")})`;
 
 function settingsSource(options: Options): SettingsSource {
   const flags = Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`${flagOf(name)}=${value}`]));

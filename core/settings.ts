@@ -196,7 +196,8 @@ function readFlags(table: SettingsTable, flags: readonly string[]): ReadonlyMap<
   return values;
 }
 
-interface SettingText {
+/** A setting as documents and help show it. */
+export interface SettingText {
   readonly flag: string;
   readonly environment: string;
   readonly allowed: string;
@@ -204,34 +205,22 @@ interface SettingText {
   readonly help: string;
 }
 
-function settingTexts(table: SettingsTable): readonly SettingText[] {
-  return Object.entries(table).map(([name, { kind, fallback, fallbackText, unit, help, short, aliases = [], environment }]) => ({
+export function settingText(name: string, row: Setting<unknown>): SettingText {
+  const { kind, fallback, fallbackText, unit, help, short, aliases = [], environment } = row;
+  return {
     flag: [...(short === undefined ? [] : [`-${short}`]), ...[name, ...aliases].map(flagOf)].join(", "),
     environment: environmentOf(name, { environment }),
     allowed: unit === undefined ? kind.allowed : `${kind.allowed} ${unit}`,
     fallback: fallbackText ?? (fallback === undefined ? "" : String(fallback)),
     help,
-  }));
-}
-
-/** For `--help`. */
-export function settingsHelp(table: SettingsTable): string {
-  const texts = settingTexts(table);
-  const width = Math.max(...texts.map(({ flag }) => flag.length));
-  const indent = " ".repeat(width + 4);
-  return texts
-    .map(({ flag, environment, allowed, fallback, help }) => {
-      const details = [allowed, ...(fallback === "" ? [] : [`default ${fallback}`]), environment].join("; ");
-      return `  ${flag.padEnd(width)}  ${help}\n${indent}${details}`;
-    })
-    .join("\n");
+  };
 }
 
 /** The manual's table. */
 export function settingsMarkdown(table: SettingsTable): string {
-  const rows = settingTexts(table).map(
-    ({ flag, environment, allowed, fallback, help }) =>
-      `| \`${flag}\` | \`${environment}\` | ${fallback === "" ? "" : `\`${fallback}\``} | ${allowed} | ${help} |`,
-  );
+  const rows = Object.entries(table).map(([name, row]) => {
+    const { flag, environment, allowed, fallback, help } = settingText(name, row);
+    return `| \`${flag}\` | \`${environment}\` | ${fallback === "" ? "" : `\`${fallback}\``} | ${allowed} | ${help} |`;
+  });
   return ["| flag | environment | default | allowed | meaning |", "| --- | --- | --- | --- | --- |", ...rows].join("\n");
 }

@@ -1,7 +1,7 @@
 /** The NATS and the Redis of a benchmark's own, on free ports of the loopback address; or those that NATS_URL and REDIS_URL name where there is no program. */
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { fetchServers, findServer } from "../../cli/setup/servers.mjs";
+import { fetchServers, findProgram } from "../../cli/setup/servers.mjs";
 import { ServingError } from "../../core/errors.ts";
 import type { BenchContext } from "../context.ts";
 import { startServer } from "../program.ts";
@@ -46,7 +46,7 @@ async function start({ say, signal }: BenchContext, kind: ServerKind, cores: str
     say(what);
     return say;
   });
-  const file = findServer(kind.program);
+  const file = findProgram(kind.program);
   if (file === undefined) return named(kind, why);
   const port = await freePort();
   const { program } = await startServer(file, kind.args(port), kind.ready, { cores, signal, limitMs: START_LIMIT_MS });

@@ -13,7 +13,7 @@ export async function runTests(node, flags, { cwd }) {
     const args = [vitest, "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...flags];
     const code = await runProgram(node, args, { cwd, interruptedByTerminal: true });
     const { passed, failed, skipped } = countTests(textOf(report), code);
-    if (skipped > 0) process.stdout.write(`${skipped} skipped\n`);
+    if (skipped.length > 0) process.stdout.write(`${skipped.length} skipped:\n${skipped.map((name) => `  ${name}\n`).join("")}`);
     process.stdout.write(`${passed} passed, ${failed} failed\n`);
     return code === 0 && failed > 0 ? 1 : code;
   } finally {
@@ -32,7 +32,7 @@ export function countTests(reportText, code) {
   try {
     report = JSON.parse(reportText ?? "");
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: [] };
   }
   const files = report.testResults ?? [];
   const unloaded = files.filter((file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"));
@@ -40,9 +40,11 @@ export function countTests(reportText, code) {
   return {
     passed: report.numPassedTests ?? 0,
     failed: code !== 0 && failed === 0 ? 1 : failed,
-    skipped: (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0),
+    skipped: files.flatMap(({ assertionResults }) => assertionResults.filter(wasLeftOut)).map(({ fullName }) => fullName),
   };
 }
+
+const wasLeftOut = ({ status }) => status !== "passed" && status !== "failed";
 
 function textOf(path) {
   try {

@@ -1,3 +1,5 @@
 /** Types of servers.mjs, which is plain JavaScript, since the set-up uses it too. */
-export function findServer(name: string, environment?: { readonly PATH?: string | undefined }): string | undefined;
-export function fetchServers(saying: (what: string) => (ended: string) => void): Promise<string | undefined>;
+export function findProgram(name: string, environment?: { readonly PATH?: string | undefined }): string | undefined;
+type Saying = (what: string) => (ended: string) => void;
+export function fetchPrograms(names: readonly string[], saying: Saying): Promise<string | undefined>;
+export function fetchServers(saying: Saying): Promise<string | undefined>;

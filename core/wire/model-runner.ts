@@ -1,6 +1,6 @@
 /**
  * A runner of a whole model as its agent sees it: a process that executes batches. Adapters: `node-agent/runners/model-process.ts`
- * (a process) and `scripted-model-runner.ts` (memory).
+ * (a process) and `test/support/scripted/scripted-model-runner.ts` (memory).
  */
 
 import type { Memory } from "../bytes/lent-memory.ts";

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BENCH_SETTINGS } from "../../cli/bench/settings-table.ts";
+import { sectionsOf } from "../../cli/settings-sections.ts";
 import {
   AGENT_SETTINGS,
   CHAT_SETTINGS,
@@ -34,6 +35,12 @@ const TABLES: Readonly<Record<string, SettingsTable>> = {
   bench: BENCH_SETTINGS,
 };
 
+const SERVERS: ReadonlySet<string> = new Set(["up", "gateway", "agent"]);
+const inSections = (table: SettingsTable): string =>
+  sectionsOf(table)
+    .map(({ title, table: rows }) => `**${title}**\n\n${settingsMarkdown(rows)}`)
+    .join("\n\n");
+
 /** The rows that are not listed for another command already. */
 function besides(table: SettingsTable, listed: SettingsTable): SettingsTable {
   return Object.fromEntries(Object.entries(table).filter(([name, row]) => listed[name] !== row));
@@ -50,7 +57,7 @@ function section(text: string, opening: string, closing: string): string {
 
 describe("what is printed from the code", () => {
   test.each(Object.entries(TABLES))("lists the settings of nereid %s as the code has them", (command, table) => {
-    const wanted = `\n${settingsMarkdown(table)}\n\n`;
+    const wanted = `\n${SERVERS.has(command) ? inSections(table) : settingsMarkdown(table)}\n\n`;
     const text = read(SETTINGS);
     const found = section(text, `settings ${command}`, "settings");
     if (UPDATE_DOCUMENTS === "1" && found !== wanted) {

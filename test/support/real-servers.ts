@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fetchServers, findServer } from "../../cli/setup/servers.mjs";
+import { fetchServers, findProgram } from "../../cli/setup/servers.mjs";
 import { systemRandom } from "../../core/random.ts";
 
 export interface RealServer extends AsyncDisposable {
@@ -63,8 +63,8 @@ export const startRedis = (config = ""): Promise<RealServer> => startServer(REDI
 const PORT_TRIES = 10;
 
 async function startServer(kind: ServerKind, config: string, environment: Environment): Promise<RealServer> {
-  const why = findServer(kind.program) === undefined ? await fetchServers(() => () => {}) : undefined;
-  const program = findServer(kind.program);
+  const why = findProgram(kind.program) === undefined ? await fetchServers(() => () => {}) : undefined;
+  const program = findProgram(kind.program);
   if (program === undefined) return runningServer(kind, why);
   const folder = await mkdtemp(path.join(tmpdir(), `nereid-${kind.scheme}-`));
   await writeFile(path.join(folder, CONFIG), config);

@@ -1,6 +1,7 @@
 /** The command line's settings: defaults that work, and refusals that say what is allowed. */
 import { describe, expect, test } from "vitest";
-import { CHAT_SETTINGS, PARTITION_SETTINGS, UP_SETTINGS } from "../../../cli/settings-tables.ts";
+import { SECTIONS, sectionsOf } from "../../../cli/settings-sections.ts";
+import { AGENT_SETTINGS, CHAT_SETTINGS, GATEWAY_SETTINGS, PARTITION_SETTINGS, UP_SETTINGS } from "../../../cli/settings-tables.ts";
 import { readSettings } from "../../../core/settings.ts";
 
 const up = (flags: readonly string[], environment: Record<string, string> = {}) => readSettings(UP_SETTINGS, { flags, environment });
@@ -39,5 +40,17 @@ describe("the settings of the other commands", () => {
   test("verify shards only when they are asked to", () => {
     expect(readSettings(PARTITION_SETTINGS, { flags: [], environment: {} }).verify).toBe(false);
     expect(readSettings(PARTITION_SETTINGS, { flags: ["--verify"], environment: {} }).verify).toBe(true);
+  });
+});
+
+describe("the sections of the servers' settings", () => {
+  test.each(Object.entries({ UP_SETTINGS, GATEWAY_SETTINGS, AGENT_SETTINGS }))("have every row of %s once", (_, table) => {
+    const listed = sectionsOf(table).flatMap((section) => Object.keys(section.table));
+    expect(listed.toSorted()).toEqual(Object.keys(table).toSorted());
+  });
+
+  test("have no row that no server knows", () => {
+    const known = { ...UP_SETTINGS, ...GATEWAY_SETTINGS, ...AGENT_SETTINGS };
+    expect(Object.values(SECTIONS).flat().toSorted()).toEqual(Object.keys(known).toSorted());
   });
 });

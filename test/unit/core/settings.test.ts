@@ -9,7 +9,6 @@ import {
   readSettings,
   secret,
   setting,
-  settingsHelp,
   settingsMarkdown,
   text,
   wholeNumber,
@@ -73,8 +72,7 @@ test("an error names the setting as it was given, the value and what is allowed"
   expect(refusal(["--http-port", "1e3"])).toContain("--http-port");
 });
 
-test("help and the manual's table name every setting with its flag, variable, default, limits and unit", () => {
-  const help = settingsHelp(TABLE);
+test("the manual's table names every setting with its flag, variable, default, limits and unit", () => {
   const markdown = settingsMarkdown(TABLE);
   for (const word of [
     "--http-port",
@@ -85,7 +83,6 @@ test("help and the manual's table name every setting with its flag, variable, de
     "80 % of the machine's",
     "Port for HTTP.",
   ]) {
-    expect(help).toContain(word);
     expect(markdown).toContain(word);
   }
 });

@@ -1,6 +1,6 @@
 /**
- * Python with the packages that our tests compare with: Triton's own client, ONNX Runtime, ONNX's test data. They are installed once,
- * into a virtual environment in the cache; other requirements get another one.
+ * Python with the packages that our tests compare with: Triton's and OpenAI's own clients, ONNX Runtime, ONNX's test data. They are
+ * installed once, into a virtual environment in the cache; other requirements get another one.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
@@ -10,7 +10,7 @@ import path from "node:path";
 import { testCache } from "./cache-root.ts";
 
 /** onnxruntime is the version that onnxruntime-node has; onnx is the last one whose wheel brings its operators' test data along. */
-const REQUIREMENTS = ["tritonclient[http,grpc]==2.73.0", "onnxruntime==1.30.0", "onnx==1.19.1"];
+const REQUIREMENTS = ["tritonclient[http,grpc]==2.73.0", "openai==3.54.0", "onnxruntime==1.30.0", "onnx==1.19.1"];
 const INTERPRETERS = ["python3", "python"];
 const REMEDY = "these tests need python3 (3.10 or newer) with pip 22.3 or newer on the PATH (Debian: apt-get install python3 python3-pip)";
 

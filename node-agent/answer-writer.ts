@@ -1,6 +1,7 @@
 /**
  * Writes a generation's events to its link stream. Where the reader has no credit left, tokens gather in one frame to come and
- * the generation is paused: the reader's slowness stays its own.
+ * the generation is paused: the reader's slowness stays its own. One that goes on elsewhere when its link is silent is paused as soon
+ * as the link is suspect: what it would compute nobody may want any more.
  */
 
 import type { Clock } from "../core/clock.ts";
@@ -38,12 +39,16 @@ export class AnswerWriter implements GenerationSink {
   #head: Uint8Array[] = [];
   #waiting: ChoiceToken[] = [];
   #last: AnswerFrame[] = [];
+  #suspect = false;
   #paused = false;
   #ended = false;
   #takeBackCut: () => void = () => {};
 
-  /** @param options.choices those of which something comes */
-  constructor(stream: LinkStream, options: { readonly clock: Clock; readonly choices: Iterable<number> }) {
+  /** @param options.choices those of which something comes @param options.movable see GenerationSubmit */
+  constructor(
+    stream: LinkStream,
+    options: { readonly clock: Clock; readonly choices: Iterable<number>; readonly movable?: boolean | undefined },
+  ) {
     this.#stream = stream;
     this.#clock = options.clock;
     this.#choicesLeft = new Set(options.choices);
@@ -54,6 +59,8 @@ export class AnswerWriter implements GenerationSink {
       },
       ended: (end) => this.#streamEnded(end),
       writable: () => this.#flush(),
+      suspected: () => this.#setSuspect(options.movable === true),
+      trusted: () => this.#setSuspect(false),
     });
   }
 
@@ -115,7 +122,12 @@ export class AnswerWriter implements GenerationSink {
       stream.end();
       return;
     }
-    this.#setPaused(stream.credit <= CREDIT_LOW);
+    this.#setPaused(this.#suspect || stream.credit <= CREDIT_LOW);
+  }
+
+  #setSuspect(suspect: boolean): void {
+    this.#suspect = suspect;
+    this.#flush();
   }
 
   #setPaused(paused: boolean): void {

@@ -216,7 +216,7 @@ export class SubmitDesk implements Disposable, NearAgent {
 
   /** Its stream's end cancels it. */
   #generateOnce(stream: LinkStream, request: GenerationSubmit, lead: ReplicaLead): void {
-    const writer = new AnswerWriter(stream, { clock: this.#clock, choices: openChoices(request) });
+    const writer = new AnswerWriter(stream, { clock: this.#clock, choices: openChoices(request), movable: request.movable });
     const handle = this.#run(request, writer, lead);
     writer.started(handle, lead.engine.load().queued);
   }

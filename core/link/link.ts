@@ -16,8 +16,8 @@ export const STREAM_CREDIT = { tensor: 16, tokens: 64 } as const;
 export const FRAME_BYTES_MAX = 64 * 1024;
 /** A link that brings nothing for so long is dead; both ends see to it that there is something to bring. */
 export const LINK_SILENCE_MS = 1_500;
-/** One that has brought nothing for so long may be dead: whoever has another way may take it. */
-export const LINK_SUSPECT_MS = 750;
+/** One that has brought nothing for so long may be dead: whoever has another way may take it. Later where silences are usual. */
+export const LINK_SUSPECT_MS = 500;
 
 export type StreamKind = keyof typeof STREAM_CREDIT;
 
@@ -31,8 +31,10 @@ export interface StreamListener {
   ended(end: StreamEnd): void;
   /** The peer has read: `credit` frames may be written again. */
   writable?(credit: number): void;
-  /** The link has been silent for LINK_SUSPECT_MS; frames may follow all the same. */
+  /** The link has been silent for LINK_SUSPECT_MS or longer; frames may follow all the same. */
   suspected?(): void;
+  /** It is not silent any more. */
+  trusted?(): void;
 }
 
 export interface LinkStream {

@@ -98,6 +98,7 @@ interface Connection {
   readonly address: string;
   hold(held: boolean): void;
   suspect(): void;
+  trust(): void;
   disconnect(reason: string): void;
 }
 
@@ -169,7 +170,10 @@ export class MemoryLinks implements LinkNetwork {
   heal(address: string): void {
     this.#partitions.get(address)?.();
     this.#partitions.delete(address);
-    for (const connection of this.#at(address)) connection.hold(false);
+    for (const connection of this.#at(address)) {
+      connection.trust();
+      connection.hold(false);
+    }
     for (const wake of [...this.#onHeal]) wake();
   }
 
@@ -195,6 +199,7 @@ export class MemoryLinks implements LinkNetwork {
     const [up, down] = [new MemoryCarrier(this.#clock, () => this.#delayMs), new MemoryCarrier(this.#clock, () => this.#delayMs)];
     const dialer = new Multiplexer(session, up);
     const answerer = new Multiplexer(session, down);
+    let suspect = false;
     const connection: Connection = {
       address,
       hold: (held) => {
@@ -202,8 +207,15 @@ export class MemoryLinks implements LinkNetwork {
         down.hold(held);
       },
       suspect: () => {
+        suspect = true;
         dialer.suspected();
         answerer.suspected();
+      },
+      trust: () => {
+        if (!suspect) return;
+        suspect = false;
+        dialer.trusted();
+        answerer.trusted();
       },
       disconnect: (reason) => {
         this.#connections.delete(connection);

@@ -125,6 +125,10 @@ export class MultiplexedStream implements LinkStream, Numbered<MultiplexedStream
     this.#listener?.suspected?.();
   }
 
+  trusted(): void {
+    this.#listener?.trusted?.();
+  }
+
   peerEnded(): void {
     this.#peerEnded = true;
     if (this.#ending === "sent") this.finish({ kind: "end" });

@@ -117,9 +117,14 @@ export class Multiplexer implements Link {
     if (this.#open) this.#flush();
   }
 
-  /** The carrier has brought nothing for LINK_SUSPECT_MS. */
+  /** The carrier has brought nothing for so long that it may be dead. */
   suspected(): void {
     for (const stream of this.#streams.all()) stream.suspected();
+  }
+
+  /** It brings something again. */
+  trusted(): void {
+    for (const stream of this.#streams.all()) stream.trusted();
   }
 
   /** The connection is gone. */

@@ -1,14 +1,12 @@
 /**
  * One end of a link over a connected socket, after the hello: brings the multiplexer's bytes, and watches over the silence. Both
- * ends write at least every KEEPALIVE_MS; an end that hears nothing for LINK_SUSPECT_MS says so, and for LINK_SILENCE_MS takes the
- * peer for dead.
+ * ends write at least every two LOOK_EVERY_MS; LinkSilence judges what an end does not hear.
  */
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
-import { LINK_SILENCE_MS, LINK_SUSPECT_MS, type Link } from "./link.ts";
+import { LINK_SILENCE_MS, type Link } from "./link.ts";
+import { LinkSilence, LOOK_EVERY_MS } from "./link-silence.ts";
 import { type Carrier, Multiplexer } from "./multiplexer.ts";
-
-const KEEPALIVE_MS = LINK_SUSPECT_MS / 3;
 
 /** The socket is the link's from here on. @param early what came behind the hello */
 export function socketLink(socket: Socket, session: string, clock: Clock, early: Uint8Array): Link {
@@ -22,8 +20,7 @@ class SocketLink implements Carrier {
   readonly #written = () => this.multiplexer.drained();
   #takeBack: () => void = () => {};
   #lookedAtMs: number;
-  #silentMs = 0;
-  #heard = false;
+  readonly #silence = new LinkSilence();
   #sent = false;
   #corked = false;
 
@@ -73,25 +70,22 @@ class SocketLink implements Carrier {
   }
 
   #receive(chunk: Uint8Array): void {
-    this.#heard = true;
+    if (this.#silence.heard()) this.multiplexer.trusted();
     // A view that is no Buffer: those slice otherwise, and memory hands none out.
     this.multiplexer.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
   }
 
-  /** While this process is held up nobody is silent: a look that comes late counts for one period. */
   #watch(): void {
-    this.#takeBack = this.#clock.after(KEEPALIVE_MS, () => {
+    this.#takeBack = this.#clock.after(LOOK_EVERY_MS, () => {
       const nowMs = this.#clock.now();
-      const beforeMs = this.#silentMs;
-      this.#silentMs = this.#heard ? 0 : beforeMs + Math.min(nowMs - this.#lookedAtMs, 2 * KEEPALIVE_MS);
+      const found = this.#silence.look(nowMs - this.#lookedAtMs);
       this.#lookedAtMs = nowMs;
-      if (this.#silentMs >= LINK_SILENCE_MS) {
+      if (found === "dead") {
         this.#lost(`silent for ${LINK_SILENCE_MS} ms`);
         return;
       }
-      if (beforeMs < LINK_SUSPECT_MS && this.#silentMs >= LINK_SUSPECT_MS) this.multiplexer.suspected();
+      if (found === "suspect") this.multiplexer.suspected();
       if (!this.#sent && this.unsentBytes === 0) this.multiplexer.ping();
-      this.#heard = false;
       this.#sent = false;
       this.#watch();
     });

@@ -11,7 +11,7 @@ export interface EngineOptions {
   readonly decodeRowsMin: number;
   /** Choices that may wait for a slot; 4 per slot unless said. */
   readonly queueMax?: number;
-  /** See SchedulerOptions; 50 ms and 100 ms unless said. */
+  /** See SchedulerOptions; 50, 100 and 200 ms unless said. */
   readonly prefillBudgetMs?: SchedulerOptions["prefillBudgetMs"];
   /** See SchedulerOptions; one slot's positions unless said. */
   readonly prefixCacheTokens?: number;
@@ -27,7 +27,7 @@ export interface EngineLoad {
 }
 
 const QUEUED_PER_SLOT = 4;
-const PREFILL_BUDGET_MS = { besideDecode: 50, alone: 100 };
+const PREFILL_BUDGET_MS = { besideDecode: 50, alone: 100, rebuilding: 200 };
 
 export function schedulerOptions({
   stages,

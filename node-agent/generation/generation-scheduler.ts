@@ -222,7 +222,7 @@ export class GenerationScheduler {
     const releases = this.#table.takeReleases();
     const entrance = sequence.phase === "queued" ? this.#admit(sequence, nowMs) : undefined;
     this.#chunkSinceDecode = true;
-    const budgetMs = this.#options.prefillBudgetMs[decoding ? "besideDecode" : "alone"];
+    const budgetMs = this.#options.prefillBudgetMs[sequence.rebuilding ? "rebuilding" : decoding ? "besideDecode" : "alone"];
     const { run, record } = planChunk(sequence, this.#costs, budgetMs, this.#counters);
     return this.#submit(run, record, { ...entrance, releases: [...releases, ...(entrance?.releases ?? [])] });
   }
@@ -263,6 +263,7 @@ export class GenerationScheduler {
     if (sequence.phase === "ended" || (sequence.phase === "parked" && sequence.generation.paused)) return;
     sequence.slot = undefined;
     sequence.cached = 0;
+    sequence.rebuilding = sequence.phase !== "parked" && sequence.outputIds.length > 0;
     sequence.phase = "queued";
     this.#waiting.add(sequence);
   }

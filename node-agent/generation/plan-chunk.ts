@@ -18,7 +18,10 @@ export function planChunk(sequence: Sequence, costs: RunCosts, budgetMs: number,
     promptLeft(sequence) > 0
       ? promptChunk(sequence, costs.prefill.chunkTokens(budgetMs), counters)
       : replayChunk(sequence, costs.replay.chunkTokens(budgetMs), counters);
-  if (sequence.outputIds.length > 0 && promptLeft(sequence) + replayLeft(sequence) === 0) sequence.phase = "decoding";
+  if (sequence.outputIds.length > 0 && promptLeft(sequence) + replayLeft(sequence) === 0) {
+    sequence.phase = "decoding";
+    sequence.rebuilding = false;
+  }
   return planned;
 }
 

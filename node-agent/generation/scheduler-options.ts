@@ -14,8 +14,11 @@ export interface SchedulerOptions {
   readonly decodeRowsMin: number;
   /** Sequences that may wait beyond those for which a slot is free. */
   readonly queueMax: number;
-  /** Longest time of a prefill chunk on its slowest stage, beside decoding sequences and when nothing decodes. */
-  readonly prefillBudgetMs: { readonly besideDecode: number; readonly alone: number };
+  /**
+   * Longest time of a chunk on its slowest stage: beside decoding sequences, when nothing decodes, and of a cache that a fault has
+   * cost, whose client waits already: each chunk less is a decode run less that it waits for.
+   */
+  readonly prefillBudgetMs: { readonly besideDecode: number; readonly alone: number; readonly rebuilding: number };
 }
 
 /** @throws Error when no decode run would fit. */

@@ -48,6 +48,8 @@ export interface Sequence {
   slot: number | undefined;
   /** Its tokens in the slot once every submitted step has run: the `past` of its next run. */
   cached: number;
+  /** It has lost its cache by a fault, and has not got it back; not one whose reader was slow. */
+  rebuilding: boolean;
   /**
    * Output tokens that are known: the next one has position `outputIds.length`. Those that are not cached yet are fed by decode
    * runs, one after another, and only the newest one's row is sampled: a cache that is built again gets the bits that it had.
@@ -62,7 +64,8 @@ export function createGeneration(offer: GenerationOffer, nowMs: number): Generat
     const begun = offer.begun[choice];
     const phase = begun?.over === true ? "ended" : "queued";
     if (phase !== "ended") generation.live += 1;
-    sequences.push({ generation, choice, phase, slot: undefined, cached: 0, outputIds: [...(begun?.outputIds ?? [])] });
+    const outputIds = [...(begun?.outputIds ?? [])];
+    sequences.push({ generation, choice, phase, slot: undefined, cached: 0, rebuilding: outputIds.length > 0, outputIds });
   }
   return generation;
 }

@@ -83,7 +83,13 @@ describe("memory", () => {
   test("a partition makes the link suspect long before it kills it, once, and not when it heals in time", async () => {
     const { clock, links, address, gateway } = await memoryRig();
     const suspicions: number[] = [];
-    gateway.open(9, "tokens").listen({ frame: () => {}, ended: () => {}, suspected: () => suspicions.push(clock.now()) });
+    const relief: number[] = [];
+    gateway.open(9, "tokens").listen({
+      frame: () => {},
+      ended: () => {},
+      suspected: () => suspicions.push(clock.now()),
+      trusted: () => relief.push(clock.now()),
+    });
     links.partition(address);
     await clock.pass(LINK_SUSPECT_MS - 1);
     links.heal(address);
@@ -92,8 +98,11 @@ describe("memory", () => {
     links.partition(address);
     await clock.pass(LINK_SUSPECT_MS);
     expect(suspicions).toEqual([clock.now()]);
+    links.heal(address);
+    expect(relief).toEqual([clock.now()]);
+    links.partition(address);
     await clock.pass(LINK_SILENCE_MS);
-    expect(suspicions).toHaveLength(1);
+    expect([suspicions.length, relief.length]).toEqual([2, 1]);
   });
 
   test("a dial into a partition waits until it heals", async () => {
@@ -165,6 +174,27 @@ describe("tcp", () => {
     expect(await rig.gateway.closed).toBe(`silent for ${LINK_SILENCE_MS} ms`);
     expect(await rig.agent.closed).toBe(`silent for ${LINK_SILENCE_MS} ms`);
     expect(heard).toEqual(["suspected", "lost"]);
+  });
+
+  test("a link that is suspect is trusted again as soon as something comes, at both ends", async () => {
+    await using rig = await silentRig();
+    const heard = new Inbox<string>();
+    for (const [end, link] of [
+      ["gateway", rig.gateway],
+      ["agent", rig.agent],
+    ] as const) {
+      link.open(1, "tokens").listen({
+        frame: () => {},
+        ended: ({ kind }) => heard.put(`${end} ${kind}`),
+        suspected: () => heard.put(`${end} suspected`),
+        trusted: () => heard.put(`${end} trusted`),
+      });
+    }
+    rig.proxy.silence();
+    await heard.until(2);
+    rig.proxy.speak();
+    const words = await heard.until(4);
+    expect(words.toSorted()).toEqual(["agent suspected", "agent trusted", "gateway suspected", "gateway trusted"]);
   });
 
   test("an idle link stays open for longer than the silence that kills", async () => {

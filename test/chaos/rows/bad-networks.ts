@@ -49,7 +49,7 @@ export const slowNetworks = row("slow-lossy-networks", "is slow, jittery and los
   protection: "links that take 150 ms for death, and --migration-limit 0",
   mutations: [
     { file: LINK, find: "const LINK_SILENCE_MS = 1_500;", replace: "const LINK_SILENCE_MS = 150;" },
-    { file: LINK, find: "const LINK_SUSPECT_MS = 750;", replace: "const LINK_SUSPECT_MS = 75;" },
+    { file: LINK, find: "const LINK_SUSPECT_MS = 500;", replace: "const LINK_SUSPECT_MS = 75;" },
   ],
 });
 export const resetStorms = row("reset-storms", "is reset three times in turn", again, { protection: "--migration-limit 0" });

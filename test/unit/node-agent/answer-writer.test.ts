@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../core/errors.ts";
-import { type LinkStream, STREAM_CREDIT } from "../../../core/link/link.ts";
+import { LINK_SILENCE_MS, LINK_SUSPECT_MS, type LinkStream, STREAM_CREDIT } from "../../../core/link/link.ts";
 import type { ChoiceToken } from "../../../core/messages/generation.ts";
 import { encodeCancelChoice } from "../../../core/messages/submit-codec.ts";
 import { AnswerWriter } from "../../../node-agent/answer-writer.ts";
@@ -18,18 +18,18 @@ class ToldHandle implements GenerationHandle {
   readonly park = () => void this.told.push("park");
 }
 
-async function open(choices = 1) {
+async function open(choices = 1, movable = false) {
   const clock = new FakeClock();
   const { links, gateway, agent } = await linkPair(clock);
   const end = new GatewayEnd(gateway.open(1, "tokens"));
   const stream = agent.open(1, "tokens");
-  const writer = new AnswerWriter(stream, { clock, choices: Array(choices).keys() });
+  const writer = new AnswerWriter(stream, { clock, choices: Array(choices).keys(), movable });
   const handle = new ToldHandle();
   return { clock, links, end, stream, writer, handle };
 }
 
-async function started(choices = 1) {
-  const opened = await open(choices);
+async function started(choices = 1, movable = false) {
+  const opened = await open(choices, movable);
   opened.writer.started(opened.handle, 0);
   await turns();
   return opened;
@@ -73,6 +73,29 @@ describe("a generation's answer", () => {
     writer.failed(new ServingError("UNAVAILABLE", "a shard was lost"));
     await turns();
     expect(end.frames.slice(1)).toMatchObject([{ kind: "tokens" }, { kind: "failed", code: "UNAVAILABLE", message: "a shard was lost" }]);
+  });
+});
+
+describe("a generation whose link is silent", () => {
+  test("computes nothing that goes on elsewhere meanwhile, and goes on when the link does", async () => {
+    const { clock, links, handle, writer, end } = await started(1, true);
+    links.partition("memory:1");
+    await clock.pass(LINK_SUSPECT_MS);
+    expect(handle.told).toEqual(["pause"]);
+    writer.tokens([token(0)]);
+    links.heal("memory:1");
+    await turns();
+    expect(handle.told).toEqual(["pause", "resume"]);
+    expect(end.ids).toEqual([0]);
+  });
+
+  test("goes on where it cannot go on elsewhere, until the link is lost", async () => {
+    const { clock, links, handle } = await started();
+    links.partition("memory:1");
+    await clock.pass(LINK_SUSPECT_MS);
+    expect(handle.told).toEqual([]);
+    await clock.pass(LINK_SILENCE_MS);
+    expect(handle.told).toEqual(["cancel"]);
   });
 });
 

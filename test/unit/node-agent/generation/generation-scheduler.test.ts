@@ -108,6 +108,24 @@ describe("what was generated before", () => {
     expect(replays(world).toSorted((a, b) => a - b)).toEqual([2, 32]);
   });
 
+  test("takes runs of 200 ms beside decoding sequences where a fault has cost the cache, and of 50 ms where a slow reader has", () => {
+    const world = new World({ contextLength: 4_000 });
+    const running = world.submit({ promptTokens: 20, tokensMax: 2_000 });
+    const slow = world.submit({ promptTokens: 20, tokensMax: 400 });
+    until(world, () => tokensOf(slow) > 200);
+    const moved = world.submit({ promptTokens: 20, tokensMax: 401, begunTokens: 300 });
+    until(world, () => moved.decoding.size > 0);
+    expect(replays(world)).toEqual([32, 64, 64, 64, 64, 11]);
+    world.setPaused(slow, true);
+    until(world, () => tokensOf(moved) > 310);
+    world.park(slow);
+    world.setPaused(slow, false);
+    const before = tokensOf(slow);
+    until(world, () => tokensOf(slow) > before);
+    expect(Math.max(...replays(world).slice(6))).toBe(32);
+    expect(running.ends).toEqual([undefined]);
+  });
+
   test("is replayed in runs of at most 64 tokens, however cheap they are", () => {
     const world = new World({ contextLength: 4_000, stageUs: () => 1 });
     world.submit({ promptTokens: 20, tokensMax: 1_001, begunTokens: 1_000 });

@@ -62,7 +62,7 @@ export class World {
       contextLength: 64,
       decodeRowsMin: 1,
       queueMax: 1_000,
-      prefillBudgetMs: { besideDecode: 50, alone: 100 },
+      prefillBudgetMs: { besideDecode: 50, alone: 100, rebuilding: 200 },
       prefixCacheTokens: 0,
       ...given,
     };

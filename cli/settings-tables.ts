@@ -21,7 +21,11 @@ const serverUrl: SettingKind<string> = {
   },
 };
 
-const redisAddress = optional(secret(text("redis://HOST:PORT or rediss://HOST:PORT")));
+const redisUrl: SettingKind<string> = {
+  allowed: "redis://HOST:PORT or rediss://HOST:PORT",
+  parse: (value) => (/^rediss?:\/\/./.test(value) && URL.canParse(value) ? value : undefined),
+};
+const redisAddress = optional(secret(redisUrl));
 const folder = optional(text("a folder"));
 const port = wholeNumber(0, 65_535);
 

@@ -51,8 +51,8 @@ export async function watchFiles(paths: readonly string[], { clock, purpose, use
 function readAll(paths: readonly string[], purpose: string): Promise<readonly string[]> {
   return Promise.all(
     paths.map((path) =>
-      readFile(path, "utf8").catch((cause) => {
-        throw new ServingError("FAILED_PRECONDITION", `${purpose}: ${path} cannot be read`, { cause });
+      readFile(path, "utf8").catch((cause: Error) => {
+        throw new ServingError("FAILED_PRECONDITION", `${purpose}: ${path} cannot be read (${cause.message})`, { cause });
       }),
     ),
   );

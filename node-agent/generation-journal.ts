@@ -62,10 +62,11 @@ export class GenerationJournal implements Disposable {
     this.#takeBack = this.#open.size === 0 ? undefined : this.#deps.clock.after(PERIOD_MS, () => this.#write());
   }
 
-  #try(done: Promise<void>): void {
+  /** @param done whether the store answered: a journal that had nothing to write says nothing of the store */
+  #try(done: Promise<boolean>): void {
     done.then(
-      () => {
-        this.#failing = false;
+      (answered) => {
+        if (answered) this.#failing = false;
       },
       (thrown: unknown) => {
         if (!this.#failing) this.#deps.logger.warn({ err: ServingError.from(thrown) }, "the journal of generations cannot be written");

@@ -45,24 +45,26 @@ export class WrittenJournal {
     return this.#over;
   }
 
-  /** At most one entry; nothing while one is under way. @throws ServingError UNAVAILABLE: to be called again */
-  async write(): Promise<void> {
-    if (this.#over || this.#writing !== undefined) return;
+  /** At most one entry; nothing while one is under way. @returns whether the store answered @throws ServingError UNAVAILABLE: to be called again */
+  async write(): Promise<boolean> {
+    if (this.#over || this.#writing !== undefined) return false;
     this.#entry ??= this.#next();
-    if (this.#entry === undefined) return;
+    if (this.#entry === undefined) return false;
     this.#writing = this.#append(this.#entry);
     try {
       await this.#writing;
+      return true;
     } finally {
       this.#writing = undefined;
     }
   }
 
   /** The generation is not kept any more. @throws ServingError UNAVAILABLE: then the entries expire */
-  async forget(): Promise<void> {
+  async forget(): Promise<boolean> {
     this.#over = true;
     await this.#writing?.catch(() => {}); // told to who writes
     await this.#deps.store.forget(this.#kept.submit.generation, this.#fence);
+    return true;
   }
 
   #next(): Entry | undefined {

@@ -29,19 +29,35 @@ function numberOf(value: unknown): number {
   throw unreadable(`${JSON.stringify(value)} among numbers`);
 }
 
-const DECODER = new TextDecoder();
+const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** @throws ClientError INVALID_ARGUMENT for datatypes that JSON has no form for */
+/** @throws ClientError INVALID_ARGUMENT for what JSON has no form for */
 export function jsonData({ name, dtype, data }: Tensor): string {
   switch (dtype) {
     case "FP16":
     case "BF16":
       throw unsendable(`input '${name}' is ${dtype}, which JSON cannot hold: send it as bytes`);
     case "BYTES":
-      return JSON.stringify(readElements(dtype, data).map((text) => DECODER.decode(text)));
+      return JSON.stringify(readElements(dtype, data).map((bytes) => textOf(name, bytes)));
     case "BOOL":
       return JSON.stringify(Array.from(data, Boolean));
+    case "FP32":
+    case "FP64":
+      return `[${Array.from(readElements(dtype, data), (value) => numberText(name, value)).join(",")}]`;
     default:
       return `[${readElements(dtype, data).join(",")}]`;
+  }
+}
+
+function numberText(name: string, value: number): string {
+  if (Number.isFinite(value)) return Object.is(value, -0) ? "-0" : String(value);
+  throw unsendable(`input '${name}' has ${value}, which JSON cannot hold: send it as bytes`);
+}
+
+function textOf(name: string, bytes: Uint8Array): string {
+  try {
+    return DECODER.decode(bytes);
+  } catch {
+    throw unsendable(`input '${name}' has a string that is no UTF-8, which JSON cannot hold: send it as bytes`);
   }
 }

@@ -15,7 +15,11 @@ const MODEL_NAME = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export function folderRepository(root: string): Repository {
   return {
     async models() {
-      const names = (await readdir(root)).filter((name) => MODEL_NAME.test(name)).sort();
+      const found = await readdir(root).catch((cause: Error) => {
+        const message = `the model repository '${root}' cannot be read (${cause.message}): make the folder, or name another one`;
+        throw new ServingError("FAILED_PRECONDITION", message, { cause });
+      });
+      const names = found.filter((name) => MODEL_NAME.test(name)).sort();
       const kept = await Promise.all(names.map((name) => isFolder(path.join(root, name))));
       return names.filter((_, index) => kept[index]);
     },

@@ -57,7 +57,7 @@ function asked(model: string, stream?: boolean): InferRequest {
 
 async function textsOf(results: AsyncIterable<InferResult>): Promise<readonly string[]> {
   const texts: string[] = [];
-  for await (const result of results) if (result.outputs.length > 0) texts.push(...result.output("TEXT").strings());
+  for await (const result of results) texts.push(...result.output("TEXT").strings());
   return texts;
 }
 

@@ -31,6 +31,12 @@ describe("the settings of nereid up", () => {
   });
 });
 
+test("a Redis is named by a URL of its own kind, which errors do not show", () => {
+  for (const url of ["redis://127.0.0.1:6379", "rediss://:word@redis.example:6380/1"]) expect(up(["--redis-url", url]).redisUrl).toBe(url);
+  for (const url of ["http://redis.example", "redis.example:6379", "redis://"])
+    expect(() => up(["--redis-url", url])).toThrow("--redis-url: what is given is not allowed; allowed: redis://HOST:PORT");
+});
+
 describe("the settings of the other commands", () => {
   test("take a server's address with or without its last slash", () => {
     expect(readSettings(CHAT_SETTINGS, { flags: ["--url=http://127.0.0.1:9000/"], environment: {} }).url).toBe("http://127.0.0.1:9000");

@@ -105,6 +105,16 @@ describe("the journal of a resumable generation", () => {
     expect((await written())?.tokens.map(({ position }) => position)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
+  test("is told of once also while others have nothing to write", async () => {
+    const { begin, clock, store, log } = await rig();
+    begin({ generation: "idle" });
+    await clock.pass(300);
+    store.records.setAway(true);
+    begin();
+    await clock.pass(2_000);
+    expect(log.lines.filter((line) => line.includes("journal of generations"))).toHaveLength(1);
+  });
+
   test("is written again from its beginning where the store was emptied", async () => {
     const { begin, clock, written, store } = await rig();
     const { generation } = begin();

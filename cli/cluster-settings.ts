@@ -1,7 +1,14 @@
 /** Settings of programs that share a cluster with others. Pure. */
-import { listOf, optional, secret, setting, text, wholeNumber } from "../core/settings.ts";
+import { listOf, optional, type SettingKind, secret, setting, text, wholeNumber } from "../core/settings.ts";
 
 const file = optional(text("a file"));
+
+const redisUrl: SettingKind<string> = {
+  allowed: "redis://HOST:PORT or rediss://HOST:PORT",
+  parse: (value) => (/^rediss?:\/\/./.test(value) && URL.canParse(value) ? value : undefined),
+};
+/** Of whoever shares what outlives it; of each program for its own reason. */
+export const redisAddress = optional(secret(redisUrl));
 
 export const CLUSTER_SETTINGS = {
   natsUrl: setting<readonly string[]>({

@@ -2,7 +2,7 @@
 import { QUANTIZATIONS, type Quantization } from "../core/model/shard-description.ts";
 import { listOf, oneOf, optional, type SettingKind, secret, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/telemetry/log-control.ts";
-import { CLUSTER_SETTINGS } from "./cluster-settings.ts";
+import { CLUSTER_SETTINGS, redisAddress } from "./cluster-settings.ts";
 import { DOOR_SETTINGS } from "./door-settings.ts";
 import { JOURNAL_SETTINGS } from "./journal-settings.ts";
 import { NODE_SETTINGS } from "./node-settings.ts";
@@ -21,11 +21,6 @@ const serverUrl: SettingKind<string> = {
   },
 };
 
-const redisUrl: SettingKind<string> = {
-  allowed: "redis://HOST:PORT or rediss://HOST:PORT",
-  parse: (value) => (/^rediss?:\/\/./.test(value) && URL.canParse(value) ? value : undefined),
-};
-const redisAddress = optional(secret(redisUrl));
 const folder = optional(text("a folder"));
 const port = wholeNumber(0, 65_535);
 

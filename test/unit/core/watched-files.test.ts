@@ -36,7 +36,7 @@ test("changes are used, what cannot be used or read is told once and changes not
     writeFileSync(file, "three");
     await clock.look();
     expect(used).toEqual(["one", "two", "three"]);
-    expect(failed).toEqual(["it is wrong", `the word: ${file} cannot be read`]);
+    expect(failed).toEqual(["it is wrong", `the word: ${file} cannot be read (ENOENT: no such file or directory, open '${file}')`]);
     watched[Symbol.dispose]();
     expect(clock.waits).toBe(false);
     await expect(watchFiles([`${file}.not`], { clock: clock.clock, purpose: "x", use: () => {}, failed: () => {} })).rejects.toThrow(

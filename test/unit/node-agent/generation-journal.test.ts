@@ -1,5 +1,6 @@
 /** What a lead writes down of a resumable generation, and when it is gone again. */
 import { describe, expect, test } from "vitest";
+import { generationId } from "../../../core/ids.ts";
 import type { ChoiceToken, GenerationSubmit } from "../../../core/messages/generation.ts";
 import { journaledGeneration } from "../../../core/messages/journal-entries.ts";
 import { seededRandom } from "../../../core/random.ts";
@@ -107,7 +108,7 @@ describe("the journal of a resumable generation", () => {
 
   test("is told of once also while others have nothing to write", async () => {
     const { begin, clock, store, log } = await rig();
-    begin({ generation: "idle" });
+    begin({ generation: generationId("idle") });
     await clock.pass(300);
     store.records.setAway(true);
     begin();

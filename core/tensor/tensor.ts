@@ -48,7 +48,8 @@ export const partsOf = (tensor: Tensor): readonly Uint8Array[] => tensor.parts ?
 /** How many bytes it has; joins nothing. */
 export const dataBytes = (tensor: Tensor): number => (tensor.parts === undefined ? tensor.data.byteLength : bytesOf(tensor.parts));
 
-function bytesOf(parts: readonly Uint8Array[]): number {
+/** Of all pieces together. */
+export function bytesOf(parts: readonly Uint8Array[]): number {
   let bytes = 0;
   for (const part of parts) bytes += part.byteLength;
   return bytes;

@@ -19,7 +19,10 @@ export interface EncodedTensors {
   readonly payloadBytes: number;
 }
 
-/** A tensor that is announced: its bytes are in the payload. */
+/** Of tensors that lie in memory that both ends share: the frame says it by having no payload. */
+export const withoutPayload = ({ head }: EncodedTensors): EncodedTensors => ({ head, parts: [], payloadBytes: 0 });
+
+/** A tensor that is announced: its bytes are in the payload, or in the memory that both ends share. */
 export interface AnnouncedTensor extends TensorHead {
   /** Its place in the signature. */
   readonly port: number;
@@ -72,14 +75,25 @@ export class BatchCodec {
     return { head: writer.take(), parts, payloadBytes };
   }
 
-  /** @param payload in pieces; the outputs' data are views of it. @throws ServingError INVALID_ARGUMENT when the bytes are no result. */
-  decodeResult(head: Uint8Array, payload: readonly Uint8Array[]): BatchResult {
+  /**
+   * @param payload in pieces; the outputs' data are views of it
+   * @param shared gets them from the memory that both ends share, by their lengths
+   * @throws ServingError INVALID_ARGUMENT when the bytes are no result
+   */
+  decodeResult(
+    head: Uint8Array,
+    payload: readonly Uint8Array[],
+    shared?: (byteLengths: readonly number[]) => readonly Uint8Array[] | undefined,
+  ): BatchResult {
     const reader = new ByteReader(head, "a batch's result");
     const [inputUs, inferUs, outputUs] = [reader.f64(), reader.f64(), reader.f64()];
     const announced = readTensors(reader, this.#signature.outputs);
     reader.end();
     const wanted = announced.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const got = payload.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const theirs = wanted > 0 && got === 0 ? shared?.(announced.map(({ byteLength }) => byteLength)) : undefined;
+    if (theirs !== undefined)
+      return { outputs: announced.map((tensor, place) => tensorOf(tensor, theirs.slice(place, place + 1))), inputUs, inferUs, outputUs };
     if (wanted !== got) reader.fail(`has ${got} bytes of tensors and announces ${wanted}`);
     const pieces = new PieceReader(payload);
     const outputs = announced.map((tensor) => tensorOf(tensor, pieces.take(tensor.byteLength)));

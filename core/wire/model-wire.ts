@@ -7,7 +7,7 @@
  * | 0–3 | kind |
  * | 4–7 | number: which request this is, or answers |
  * | 8–11 | bytes of the head: what the payload is |
- * | 12–15 | bytes of the payload: tensors, one after another |
+ * | 12–15 | bytes of the payload: tensors, one after another; none where they lie in memory that both share |
  */
 import { Buffer } from "node:buffer";
 import { ServingError } from "../errors.ts";

@@ -8,6 +8,8 @@ export interface ChildStart {
   /** The program's file and what it gets. */
   readonly args: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
+  /** A file descriptor that it gets as its standard input; undefined, and on other systems than Linux: nothing is there. */
+  readonly input?: number | undefined;
   readonly clock: Clock;
 }
 

@@ -20,10 +20,10 @@ const FILE_ACTIONS_BYTES = 256;
 /** Its sockets are closed already: it is as good as gone. */
 const REAP_AGAIN_MS = 1;
 
-export function startLinuxChild({ interpreter, args, environment, clock }: ChildStart): Child {
+export function startLinuxChild({ interpreter, args, environment, input, clock }: ChildStart): Child {
   const [output, errors, channel] = [socketPair(), socketPair(), socketPair()];
   const theirs = [output.theirs, errors.theirs, channel.theirs];
-  const { pid, failure } = execute([interpreter, ...args], environment, theirs);
+  const { pid, failure } = execute([interpreter, ...args], environment, { input, theirs });
   for (const file of theirs) libC().close(file);
   const { promise: ended, resolve } = Promise.withResolvers<ChildEnd>();
   let alive = pid !== undefined;
@@ -62,17 +62,18 @@ function socketPair(): { readonly ours: Socket; readonly theirs: number } {
   return { ours: ours < 0 ? new Socket().destroy() : new Socket({ fd: ours }), theirs };
 }
 
-/** @param command the interpreter first @param theirs its standard output, standard error and channel */
+/** @param command the interpreter first @param files its standard input, if it has one; its standard output, standard error and channel */
 function execute(
   command: readonly [string, ...string[]],
   environment: NodeJS.ProcessEnv,
-  theirs: readonly number[],
+  { input, theirs }: { readonly input: number | undefined; readonly theirs: readonly number[] },
 ): { readonly pid?: number; readonly failure?: string } {
   if (theirs.some((file) => file < 0)) return { failure: getSystemErrorMessage(-constants.errno.EMFILE) };
   const { posixSpawn, fileActions } = libC();
   const actions = new Uint8Array(FILE_ACTIONS_BYTES);
   fileActions.init(actions);
-  fileActions.addOpen(actions, STDIN, "/dev/null", O_RDONLY, 0);
+  if (input === undefined) fileActions.addOpen(actions, STDIN, "/dev/null", O_RDONLY, 0);
+  else fileActions.addDup2(actions, input, STDIN);
   // The channel last: its descriptor may be that of another end, as the standard ones cannot.
   for (const [index, file] of [STDOUT, STDERR, CONTROL_FD].entries()) fileActions.addDup2(actions, theirs[index], file);
   const variables = Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));

@@ -6,14 +6,16 @@ import { type Clock, systemClock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import { bytesOf } from "../../core/tensor/tensor.ts";
 import type { Batch, BatchResult, ModelRunnerFactory, ModelRunnerHandle, ModelSignature, OpenModel } from "../../core/wire/model-runner.ts";
 import type { ModelFrameHead } from "../../core/wire/model-wire.ts";
-import { BatchCodec } from "../../core/wire/model-wire-batch.ts";
+import { BatchCodec, type EncodedTensors, withoutPayload } from "../../core/wire/model-wire-batch.ts";
 import { decodeFailure, decodeSignature, encodeOpen } from "../../core/wire/model-wire-open.ts";
 import { ModelSocket, type ModelSocketListener } from "../../core/wire/model-wire-socket.ts";
 import type { RunnerExit } from "../../core/wire/runner-handle.ts";
 import { RunnerChild, runnerDeath } from "./runner-child.ts";
 import { startLowered } from "./shard/load-priority.ts";
+import { SharedTensors } from "./shared-tensors.ts";
 
 export interface ModelProcessesOptions {
   /** Gets what runners write to their standard output and error. */
@@ -44,6 +46,8 @@ const NOTHING: Asked = { kind: "nothing" };
 class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
   readonly #options: ModelProcessesOptions;
   readonly #memory: LentMemory;
+  /** For large inputs and results; undefined: they travel. */
+  readonly #shared = SharedTensors.create();
   readonly #child: RunnerChild;
   readonly #socket: ModelSocket;
   readonly #endLowered: () => void;
@@ -65,6 +69,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
       ...options,
       program: PROGRAM,
       environment: options.environment ?? process.env,
+      input: this.#shared?.file,
       ended: (exit) => this.#ended(exit),
     });
     this.#endLowered = startLowered(this.#child.pid, options.clock ?? systemClock);
@@ -111,7 +116,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
     this.#listenTo(signal);
     const answer = Promise.withResolvers<BatchResult>();
     this.#asked = { kind: "execute", number, answer };
-    this.#socket.send("execute", number, encoded);
+    this.#socket.send("execute", number, this.#share(batch, encoded) ? withoutPayload(encoded) : encoded);
     return answer.promise;
   }
 
@@ -141,7 +146,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
     else if (frame.kind === "opened" && asked.kind === "open") asked.answer.resolve(decodeSignature(frame.head));
     else if (frame.kind === "result" && asked.kind === "execute" && this.#codec !== undefined) {
       if (this.#signal?.aborted === true) asked.answer.reject(canceled());
-      else if (arrived === undefined) asked.answer.resolve(this.#codec.decodeResult(frame.head, payload));
+      else if (arrived === undefined) asked.answer.resolve(this.#result(this.#codec, frame.head, payload));
       else asked.answer.resolve({ ...this.#codec.decodeResult(arrived.head, [arrived.lease.bytes]), memory: arrived.lease });
     } else this.#nonsense(`a runner answered '${frame.kind}' to another question`);
   }
@@ -149,6 +154,38 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
   gone(why: ServingError): void {
     if (why.code === "DATA_LOSS") this.#nonsense(why.message);
     this.#gone ??= new ServingError("UNAVAILABLE", "the runner is ending", { reason: "runner_died", cause: why });
+  }
+
+  /** Copies large inputs to where the runner reads them: what has no length of its own, as strings, travels. */
+  #share({ inputs }: Batch, { payloadBytes }: EncodedTensors): boolean {
+    if (payloadBytes < LENT_BYTES_MIN || inputs.some(({ head }) => head.dtype === "BYTES")) return false;
+    const places = this.#shared?.inputs(inputs.map(({ parts }) => bytesOf(parts)));
+    for (const [index, place] of places?.entries() ?? []) {
+      let at = 0;
+      for (const part of inputs[index]?.parts ?? []) {
+        place.set(part, at);
+        at += part.byteLength;
+      }
+    }
+    return places !== undefined;
+  }
+
+  /** What lies in the memory that is shared is copied: the next batch's outputs come there. */
+  #result(codec: BatchCodec, head: Uint8Array, payload: readonly Uint8Array[]): BatchResult {
+    let memory: Lease | undefined;
+    const result = codec.decodeResult(head, payload, (byteLengths) => {
+      const places = this.#shared?.outputs(byteLengths);
+      if (places === undefined) return undefined;
+      const lease = this.#memory.lend(bytesOf(places));
+      memory = lease;
+      let at = 0;
+      return places.map((place) => {
+        lease.bytes.set(place, at);
+        at += place.byteLength;
+        return lease.bytes.subarray(at - place.byteLength, at);
+      });
+    });
+    return { ...result, memory };
   }
 
   #begin(signal: AbortSignal): number {
@@ -181,6 +218,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
     this.#gone = runnerDeath(exit, { during, remedy: "use fewer instances or a smaller max_batch_size" });
     this.#asked = NOTHING;
     this.#endLowered();
+    this.#shared?.[Symbol.dispose]();
     this.#signal?.removeEventListener("abort", this.#onAbort);
     if (asked.kind !== "nothing") asked.answer.reject(this.#gone);
   }

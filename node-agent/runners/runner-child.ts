@@ -22,6 +22,8 @@ export interface RunnerChildOptions {
   /** Another ONNX Runtime than the one that is installed. */
   readonly libraryFile?: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
+  /** A file descriptor for its standard input. */
+  readonly input?: number | undefined;
   /** Gets what the runner writes to its standard output and error. */
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
@@ -53,6 +55,7 @@ export class RunnerChild {
       interpreter: options.interpreter ?? process.execPath,
       args: [options.program, String(process.pid), ...library],
       environment: options.environment,
+      input: options.input,
       clock: options.clock ?? systemClock,
     });
     this.incarnation = `${this.#child.pid ?? 0}-${(options.random ?? systemRandom).id().slice(0, 12)}`;

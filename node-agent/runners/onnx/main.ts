@@ -2,6 +2,7 @@
 import { systemClock } from "../../../core/clock.ts";
 import { linuxLibC } from "../../ort/libc.ts";
 import { CONTROL_FD } from "../control-protocol.ts";
+import { SHARED_FD, SharedTensors } from "../shared-tensors.ts";
 import { ModelServer } from "./model-server.ts";
 
 const [agentPid, libraryFile] = process.argv.slice(2);
@@ -12,4 +13,10 @@ if (process.ppid !== Number(agentPid)) process.exit(1); // it died before the sy
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
-new ModelServer({ fd: CONTROL_FD, libraryFile, clock: systemClock, exit: () => process.exit(0) });
+new ModelServer({
+  fd: CONTROL_FD,
+  libraryFile,
+  shared: SharedTensors.inherited(SHARED_FD),
+  clock: systemClock,
+  exit: () => process.exit(0),
+});

@@ -1,14 +1,16 @@
 /** The runner's side of the connection: opens the model, executes one batch at a time, stops one that is not wanted any more. */
+import { LENT_BYTES_MIN } from "../../../core/bytes/lent-memory.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
 import type { ModelFrameHead } from "../../../core/wire/model-wire.ts";
 import type { AnnouncedBatch } from "../../../core/wire/model-wire-batch.ts";
-import { decodeBatch, encodeResult, type OutputTensor } from "../../../core/wire/model-wire-batch.ts";
+import { decodeBatch, type EncodedTensors, encodeResult, type OutputTensor, withoutPayload } from "../../../core/wire/model-wire-batch.ts";
 import { decodeOpen, encodeFailure, encodeSignature } from "../../../core/wire/model-wire-open.ts";
 import { ModelSocket, type ModelSocketListener } from "../../../core/wire/model-wire-socket.ts";
 import { RunOptions } from "../../ort/run-options.ts";
 import { OrtRuntime } from "../../ort/runtime.ts";
 import { lowerPriority } from "../shard/load-priority.ts";
+import type { SharedTensors } from "../shared-tensors.ts";
 import type { BoundRun } from "./bound-run.ts";
 import { ModelSession } from "./model-session.ts";
 
@@ -17,6 +19,8 @@ export interface ModelServerOptions {
   readonly fd: number;
   /** undefined: the runtime that is installed. */
   readonly libraryFile: string | undefined;
+  /** Where large tensors are; undefined: they travel. */
+  readonly shared: SharedTensors | undefined;
   readonly clock: Clock;
   /** Ends the process: the agent is gone or wants it. */
   readonly exit: () => void;
@@ -34,6 +38,8 @@ interface Open {
 interface Execution {
   readonly number: number;
   readonly batch: AnnouncedBatch;
+  /** Its inputs are in the memory that is shared. */
+  readonly isShared: boolean;
   readonly beganMs: number;
   readonly bound: BoundRun;
   readonly rooms: readonly Uint8Array[];
@@ -62,10 +68,11 @@ export class ModelServer implements ModelSocketListener {
       if (this.#open === undefined) throw new ServingError("FAILED_PRECONDITION", "a runner executes after it has opened its model");
       if (this.#execution !== undefined) throw new ServingError("FAILED_PRECONDITION", "a runner executes one batch at a time");
       const batch = decodeBatch(frame.head, this.#open.session.signature);
-      const bound = this.#open.session.bind(batch);
+      const isShared = frame.payloadBytes === 0 && batch.inputs.some(({ byteLength }) => byteLength > 0);
+      const bound = this.#open.session.bind(batch, { isShared });
       const rooms = bound.rooms(batch.inputs);
-      this.#execution = { number: frame.number, batch, beganMs, bound, rooms, canceled: false };
-      return rooms;
+      this.#execution = { number: frame.number, batch, isShared, beganMs, bound, rooms, canceled: false };
+      return isShared ? [] : rooms;
     } catch (thrown) {
       this.#refused = ServingError.from(thrown);
       return undefined; // its bytes are received and thrown away
@@ -104,7 +111,7 @@ export class ModelServer implements ModelSocketListener {
       const model = decodeOpen(head);
       using _ = lowerPriority();
       const runtime = OrtRuntime.open(this.#options.libraryFile);
-      const session = new ModelSession(runtime, model);
+      const session = new ModelSession(runtime, model, this.#options.shared);
       this.#open = { session, options: new RunOptions(runtime) };
       this.#socket.send("opened", number, { head: encodeSignature(session.signature), parts: [], payloadBytes: 0 });
     } catch (thrown) {
@@ -147,11 +154,11 @@ export class ModelServer implements ModelSocketListener {
   }
 
   /** An output has another shape than the model says: from now on the runtime finds that out by itself. */
-  async #runUnforetold({ session, options }: Open, { batch, rooms, ...execution }: Execution): Promise<void> {
+  async #runUnforetold({ session, options }: Open, { batch, isShared, rooms, ...execution }: Execution): Promise<void> {
     const inputs = rooms.map((room) => room.slice());
     session.stopForetelling();
     try {
-      const bound = session.bind(batch);
+      const bound = session.bind(batch, { isShared });
       const again = bound.rooms(batch.inputs);
       for (const [place, room] of again.entries()) room.set(inputs[place] ?? []);
       bound.fill(again);
@@ -178,7 +185,18 @@ export class ModelServer implements ModelSocketListener {
     const times = { inputUs: (startedMs - execution.beganMs) * 1000, inferUs: bound.lastMs * 1000, outputUs };
     const encoded = encodeResult(outputs, times);
     this.#finish();
-    this.#socket.send("result", execution.number, encoded);
+    this.#socket.send("result", execution.number, this.#share(outputs, encoded) ? withoutPayload(encoded) : encoded);
+  }
+
+  /** Large outputs are bound to the memory that is shared, or are copied there. */
+  #share(outputs: readonly OutputTensor[], { payloadBytes }: EncodedTensors): boolean {
+    if (payloadBytes < LENT_BYTES_MIN) return false;
+    const places = this.#options.shared?.outputs(outputs.map(({ data }) => data.byteLength));
+    for (const [index, place] of places?.entries() ?? []) {
+      const { data } = outputs[index] ?? { data: place };
+      if (data.buffer !== place.buffer) place.set(data);
+    }
+    return places !== undefined;
   }
 
   #fail(number: number, thrown: unknown): void {

@@ -6,7 +6,7 @@ import type { Batch, ModelRunnerHandle } from "../../../core/wire/model-runner.t
 import { modelProcesses } from "../../../node-agent/runners/model-process.ts";
 import { modelRunnerContract } from "../../contract/model-runner.ts";
 import { type ModelDtype, OnnxModel } from "../../models/onnx-model.ts";
-import { classifier, failing, identity, optionalBias, scalars } from "../../models/small-models.ts";
+import { addSub, classifier, failing, identity, optionalBias, scalars } from "../../models/small-models.ts";
 import { ModelFiles, NEVER, QUIET } from "./model-files.ts";
 
 const files = new ModelFiles();
@@ -231,12 +231,32 @@ test("shapes that the model does not take are refused in the runtime's words", a
 
 test("megabytes go in and out as they are, between small ones", async () => {
   const { runner } = await files.open(identity("u8", ["batch", "length"]));
-  for (const length of [10, 9_000_000, 3, 9_000_000]) {
+  for (const length of [10, 9_000_000, 3, 9_000_001, 40_000, 20_000_000]) {
     const data = Uint8Array.from({ length }, (_, index) => (index * 7 + (index >> 12)) % 256);
     const parts = [data.subarray(0, length >> 1), data.subarray(length >> 1)];
     const head = { name: "INPUT0", dtype: "UINT8", shape: [1, length] } as const;
     const { outputs } = await runner.execute({ inputs: [{ head, parts }], outputs: ["OUTPUT0"] }, NEVER);
     expect(Buffer.compare(outputs[0]?.data ?? new Uint8Array(), data)).toBe(0);
+  }
+});
+
+test("several large tensors do not touch one another, and a result stays as it is while the next batch runs", async () => {
+  const { runner } = await files.open(addSub(["batch", "length"]));
+  const length = 20_001;
+  const results: Tensor[][] = [];
+  for (const round of [1, 2]) {
+    const a = floats(
+      "INPUT0",
+      [1, length],
+      Array.from({ length }, (_, index) => index * round),
+    );
+    const b = floats("INPUT1", [1, length], Array(length).fill(round));
+    results.push([...(await runner.execute(single(["OUTPUT1", "OUTPUT0"], a, b), NEVER)).outputs]);
+  }
+  for (const [index, outputs] of results.entries()) {
+    const round = index + 1;
+    expect(valuesOf(outputs[0])).toEqual(Array.from({ length }, (_, at) => at * round - round));
+    expect(valuesOf(outputs[1])).toEqual(Array.from({ length }, (_, at) => at * round + round));
   }
 });
 

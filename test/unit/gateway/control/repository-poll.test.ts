@@ -21,6 +21,7 @@ function rig() {
   const folders = new Map<string, string | undefined>();
   const calls: string[] = [];
   const wanted = new Set<string>();
+  /** Models whose loads and unloads fail. */
   const failing = new Set<string>();
   /** Loads that wait for it. */
   const held = new Map<string, Promise<void>>();
@@ -47,7 +48,8 @@ function rig() {
       },
       async drop(name) {
         calls.push(`drop ${name}`);
-        if (!wanted.delete(name)) throw new ServingError("INTERNAL", "not found");
+        if (failing.has(name)) throw new ServingError("UNAVAILABLE", "the store is away");
+        wanted.delete(name);
       },
       desired: () => ({
         replicas: [],
@@ -133,6 +135,18 @@ test("while the repository cannot be read what serves goes on, and it is looked 
   leave(false);
   folders.set("b", "1");
   expect(await look()).toEqual(["take b"]);
+});
+
+test("a model that goes while the store is away is unloaded at the next look, once", async () => {
+  const { folders, failing, look } = rig();
+  folders.set("a", "1");
+  await look();
+  folders.delete("a");
+  failing.add("a");
+  expect(await look()).toEqual(["drop a"]);
+  failing.delete("a");
+  expect(await look()).toEqual(["drop a"]);
+  expect(await look()).toEqual([]);
 });
 
 test("it stops looking when it is closed", async () => {

@@ -172,6 +172,7 @@ class ModelProcess implements ModelRunnerHandle, ModelSocketListener {
 
   /** What lies in the memory that is shared is copied: the next batch's outputs come there. */
   #result(codec: BatchCodec, head: Uint8Array, payload: readonly Uint8Array[]): BatchResult {
+    if (payload.length > 0) return codec.decodeResult(head, payload);
     let memory: Lease | undefined;
     const result = codec.decodeResult(head, payload, (byteLengths) => {
       const places = this.#shared?.outputs(byteLengths);

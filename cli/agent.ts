@@ -44,6 +44,8 @@ export async function agent(source: SettingsSource): Promise<void> {
   const sources = new ModelSources({
     repositoryFolders: folders.repositories,
     uploadsFolder,
+    fetchedBytesMax: settings.fetchedBytes,
+    logger,
     random: systemRandom,
     reading: configReading(settings),
   });

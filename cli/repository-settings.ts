@@ -1,6 +1,17 @@
 /** Settings of which models of the repository are served, with Triton's names and defaults. Pure. */
 import type { ConfigReading } from "../core/repository/model-sources.ts";
-import { manyOf, oneOf, optional, type SettingKind, type SettingsOf, setting, text, wholeNumber, yesNo } from "../core/settings.ts";
+import {
+  byteSize,
+  manyOf,
+  oneOf,
+  optional,
+  type SettingKind,
+  type SettingsOf,
+  setting,
+  text,
+  wholeNumber,
+  yesNo,
+} from "../core/settings.ts";
 
 export const REPOSITORY_SETTINGS = {
   modelControlMode: setting<"none" | "poll" | "explicit" | "on-demand">({
@@ -47,6 +58,12 @@ const folder: SettingKind<string> = {
 };
 
 /** Where models lie and how their configurations are read: the same for gateways and agents. */
+export const fetchedBytes = setting({
+  kind: byteSize(),
+  fallback: 20 * 2 ** 30,
+  help: "files in the cache of models that other nodes have; beyond it those go that were not used for longest, and never what is in use",
+});
+
 export const SOURCE_SETTINGS = {
   models: setting({
     kind: optional(manyOf(folder)),

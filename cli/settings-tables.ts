@@ -7,7 +7,7 @@ import { DOOR_SETTINGS } from "./door-settings.ts";
 import { JOURNAL_SETTINGS } from "./journal-settings.ts";
 import { NODE_SETTINGS } from "./node-settings.ts";
 import { REPLICA_SETTINGS } from "./replica-settings.ts";
-import { exitOnError, REPOSITORY_SETTINGS, SOURCE_SETTINGS, strictReadiness } from "./repository-settings.ts";
+import { exitOnError, fetchedBytes, REPOSITORY_SETTINGS, SOURCE_SETTINGS, strictReadiness } from "./repository-settings.ts";
 import { SCHEDULING_SETTINGS } from "./scheduling-settings.ts";
 import { EXPORT_SETTINGS, TELEMETRY_SETTINGS } from "./telemetry-settings.ts";
 
@@ -214,6 +214,7 @@ export const AGENT_SETTINGS = {
   ...SCHEDULING_SETTINGS,
   ...NODE_SETTINGS,
   cache,
+  fetchedBytes,
   ...EXPORT_SETTINGS,
   logLevel,
 };

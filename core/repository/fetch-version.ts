@@ -12,8 +12,8 @@ import type { Random } from "../random.ts";
 import type { FileInfo, ModelFiles } from "./repository.ts";
 
 export interface FetchOptions {
-  /** Holds a folder for each content that a version ever had here. */
-  readonly into: string;
+  /** Where the version is to be. */
+  readonly folder: string;
   readonly random: Random;
   /** Called with the share that is here, in [0, 1]. */
   readonly onProgress: (share: number) => void;
@@ -24,41 +24,47 @@ interface WantedFile extends FileInfo {
   readonly digest: string;
 }
 
-/**
- * @returns a folder with `<version>/…` in it
- * @throws ServingError NOT_FOUND when the model has no such version, DATA_LOSS when what came has not the digest that its node says,
- * RESOURCE_EXHAUSTED when the disk is full; the signal's reason
- */
-export async function fetchVersion(files: ModelFiles, version: string, options: FetchOptions): Promise<string> {
-  const wanted = await wantedFiles(files, version);
+export interface WantedVersion {
+  /** The same for the same content. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly files: readonly WantedFile[];
+}
+
+/** @throws ServingError NOT_FOUND when the model has no such version, and what `files` throws */
+export async function wantedVersion(files: ModelFiles, version: string): Promise<WantedVersion> {
+  const list = (await files.list()).filter(({ name }) => name.startsWith(`${version}/`));
+  if (list.length === 0) throw new ServingError("NOT_FOUND", `the model has no version ${version}`);
+  const wanted: WantedFile[] = [];
+  for (const file of list) wanted.push({ ...file, digest: await files.digest(file.name) });
   const hash = createHash("sha256");
   for (const { name, digest } of wanted) hash.update(`${digest} ${name}\n`);
-  const folder = path.join(options.into, hash.digest("hex").slice(0, 32));
-  if (await isWhole(folder, wanted)) return folder;
-  const unfinished = `${folder}.fetching-${options.random.id()}`;
+  return { name: hash.digest("hex").slice(0, 32), bytes: wanted.reduce((sum, { bytes }) => sum + bytes, 0), files: wanted };
+}
+
+/**
+ * Afterwards the folder has `<version>/…` in it.
+ * @throws ServingError DATA_LOSS when what came has not the digest that its node says, RESOURCE_EXHAUSTED when the disk is full; the
+ * signal's reason
+ */
+export async function fetchVersion(files: ModelFiles, { files: wanted, bytes }: WantedVersion, options: FetchOptions): Promise<void> {
+  const { folder, random } = options;
+  if (await isWhole(folder, wanted)) return;
+  const unfinished = `${folder}.fetching-${random.id()}`;
   try {
-    await fetchAll(files, wanted, unfinished, options);
-    if (await isWhole(folder, wanted)) return folder; // somebody else was faster
+    await fetchAll(files, { wanted, bytes, unfinished }, options);
+    if (await isWhole(folder, wanted)) return; // somebody else was faster
     await rm(folder, { recursive: true, force: true }); // damaged, if it is there
     await rename(unfinished, folder);
   } catch (thrown) {
     throw isFull(thrown)
-      ? new ServingError("RESOURCE_EXHAUSTED", `the disk of '${options.into}' is full: delete old models there, or choose another cache`, {
+      ? new ServingError("RESOURCE_EXHAUSTED", `the disk of '${folder}' is full: delete old models there, or choose another cache`, {
           cause: thrown,
         })
       : thrown;
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
-  return folder;
-}
-
-async function wantedFiles(files: ModelFiles, version: string): Promise<readonly WantedFile[]> {
-  const list = (await files.list()).filter(({ name }) => name.startsWith(`${version}/`));
-  if (list.length === 0) throw new ServingError("NOT_FOUND", `the model has no version ${version}`);
-  const wanted: WantedFile[] = [];
-  for (const file of list) wanted.push({ ...file, digest: await files.digest(file.name) });
-  return wanted;
 }
 
 async function isWhole(folder: string, wanted: readonly WantedFile[]): Promise<boolean> {
@@ -71,17 +77,15 @@ async function isWhole(folder: string, wanted: readonly WantedFile[]): Promise<b
 
 async function fetchAll(
   files: ModelFiles,
-  wanted: readonly WantedFile[],
-  folder: string,
+  { wanted, bytes: all, unfinished }: { readonly wanted: readonly WantedFile[]; readonly bytes: number; readonly unfinished: string },
   { onProgress, signal }: FetchOptions,
 ): Promise<void> {
-  const all = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
   let fetched = 0;
   const onBytes = (bytes: number) => {
     fetched += bytes;
     onProgress(fetched / all);
   };
-  for (const file of wanted) await fetchFile(files, file, placeIn(folder, file.name), { onBytes, signal });
+  for (const file of wanted) await fetchFile(files, file, placeIn(unfinished, file.name), { onBytes, signal });
 }
 
 /** @throws ServingError DATA_LOSS when a node names a file that would lie elsewhere */

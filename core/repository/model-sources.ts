@@ -8,7 +8,9 @@ import path from "node:path";
 import { ServingError } from "../errors.ts";
 import type { ModelName } from "../ids.ts";
 import type { Random } from "../random.ts";
-import { type FetchOptions, fetchVersion } from "./fetch-version.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { FetchOptions } from "./fetch-version.ts";
+import { FetchedVersions, type HeldVersion } from "./fetched-versions.ts";
 import { folderModelFiles, folderRepository } from "./folder.ts";
 import type { ReadConfigOptions } from "./model-config.ts";
 import { type AskFiles, peerModelFiles, peerRepository } from "./peer.ts";
@@ -20,6 +22,10 @@ export interface ModelSourcesOptions {
   readonly repositoryFolders: readonly [string, ...string[]];
   /** Where models are kept that came over the network: those that were uploaded, and in `fetched` those of other nodes. */
   readonly uploadsFolder: string;
+  /** How many bytes those of other nodes may be, unless they are in use; any unless said. */
+  readonly fetchedBytesMax?: number;
+  /** Hears which of them are removed. */
+  readonly logger?: Logger;
   readonly random: Random;
   /** How configurations of the repositories are read; as they stand unless said. */
   readonly reading?: ConfigReading;
@@ -48,10 +54,14 @@ export class ModelSources {
   readonly #options: ModelSourcesOptions;
   /** By folder: digests are remembered, so that looking again reads no file that has not changed. */
   readonly #files = new Map<string, ModelFiles>();
+  readonly #fetched: FetchedVersions;
   readonly #peers: Peers | undefined;
 
   constructor(options: ModelSourcesOptions, peers?: Peers) {
     this.#options = options;
+    const { uploadsFolder, fetchedBytesMax: bytesMax = Number.POSITIVE_INFINITY, random, logger } = options;
+    const folder = path.join(uploadsFolder, "fetched");
+    this.#fetched = peers === undefined ? new FetchedVersions({ folder, bytesMax, random, logger }) : peers.own.#fetched;
     this.#peers = peers;
   }
 
@@ -122,17 +132,16 @@ export class ModelSources {
   }
 
   /**
-   * A folder on this machine with the files of a version, fetched unless they are here. @throws ServingError as `find` and
-   * `fetchVersion`
+   * A folder on this machine with the files of a version, fetched unless they are here; it stays until it is disposed of.
+   * @throws ServingError as `find` and `fetchVersion`
    */
   async onDisk(
     { model, source, version }: { readonly model: ModelName; readonly source: string; readonly version: string },
-    options: Omit<FetchOptions, "into" | "random">,
-  ): Promise<string> {
+    options: Omit<FetchOptions, "folder" | "random">,
+  ): Promise<HeldVersion> {
     const found = await this.find(model, source);
-    if (found.kind === "folder") return found.folder;
-    const { uploadsFolder, random } = this.#options;
-    return await fetchVersion(found.files, version, { ...options, random, into: path.join(uploadsFolder, "fetched") });
+    if (found.kind === "folder") return { folder: found.folder, [Symbol.asyncDispose]: async () => {} };
+    return await this.#fetched.hold(found.files, version, options);
   }
 
   /** It may not be there. @throws ServingError FAILED_PRECONDITION when several repositories have it. */

@@ -40,6 +40,8 @@ export class WholeModel implements AsyncDisposable {
   readonly load: LoadModel;
   readonly #deps: WholeModelDeps;
   readonly #stop = new AbortController();
+  /** Its files on disk: processes that die open them again. */
+  readonly #held = new AsyncDisposableStack();
   readonly #opening: Promise<void>;
   #state: State = { kind: "loading" };
   #engine: InferenceEngine | undefined;
@@ -111,6 +113,7 @@ export class WholeModel implements AsyncDisposable {
     this.#abort();
     await this.#opening;
     await this.#engine?.[Symbol.asyncDispose]();
+    await this.#held.disposeAsync();
   }
 
   #abort(): void {
@@ -141,13 +144,14 @@ export class WholeModel implements AsyncDisposable {
   }
 
   /** The folder that has the version's files. */
-  #onDisk(model: ModelName): Promise<string> {
+  async #onDisk(model: ModelName): Promise<string> {
     const { source, version } = this.load;
     const onProgress = (share: number) => {
       const fetched = Math.floor(share * 100) / 100;
       if (this.#state.kind === "loading" && this.#state.fetched !== fetched) this.#become({ kind: "loading", fetched });
     };
-    return this.#deps.sources.onDisk({ model, source, version }, { onProgress, signal: this.#stop.signal });
+    const held = await this.#deps.sources.onDisk({ model, source, version }, { onProgress, signal: this.#stop.signal });
+    return this.#held.use(held).folder;
   }
 
   /** @returns what clients may know of the model */

@@ -65,9 +65,9 @@ async function gateway(files: AnswerFiles = (request) => answerFiles(request, th
 }
 
 const shares: number[] = [];
-const fetched = (signal = NEVER) => {
+const fetched = async (signal = NEVER) => {
   shares.length = 0;
-  return here.onDisk(M, { onProgress: (share) => shares.push(share), signal });
+  return (await here.onDisk(M, { onProgress: (share) => shares.push(share), signal })).folder;
 };
 const left = () => (existsSync(path.join(root, "here.uploads/fetched")) ? readdirSync(path.join(root, "here.uploads/fetched")) : []);
 
@@ -136,7 +136,7 @@ describe("a version whose files another node has", () => {
     });
     await expect(fetched()).rejects.toMatchObject({ code: "DATA_LOSS", message: expect.stringContaining("leads out of") });
     expect(left()).toEqual([]);
-    expect(readdirSync(root).toSorted()).toEqual(["here", "there"]);
+    expect(readdirSync(root).toSorted()).toEqual(["here", "here.uploads", "there"]);
   });
 });
 

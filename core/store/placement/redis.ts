@@ -96,12 +96,19 @@ function entriesOf<Schema extends TSchema>(
   return entries;
 }
 
-/** ARGV: holder, time to live, lowest fence. */
+/** A lease that has more left than a whole term was taken before the server's clock was set back. ARGV: holder, time to live, lowest fence. */
 const HOLD: Transition = {
   name: "hold the placement lease",
   lua: `
     local holder = redis.call('GET', KEYS[1])
-    if holder and holder ~= ARGV[1] then return {0, redis.call('PTTL', KEYS[1])} end
+    if holder and holder ~= ARGV[1] then
+      local left = redis.call('PTTL', KEYS[1])
+      if left > tonumber(ARGV[2]) then
+        left = tonumber(ARGV[2])
+        redis.call('PEXPIRE', KEYS[1], left)
+      end
+      return {0, left}
+    end
     local fence = tonumber(redis.call('GET', KEYS[2]) or '0')
     if not holder or fence < tonumber(ARGV[3]) then
       fence = math.max(fence, tonumber(ARGV[3])) + 1

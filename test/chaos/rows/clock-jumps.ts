@@ -26,7 +26,7 @@ export const clockJumps: Row = {
   promise: "P11",
   name: "clock-jumps",
   about:
-    "the wall clock of each node and gateway in turn jumps by an hour and a day, forwards and back, under streams, requests and sequences: nobody is taken for dead, timeouts are as long as ever",
+    "the wall clock of each node and gateway in turn jumps by an hour and a day, forwards and back, under streams, requests and sequences: nobody is taken for dead, timeouts are as long as ever. The clocks of NATS and Redis stay: libfaketime stops Debian's Redis from starting",
   protection: "durations are measured on the wall clock",
   mutations: [{ file: "core/clock.ts", find: "now: () => performance.now(),", replace: "now: () => Date.now()," }],
   run: async (run) => {

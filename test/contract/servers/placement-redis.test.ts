@@ -37,6 +37,30 @@ describe("the lease in Redis", () => {
   });
 });
 
+describe("the lease in a Redis whose clock was set", () => {
+  const claim = (holder: string) => ({ holder, ttlMs: 60_000, fenceMin: 0 });
+
+  test("back an hour is free a whole term later at most", async () => {
+    await using connection = await redis.connected();
+    const lease = redisPlacementLease(connection);
+    await lease.hold(claim("a"));
+    await redis.command("PEXPIRE", "nereid:placement:lease", String(3_660_000)); // what that does to it
+    const answer = await lease.hold(claim("b"));
+    expect(answer).toEqual({ kind: "taken", leftMs: 60_000 });
+    expect(Number(await redis.command("PTTL", "nereid:placement:lease"))).toBeLessThanOrEqual(60_000);
+  });
+
+  test("forwards an hour goes to who asks first, with a higher fence than its holder's", async () => {
+    await using connection = await redis.connected();
+    const lease = redisPlacementLease(connection);
+    const first = await lease.hold(claim("a"));
+    await redis.command("PEXPIRE", "nereid:placement:lease", "-1");
+    const second = await lease.hold(claim("b"));
+    expect([first.kind, second.kind]).toEqual(["held", "held"]);
+    if (first.kind === "held" && second.kind === "held") expect(second.fence).toBeGreaterThan(first.fence);
+  });
+});
+
 describe("wanted models in Redis", () => {
   losingWantedModelsContract(async () => {
     const stack = new AsyncDisposableStack();

@@ -5,6 +5,7 @@ import { ServingError } from "../core/errors.ts";
 import type { Link, LinkStream } from "../core/link/link.ts";
 import { sendWhole } from "../core/link/send-whole.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
+import type { Upcalls } from "../core/messages/calling-request.ts";
 import { failedAnswer } from "../core/messages/failed-answer.ts";
 import {
   type AttachRequest,
@@ -28,7 +29,6 @@ import type { Logger } from "../core/telemetry/logger.ts";
 import { NO_TRACER, type Tracer } from "../core/telemetry/tracing.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { CallLine } from "./calls/link-upcalls.ts";
-import type { Upcalls } from "./calls/model-calls.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
 import type { GatewayFiles } from "./files/gateway-files.ts";
 import { createTiming } from "./generation/generation-timing.ts";

@@ -4,6 +4,8 @@
  */
 
 import type { Memory } from "../bytes/lent-memory.ts";
+import type { ServingError } from "../errors.ts";
+import type { CallingRequest } from "../messages/calling-request.ts";
 import type { ParameterValues } from "../messages/parameter-value.ts";
 import type { Dtype } from "../tensor/dtype.ts";
 import type { Shape, Tensor, TensorHead } from "../tensor/tensor.ts";
@@ -56,6 +58,8 @@ export interface BatchRow {
   /** With controls and states. */
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly string[];
+  /** Itself as the caller of other models; undefined: it is nobody's. */
+  readonly from: CallingRequest | undefined;
 }
 
 export interface Batch {
@@ -71,6 +75,8 @@ export interface BatchResult {
   readonly inputUs: number;
   readonly inferUs: number;
   readonly outputUs: number;
+  /** Of those executed row by row: rows that failed, by their place. What the outputs have there means nothing. */
+  readonly failed?: ReadonlyMap<number, ServingError>;
   /** Of the outputs, where it is used again. */
   readonly memory?: Memory | undefined;
 }

@@ -5,10 +5,10 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { ServingError } from "../../core/errors.ts";
+import type { CallingRequest } from "../../core/messages/calling-request.ts";
 import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import type { CallingRequest } from "../calls/model-calls.ts";
 import type { WarmUp } from "../engines/batch/batch-plan.ts";
 
 /** One answer: its outputs, or why this one could not be made. The bytes must not change any more. */

@@ -1,10 +1,11 @@
 /** Calls of other models that a Python model's process has under way. */
 import { ServingError } from "../../core/errors.ts";
+import type { CallingRequest } from "../../core/messages/calling-request.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
 import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import { callParameters, type PythonCall } from "../../core/messages/python-runner.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import type { CallingRequest, ModelCall, ModelCalls } from "../calls/model-calls.ts";
+import type { ModelCall, ModelCalls } from "../calls/model-calls.ts";
 import type { PythonProcess, PythonResponse } from "../runners/python-process.ts";
 
 export class PythonCalls {

@@ -1,10 +1,10 @@
 /** Requests that a Python model's process has been given and has not ended: their answers go to their senders as far as these have room. */
 import { ServingError } from "../../core/errors.ts";
+import type { CallingRequest } from "../../core/messages/calling-request.ts";
 import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import type { PythonRequest } from "../../core/messages/python-runner.ts";
 import { backendFlags } from "../../core/messages/sequence-step.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import type { CallingRequest } from "../calls/model-calls.ts";
 import type { PythonProcess, PythonResponse } from "../runners/python-process.ts";
 import type { BackendRequest } from "./backend.ts";
 

@@ -1,12 +1,13 @@
 /** Answers calls on this node where it hosts the model, and sends the others to the gateway that the calling request came from. */
 import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
+import type { CallingRequest } from "../../core/messages/calling-request.ts";
 import { CALL_DEPTH_MAX, type InferSubmit } from "../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
 import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
 import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
-import type { CallingRequest, ModelCall, ModelCalls } from "./model-calls.ts";
+import type { ModelCall, ModelCalls } from "./model-calls.ts";
 
 /** A version that is ready on this node. */
 export interface HostedVersion {

@@ -3,9 +3,10 @@
  * once (a decoupled model any number of times), counts. Adapters: `batch/` (default and dynamic batching), `sequence/` (stateful
  * models), `ensemble/`, `backend/` (models that answer through senders). Made by `node-agent/models/open-engine.ts`.
  */
+
+import type { Upcalls } from "../../core/messages/calling-request.ts";
 import type { InferSubmit } from "../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
-import type { Upcalls } from "../calls/model-calls.ts";
 import type { ModelStatistics } from "./statistics.ts";
 
 export interface EngineLoad {

@@ -142,7 +142,7 @@ async function openSequenceEngine(
 function pythonRows(
   opened: ModelToOpen,
   scheduling: SequenceBatching,
-  { python = PYTHON, clock, logger, custom }: EngineDeps,
+  { python = PYTHON, clock, logger, custom, calls }: EngineDeps,
 ): ModelRunnerFactory {
   const { model, configuration } = opened;
   if (configuration.decoupled) throw unserved(model, "sequences of a decoupled Python model");
@@ -153,6 +153,7 @@ function pythonRows(
     open: (instance) => pythonOpen(opened, instanceName(configuration, instance)),
     signature: pythonSignature(configuration, scheduling),
     maxBatchSize: configuration.maxBatchSize,
+    calls,
     measured: (changes) => custom.change(changes),
   });
 }

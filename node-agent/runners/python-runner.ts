@@ -1,5 +1,6 @@
 /** Python models with sequences: their processes as runners of batches, which they get as one request a row. */
 import { assert, ServingError } from "../../core/errors.ts";
+import type { CallingRequest } from "../../core/messages/calling-request.ts";
 import type { PythonOpen, PythonRequest } from "../../core/messages/python-runner.ts";
 import { backendFlags } from "../../core/messages/sequence-step.ts";
 import { partsOf, type Tensor, tensorOf } from "../../core/tensor/tensor.ts";
@@ -12,6 +13,8 @@ import type {
   ModelSignature,
   OpenModel,
 } from "../../core/wire/model-runner.ts";
+import { PythonCalls } from "../backends/python-calls.ts";
+import type { ModelCalls } from "../calls/model-calls.ts";
 import { LowestFree } from "../scheduling/lowest-free.ts";
 import { type PythonListener, PythonProcess, type PythonProcessOptions } from "./python-process.ts";
 
@@ -23,6 +26,8 @@ export interface PythonRunnersOptions extends PythonProcessOptions {
   /** 0: tensors have no batch dimension. */
   readonly maxBatchSize: number;
   readonly measured: PythonListener["measured"];
+  /** How models call others. */
+  readonly calls: ModelCalls;
 }
 
 export function pythonRunners(options: PythonRunnersOptions): ModelRunnerFactory {
@@ -30,30 +35,33 @@ export function pythonRunners(options: PythonRunnersOptions): ModelRunnerFactory
   return { start: () => new PythonRunner(options, numbers) };
 }
 
+type Answer = readonly Tensor[] | ServingError;
+
 class PythonRunner implements ModelRunnerHandle {
   readonly incarnation: string;
   readonly #options: PythonRunnersOptions;
   readonly #number: number;
   readonly #process: PythonProcess;
-  #answers: PromiseWithResolvers<readonly Tensor[]>[] = [];
+  readonly #calls: PythonCalls;
+  #rows: readonly BatchRow[] = [];
+  #answers: PromiseWithResolvers<Answer>[] = [];
   /** Keys of the batch that is executed begin here. */
   #firstKey = 1;
 
   constructor(options: PythonRunnersOptions, numbers: LowestFree) {
     this.#options = options;
+    this.#calls = new PythonCalls(options.calls, (key) => this.#callerOf(key));
     this.#number = numbers.take() ?? 0;
     this.#process = new PythonProcess(options, {
       answered: (key, response) => this.#answered(key - this.#firstKey, response),
-      called: (number, { model }) => {
-        const message = `model '${model}' is not called: models with sequences call no others here`;
-        this.#process.answerCall(number, new ServingError("UNIMPLEMENTED", message), true);
-      },
-      callCanceled: () => {},
+      called: (number, call, inputs) => this.#calls.begin(number, call, inputs, this.#process),
+      callCanceled: (number) => this.#calls.cancel(number),
       measured: options.measured,
     });
     this.incarnation = this.#process.incarnation;
     void this.#process.exited.then(() => {
       numbers.giveBack(this.#number);
+      this.#calls.cancelAll();
       this.#failAll(new ServingError("UNAVAILABLE", "the process has ended", { reason: "runner_died" }));
     });
   }
@@ -76,17 +84,16 @@ class PythonRunner implements ModelRunnerHandle {
     const { clock } = this.#options;
     const startedMs = clock.now();
     this.#firstKey += this.#answers.length;
+    this.#rows = rows;
     this.#answers = rows.map(() => Promise.withResolvers());
-    const answers = Promise.all(this.#answers.map(({ promise }) => promise));
-    answers.catch(() => {}); // what `execute` says comes first
-    try {
-      await this.#process.execute(rows.map((row, place) => told(row, this.#firstKey + place)));
-    } catch (thrown) {
-      this.#failAll(ServingError.from(thrown));
-    }
-    const given = await answers;
+    await this.#process.execute(rows.map((row, place) => told(row, this.#firstKey + place)));
+    const given = await Promise.all(this.#answers.map(({ promise }) => promise));
     const inferUs = (clock.now() - startedMs) * 1000;
-    return { outputs: outputs.map((name) => this.#joined(name, given)), inputUs: 0, inferUs, outputUs: 0 };
+    const failed = new Map<number, ServingError>();
+    for (const [row, answer] of given.entries()) if (answer instanceof ServingError) failed.set(row, answer);
+    const [error] = failed.values();
+    if (error !== undefined && failed.size === rows.length) throw error;
+    return { outputs: outputs.map((name) => this.#joined(name, given)), failed, inputUs: 0, inferUs, outputUs: 0 };
   }
 
   async close(): Promise<void> {
@@ -98,22 +105,24 @@ class PythonRunner implements ModelRunnerHandle {
   }
 
   #answered(place: number, response: readonly Tensor[] | ServingError | undefined): void {
-    const answer = this.#answers[place];
-    if (response instanceof ServingError) answer?.reject(response);
-    else answer?.resolve(response ?? []);
+    this.#answers[place]?.resolve(response ?? []);
   }
 
   #failAll(error: ServingError): void {
-    for (const { promise, reject } of this.#answers) {
-      promise.catch(() => {}); // told once, by all of them together
-      reject(error);
-    }
+    for (const { resolve } of this.#answers) resolve(error);
   }
 
-  /** The rows' parts of an output behind one another. @throws ServingError INTERNAL when a row has none */
-  #joined(name: string, given: readonly (readonly Tensor[])[]): Tensor {
-    const parts = given.map((tensors) => tensors.find((tensor) => tensor.name === name));
-    const [first] = parts;
+  /** On whose behalf another model is called: the row of that key, or any that is somebody's. */
+  #callerOf(key: number | undefined): CallingRequest | undefined {
+    const row = key === undefined ? undefined : this.#rows[key - this.#firstKey];
+    return (row ?? this.#rows.find(({ from }) => from !== undefined))?.from;
+  }
+
+  /** The rows' parts of an output behind one another, any in place of one that failed. @throws ServingError INTERNAL when another row has none */
+  #joined(name: string, given: readonly Answer[]): Tensor {
+    const givenPart = (answer: Answer) => (answer instanceof ServingError ? undefined : answer.find((tensor) => tensor.name === name));
+    const first = given.map(givenPart).find((part) => part !== undefined);
+    const parts = given.map((answer) => (answer instanceof ServingError ? first : givenPart(answer)));
     if (first === undefined || !parts.every((part) => part !== undefined))
       throw new ServingError("INTERNAL", `the Python model gave no output '${name}'`);
     if (this.#options.maxBatchSize === 0) return first;

@@ -200,3 +200,26 @@ class TritonPythonModel:
 `,
   ONE_TO_ONE,
 );
+
+/** Hands its sequence's steps on to "sums", as a sequence whose id is 100 more; fails where INPUT0 is negative. */
+export const HANDS_ON = model(
+  `
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        given = pb_utils.get_input_tensor_by_name(request, "INPUT0")
+        if given.as_numpy()[0, 0] < 0:
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError("below 0", pb_utils.TritonError.INVALID_ARG))
+        if request.correlation_id() in (0, ""):
+            return pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", given.as_numpy())])
+        asked = pb_utils.InferenceRequest(
+            model_name="sums", requested_output_names=["OUTPUT0"], inputs=[given],
+            correlation_id=request.correlation_id() + 100, flags=request.flags(), trace=request.trace(),
+        )
+        answer = asked.exec()
+        return pb_utils.InferenceResponse(answer.output_tensors(), answer.error())
+`,
+  `max_batch_size: 4 ${ONE_TO_ONE} sequence_batching { }`,
+);

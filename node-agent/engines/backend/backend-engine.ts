@@ -5,10 +5,10 @@
  */
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
+import type { Upcalls } from "../../../core/messages/calling-request.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { Backend, BackendInstance, BackendModel, BackendRequest } from "../../backends/backend.ts";
-import type { Upcalls } from "../../calls/model-calls.ts";
 import { BatchQueue } from "../../scheduling/batch-queue.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import { answersOften } from "../answers-often.ts";

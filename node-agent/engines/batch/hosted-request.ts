@@ -1,7 +1,8 @@
 /** A request that an engine has taken in, until its one answer. Pure. */
+
+import type { Upcalls } from "../../../core/messages/calling-request.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferSink } from "../../../core/messages/infer-sink.ts";
-import type { Upcalls } from "../../calls/model-calls.ts";
 import type { Turn } from "../../scheduling/release-order.ts";
 import type { WaitingItem } from "../../scheduling/waiting.ts";
 import type { BatchMember } from "./split.ts";

@@ -4,9 +4,10 @@
  */
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
+import type { CallingRequest, Upcalls } from "../../../core/messages/calling-request.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
-import type { CallingRequest, ModelCalls, Upcalls } from "../../calls/model-calls.ts";
+import type { ModelCalls } from "../../calls/model-calls.ts";
 import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import { AnswerCounter } from "../answer-counter.ts";
 import { answersOften } from "../answers-often.ts";

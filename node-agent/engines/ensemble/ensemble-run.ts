@@ -3,10 +3,11 @@
  * after a step that answers any number of times is a run of its own for each answer (`step-answers.ts`).
  */
 import { ServingError } from "../../../core/errors.ts";
+import type { CallingRequest } from "../../../core/messages/calling-request.ts";
 import type { InferTimes } from "../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
-import type { CallingRequest, ModelCalls } from "../../calls/model-calls.ts";
+import type { ModelCalls } from "../../calls/model-calls.ts";
 import { DataFlow } from "./data-flow.ts";
 import type { EnsemblePlan } from "./ensemble-plan.ts";
 import type { FlowGraph } from "./flow-graph.ts";

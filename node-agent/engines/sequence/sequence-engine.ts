@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../../core/clock.ts";
 import { assert, ServingError } from "../../../core/errors.ts";
+import type { Upcalls } from "../../../core/messages/calling-request.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../core/messages/infer-sink.ts";
 import type { ModelSignature, OpenModel } from "../../../core/wire/model-runner.ts";
@@ -100,11 +101,12 @@ export class SequenceEngine implements InferenceEngine {
   }
 
   /** A step that was applied already is answered as it was, one that is under way is answered on the new sink. */
-  infer(submit: InferSubmit, sink: InferSink): InferHandle {
+  infer(submit: InferSubmit, sink: InferSink, upcalls?: Upcalls): InferHandle {
     const nowMs = this.#clock.now();
     try {
       if (this.#instances.trouble !== undefined) throw this.#instances.trouble;
       const step = this.#intake.step(submit, sink, nowMs);
+      step.hosted.upcalls = upcalls;
       const repeated = this.#repeated(step, sink);
       if (repeated !== undefined) return repeated;
       if (!this.#takeovers.admits(step, this.#scheduler.find(step.key))) this.#offer(step);
@@ -167,6 +169,7 @@ export class SequenceEngine implements InferenceEngine {
     const pending = here ?? this.#takeovers.find(step);
     if (pending === undefined) return undefined;
     pending.relay.target = sink;
+    pending.hosted.upcalls = step.hosted.upcalls;
     return this.#handle(pending, sink);
   }
 
@@ -246,6 +249,7 @@ export class SequenceEngine implements InferenceEngine {
   #done(outcome: DoneRows): void {
     this.#desk.statistics.executed(outcome.rows.length, outcome.compute, this.#clock.wallClockMs());
     for (const row of outcome.rows) this.#apply(row, outcome);
+    for (const { step, error } of outcome.failed) this.#failed([step], error);
   }
 
   #failed(steps: readonly SequenceStep[], error: ServingError, kind: "BACKEND" | "OTHER" = "BACKEND"): void {

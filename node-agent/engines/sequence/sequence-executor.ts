@@ -19,8 +19,20 @@ export interface RowResult {
   readonly states: readonly Tensor[];
 }
 
+/** It alone: nothing of it has been applied. */
+export interface FailedRow {
+  readonly step: SequenceStep;
+  readonly error: ServingError;
+}
+
 export type SequenceOutcome =
-  | { readonly kind: "done"; readonly startedMs: number; readonly compute: ComputeTimes; readonly rows: readonly RowResult[] }
+  | {
+      readonly kind: "done";
+      readonly startedMs: number;
+      readonly compute: ComputeTimes;
+      readonly rows: readonly RowResult[];
+      readonly failed: readonly FailedRow[];
+    }
   | { readonly kind: "failed"; readonly error: ServingError }
   /** Nothing has been applied: another runner can be tried. */
   | { readonly kind: "died"; readonly error: ServingError };
@@ -55,12 +67,24 @@ export class SequenceExecutor {
       const result = await runner.execute({ ...batch, ...apart }, NEVER);
       const parts = this.#splitter.split(result.outputs, members);
       const compute = computeTimes(result, this.#clock.now() - startedMs);
-      const results = rows.flatMap((step, row) => (step === undefined ? [] : [this.#result(step, parts[row] ?? [])]));
-      return { kind: "done", startedMs, compute, rows: results };
+      const { results, failed } = this.#apart(rows, parts, result.failed ?? NONE_FAILED);
+      return { kind: "done", startedMs, compute, rows: results, failed };
     } catch (thrown) {
       const error = ServingError.from(thrown);
       return { kind: isDeath(error) ? "died" : "failed", error };
     }
+  }
+
+  #apart(rows: readonly (SequenceStep | undefined)[], parts: readonly (readonly Tensor[])[], failures: ReadonlyMap<number, ServingError>) {
+    const results: RowResult[] = [];
+    const failed: FailedRow[] = [];
+    for (const [row, step] of rows.entries()) {
+      if (step === undefined) continue;
+      const error = failures.get(row);
+      if (error === undefined) results.push(this.#result(step, parts[row] ?? []));
+      else failed.push({ step, error });
+    }
+    return { results, failed };
   }
 
   #members(rows: readonly (SequenceStep | undefined)[]): readonly BatchMember[] {
@@ -89,11 +113,13 @@ export class SequenceExecutor {
   }
 }
 
-const NOBODY = { id: "", parameters: NO_PARAMETERS, timeoutUs: 0 };
+const NONE_FAILED: ReadonlyMap<number, ServingError> = new Map();
+const NOBODY = { id: "", parameters: NO_PARAMETERS, timeoutUs: 0, from: undefined };
 
 /** What a model that takes requests apart gets to know of a row's. */
-function told(step: SequenceStep | undefined): Pick<BatchRow, "id" | "parameters" | "timeoutUs"> {
+function told(step: SequenceStep | undefined): Pick<BatchRow, "id" | "parameters" | "timeoutUs" | "from"> {
   if (step === undefined) return NOBODY;
-  const { id, parameters, queueTimeoutUs } = step.hosted.submit;
-  return { id, parameters, timeoutUs: queueTimeoutUs };
+  const { submit, deadlineMs, upcalls } = step.hosted;
+  const { id, parameters, queueTimeoutUs } = submit;
+  return { id, parameters, timeoutUs: queueTimeoutUs, from: { submit, deadlineMs, upcalls } };
 }

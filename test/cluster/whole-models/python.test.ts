@@ -10,7 +10,7 @@ import { GrpcClient } from "../../../client/grpc/grpc-client.ts";
 import type { InferResult } from "../../../client/infer-result.ts";
 import { tensor } from "../../../client/tensor-input.ts";
 import { MAIN, run } from "../../engine/cli/command.ts";
-import { CALLS, COUNT, COUNTED, DOUBLE, DOUBLE_PY, MEASURED, SAYS_ITSELF, SUMS, TALLY } from "../../models/python-models.ts";
+import { CALLS, COUNT, COUNTED, DOUBLE, DOUBLE_PY, HANDS_ON, MEASURED, SAYS_ITSELF, SUMS, TALLY } from "../../models/python-models.ts";
 import { REPEAT, SQUARE, withParameters } from "../../models/sample-backends.ts";
 import { pythonWithPackages } from "../../support/python.ts";
 import { eventually, type ModelCluster, startModelCluster } from "./model-cluster.ts";
@@ -32,9 +32,10 @@ beforeAll(async () => {
     .put("repeat", { "config.pbtxt": REPEAT })
     .put("square", { "config.pbtxt": withParameters(SQUARE, { CUSTOM_FAIL_COUNT: "1", CUSTOM_EMPTY_COUNT: "1" }) })
     .put("counted", { ...COUNTED })
-    .put("measured", { ...MEASURED });
+    .put("measured", { ...MEASURED })
+    .put("hands-on", { ...HANDS_ON });
   repository.put("broken", { ...DOUBLE }).put("packed", { ...DOUBLE, "config.pbtxt": `${DOUBLE["config.pbtxt"]} ${ENVIRONMENT}` });
-  const loaded = "double;count;calls;says-itself;sums;tally;repeat;square;counted;measured";
+  const loaded = "double;count;calls;says-itself;sums;tally;repeat;square;counted;measured;hands-on";
   const flags = { "--nodes": "2", "--model-control-mode": "explicit", "--load-model": loaded };
   cluster = await startModelCluster(repository.folder, { ...flags, "--python": await pythonWithPackages() });
   grpc = new GrpcClient(cluster.grpcAddress);
@@ -88,14 +89,27 @@ test("a model that completes its configuration itself is served as that says", a
   expect(result.output("OUTPUT0").strings()).toEqual(["", "bc", "a"]);
 });
 
-test("a model with sequences gets each row as a request, with its controls", async () => {
-  const step = async (id: bigint, value: number, flags: { readonly start?: boolean; readonly end?: boolean } = {}) => {
+type Flags = { readonly start?: boolean; readonly end?: boolean };
+const stepsOf =
+  (model: string) =>
+  async (id: bigint, value: number, flags: Flags = {}) => {
     const inputs = [tensor("INPUT0", "INT32", [1, 1], [value])];
-    const result = await cluster.client.infer({ model: "sums", inputs, sequence: { id, ...flags } });
+    const result = await cluster.client.infer({ model, inputs, sequence: { id, ...flags } });
     return [...result.output("OUTPUT0").as("INT32")][0];
   };
+
+test("a model with sequences gets each row as a request, with its controls", async () => {
+  const step = stepsOf("sums");
   expect(await Promise.all([step(1n, 1, { start: true }), step(2n, 10, { start: true })])).toEqual([1, 10]);
   expect(await step(2n, 20)).toBe(30); // row 0 has no request meanwhile
+  expect(await Promise.all([step(1n, 2, { end: true }), step(2n, 30, { end: true })])).toEqual([3, 60]);
+});
+
+test("a model with sequences calls another one's, with ids and flags of its own; a step that fails takes no other along", async () => {
+  const step = stepsOf("hands-on");
+  expect(await Promise.all([step(1n, 1, { start: true }), step(2n, 10, { start: true })])).toEqual([1, 10]);
+  const failed = expect.objectContaining({ code: "INVALID_ARGUMENT", message: "below 0" });
+  expect(await Promise.all([step(1n, -1).catch((error: unknown) => error), step(2n, 20)])).toEqual([failed, 30]);
   expect(await Promise.all([step(1n, 2, { end: true }), step(2n, 30, { end: true })])).toEqual([3, 60]);
 });
 

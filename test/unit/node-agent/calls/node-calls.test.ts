@@ -1,9 +1,10 @@
 /** Calls are answered where their model is. */
 import { describe, expect, test } from "vitest";
+import type { CallingRequest } from "../../../../core/messages/calling-request.ts";
 import { CALL_DEPTH_MAX, type CalledInfer, type InferSubmit } from "../../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../../core/messages/infer-sink.ts";
 import type { PublishedModel } from "../../../../core/model/published-model.ts";
-import type { CallingRequest, ModelCall } from "../../../../node-agent/calls/model-calls.ts";
+import type { ModelCall } from "../../../../node-agent/calls/model-calls.ts";
 import { NodeCalls } from "../../../../node-agent/calls/node-calls.ts";
 import type { InferenceEngine } from "../../../../node-agent/engines/inference-engine.ts";
 import { StatisticsCounter } from "../../../../node-agent/engines/statistics.ts";

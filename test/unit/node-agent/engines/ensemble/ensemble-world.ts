@@ -1,9 +1,10 @@
 /** An ensemble engine whose models the test plays: it sees every call and answers it when it likes. */
 import { ServingError } from "../../../../../core/errors.ts";
+import type { CallingRequest } from "../../../../../core/messages/calling-request.ts";
 import type { InferSubmit } from "../../../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../../../core/messages/infer-sink.ts";
 import type { Tensor } from "../../../../../core/tensor/tensor.ts";
-import type { CallingRequest, ModelCall, ModelCalls } from "../../../../../node-agent/calls/model-calls.ts";
+import type { ModelCall, ModelCalls } from "../../../../../node-agent/calls/model-calls.ts";
 import { EnsembleEngine, type EnsembleOptions } from "../../../../../node-agent/engines/ensemble/ensemble-engine.ts";
 import type { EnsemblePlan, PlannedStep } from "../../../../../node-agent/engines/ensemble/ensemble-plan.ts";
 import { FakeClock, turns } from "../../../../support/fake-clock.ts";

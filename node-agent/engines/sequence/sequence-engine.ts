@@ -105,8 +105,7 @@ export class SequenceEngine implements InferenceEngine {
     const nowMs = this.#clock.now();
     try {
       if (this.#instances.trouble !== undefined) throw this.#instances.trouble;
-      const step = this.#intake.step(submit, sink, nowMs);
-      step.hosted.upcalls = upcalls;
+      const step = this.#intake.step(submit, sink, { nowMs, upcalls });
       const repeated = this.#repeated(step, sink);
       if (repeated !== undefined) return repeated;
       if (!this.#takeovers.admits(step, this.#scheduler.find(step.key))) this.#offer(step);
@@ -165,8 +164,7 @@ export class SequenceEngine implements InferenceEngine {
       queueMicrotask(() => sink.answered(applied.outputs, applied.times));
       return { cancel: () => {} };
     }
-    const here = sequence && [sequence.running, ...sequence.waiting].find((other) => other?.token === token);
-    const pending = here ?? this.#takeovers.find(step);
+    const pending = (sequence && [sequence.running, ...sequence.waiting].find((one) => one?.token === token)) ?? this.#takeovers.find(step);
     if (pending === undefined) return undefined;
     pending.relay.target = sink;
     pending.hosted.upcalls = step.hosted.upcalls;

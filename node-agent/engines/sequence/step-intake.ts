@@ -1,5 +1,6 @@
 /** Makes steps of sequences out of requests, or says in Triton's words why they are none. */
 import { ServingError } from "../../../core/errors.ts";
+import type { Upcalls } from "../../../core/messages/calling-request.ts";
 import type { InferSubmit } from "../../../core/messages/infer.ts";
 import type { InferSink } from "../../../core/messages/infer-sink.ts";
 import { type SequenceFlags, type SequencePassage, sequenceFlags, sequenceKey } from "../../../core/messages/sequence-step.ts";
@@ -11,6 +12,12 @@ import { AnswerRelay, SequenceStep } from "./sequence-step.ts";
 
 /** Of a request that did not come through a gateway. */
 const NO_PASSAGE: SequencePassage = { token: "", from: "", start: "", answered: 0 };
+
+interface Arrival {
+  readonly nowMs: number;
+  /** The way to models elsewhere, where the model may call some. */
+  readonly upcalls: Upcalls | undefined;
+}
 
 export class StepIntake {
   readonly #model: string;
@@ -27,7 +34,7 @@ export class StepIntake {
   }
 
   /** @throws ServingError INVALID_ARGUMENT */
-  step(submit: InferSubmit, sink: InferSink, nowMs: number): SequenceStep {
+  step(submit: InferSubmit, sink: InferSink, { nowMs, upcalls }: Arrival): SequenceStep {
     const flags = this.#iterative ? this.#ownSequence() : sequenceFlags(submit.parameters);
     const { id } = flags;
     if (id !== undefined) this.#checkKind(submit, id);
@@ -36,6 +43,7 @@ export class StepIntake {
     if (id === undefined) throw noCorrelationId(this.#model);
     const relay = new AnswerRelay(sink);
     const hosted = new HostedRequest(submit, relay, { rows, form: this.#forms.form(submit), nowMs });
+    hosted.upcalls = upcalls;
     const key = `${submit.tenant}/${this.#iterative ? "own" : ""}${sequenceKey(id)}`;
     return new SequenceStep({ hosted, relay, key, id, flags, passage: submit.sequence ?? NO_PASSAGE });
   }

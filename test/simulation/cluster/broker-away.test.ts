@@ -15,6 +15,7 @@ const SHAPE: ClusterShape = {
   decodeRowsMin: 1,
   nodesMin: 2,
   openMs: 10,
+  journals: false,
 };
 
 async function readyCluster(): Promise<SimulatedCluster> {
@@ -38,7 +39,13 @@ async function ask({ gateways, time }: SimulatedCluster): Promise<readonly Simul
       deadlineMs: undefined,
       traceparent: "",
     } as const;
-    const client = new SimulatedClient(`client ${number}`, request, { clock: time, contextLength: 100, violated, manner: POLITE });
+    const client = new SimulatedClient(`client ${number}`, request, {
+      clock: time,
+      contextLength: 100,
+      mayBeLost: () => true,
+      violated,
+      manner: POLITE,
+    });
     client.run(generation).catch((thrown: unknown) => violated(String(thrown)));
     return client;
   });

@@ -6,6 +6,7 @@ import { busFaults, linkFaults, submitFaults } from "./network-faults.ts";
 import { processFaults } from "./process-faults.ts";
 import { runnerFaults } from "./runner-faults.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
+import { storeFaults } from "./store-faults.ts";
 import type { Weather } from "./weather.ts";
 
 export class Faults {
@@ -74,6 +75,12 @@ function kindsOf(weather: Weather, tools: FaultTools): readonly FaultKind[] {
     case "lame":
       return [...runnerFaults(tools, (replica) => replica.endsWith("/0")), ...submitFaults(tools)];
     case "storm":
-      return [...runnerFaults(tools, () => true), ...linkFaults(tools), ...busFaults(tools), ...processFaults(tools)];
+      return [
+        ...runnerFaults(tools, () => true),
+        ...linkFaults(tools),
+        ...busFaults(tools),
+        ...processFaults(tools),
+        ...storeFaults(tools),
+      ];
   }
 }

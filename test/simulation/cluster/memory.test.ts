@@ -23,6 +23,7 @@ const SHAPE: ClusterShape = {
   decodeRowsMin: 1,
   nodesMin: 2,
   openMs: 10,
+  journals: false,
 };
 
 const request = (number: number): TextRequest => ({
@@ -41,7 +42,12 @@ const request = (number: number): TextRequest => ({
 async function serveMany(cluster: SimulatedCluster): Promise<readonly string[]> {
   const { time, gateways, links, hub } = cluster;
   const violations: string[] = [];
-  const options = { clock: time, contextLength: SHAPE.contextLength, violated: (what: string) => violations.push(what) };
+  const options = {
+    clock: time,
+    contextLength: SHAPE.contextLength,
+    mayBeLost: () => true,
+    violated: (what: string) => violations.push(what),
+  };
   const clients: SimulatedClient[] = [];
   for (let number = 0; number < 150; number++) {
     const leaveAfterEvents = number % 11 === 0 ? 2 : undefined;

@@ -3,12 +3,22 @@
  * is how soon it finds them.
  */
 import type { Bus } from "../../../core/bus/bus.ts";
+import type { Clock } from "../../../core/clock.ts";
 import type { Link, LinkNetwork, LinkStream } from "../../../core/link/link.ts";
 import type { AnswerFrame, BegunChoice, ChoiceToken, GenerationSubmit, Submit } from "../../../core/messages/generation.ts";
 import { decodeAnswer, encodeAnswer } from "../../../core/messages/generation-codec.ts";
 import { decodeSubmit, encodeSubmit, SubmitAssembler, submitFrames } from "../../../core/messages/submit-codec.ts";
+import type { JournalKeys } from "../../../core/store/journals/journal-seal.ts";
+import type { JournalStore } from "../../../core/store/journals/journal-store.ts";
 import type { ResumeRequest, TextGeneration } from "../../../gateway/serving/generation/text-generation.ts";
 import { Dice } from "./dice.ts";
+
+/** Where leads write down what resumable generations come to. */
+export interface KeptJournals {
+  readonly store: JournalStore;
+  readonly keys: JournalKeys;
+  readonly clock: Clock;
+}
 
 export interface PlantedBug {
   readonly name: string;
@@ -22,6 +32,8 @@ export interface PlantedBug {
   readonly comesBack?: (request: ResumeRequest) => Partial<ResumeRequest>;
   /** Whoever comes for a stream is taken for its owner. */
   readonly trustsEverybody?: boolean;
+  /** How leads keep their journals. */
+  readonly journals?: (kept: KeptJournals) => JournalStore;
 }
 
 const ids = (change: (ids: Int32Array) => Iterable<number>) => (submit: GenerationSubmit) => ({

@@ -31,6 +31,15 @@ export function processFaults({ cluster, dice }: FaultTools): readonly FaultKind
       },
     },
     {
+      weight: 8,
+      begin: () => {
+        const agents = present().filter(() => dice.happens(0.7));
+        const pauseMs = dice.whole(0, 3_000);
+        cluster.losePower(agents, pauseMs);
+        return `all gateways and ${agents.length} agents go at once, back in ${pauseMs} ms`;
+      },
+    },
+    {
       weight: 1,
       begin: () => {
         cluster.movePlacement();

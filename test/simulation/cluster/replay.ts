@@ -2,6 +2,7 @@
  * Replays one simulation and prints its events: `npm run simulate -- SEED [COUNT]`; with a count, that many seeds from there on.
  * `npm run simulate -- bugs` prints how many seeds it takes to find each planted bug.
  */
+import { JOURNAL_BUGS } from "./journal-bugs.ts";
 import { PLANTED_BUGS } from "./planted-bugs.ts";
 import { seedsUntilFound } from "./seeds-until-found.ts";
 import { simulate } from "./simulate.ts";
@@ -21,7 +22,7 @@ for (let one = seed; one < seed + count; one++) {
   }
 }
 
-for (const bug of isAboutBugs ? PLANTED_BUGS : []) {
+for (const bug of isAboutBugs ? [...PLANTED_BUGS, ...JOURNAL_BUGS] : []) {
   const found = await seedsUntilFound(bug, SEEDS_MAX);
   if (found === undefined) process.exitCode = 1;
   write(`${bug.name.padEnd(40)} ${found === undefined ? `not found in ${SEEDS_MAX} seeds` : `seed ${found.seeds}: ${found.by}`}`);

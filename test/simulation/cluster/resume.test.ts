@@ -18,6 +18,7 @@ const SHAPE: ClusterShape = {
   decodeRowsMin: 1,
   nodesMin: 2,
   openMs: 10,
+  journals: false,
 };
 const PROMPT = [5, 2, 3];
 const TOKENS = 60;

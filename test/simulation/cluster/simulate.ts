@@ -123,20 +123,25 @@ class Simulation {
     const index = this.#dice.whole(0, gateways.length - 1);
     const asked = drawRequest(this.#dice, shape);
     const isResumable = this.#weather === "storm" && this.#dice.happens(0.6);
-    const request = isResumable ? { ...asked, deadlineMs: undefined, resumable: "a note" } : asked;
+    const tokensMax = this.#dice.happens(0.15) ? undefined : asked.tokensMax; // long enough to lose its gateway and its lead
+    const request = isResumable ? { ...asked, tokensMax, deadlineMs: undefined, resumable: "a note" } : asked;
     const manner = drawManner(this.#dice);
     const client = this.#start(`client ${this.#clients.length}`, index, request, isResumable ? POLITE : manner);
-    const { choices, tokensMax = "all", deadlineMs = "no" } = request;
+    const { choices, deadlineMs = "no" } = request;
     const promptTokens = promptIdsOf(request).length;
-    this.#narrate(`${client.name} asks gateway ${index} for ${choices} x ${tokensMax} after ${promptTokens}, ${deadlineMs} ms`);
+    this.#narrate(
+      `${client.name} asks gateway ${index} for ${choices} x ${request.tokensMax ?? "all"} after ${promptTokens}, ${deadlineMs} ms`,
+    );
   }
 
   #start(name: string, index: number, request: TextRequest, manner: Manner): SimulatedClient {
     const gateway = this.#cluster.gateways[index];
     if (gateway === undefined) throw new Error(`there is no gateway ${index}`);
-    const { contextLength } = this.#cluster.shape;
+    const { contextLength, journals } = this.#cluster.shape;
+    const startedMs = this.#time.now();
+    const mayBeLost = () => !journals || this.#cluster.storesTroubledMs >= startedMs;
     const violated = (what: string) => this.#violated(what);
-    const client = new SimulatedClient(name, request, { manner, contextLength, clock: this.#time, violated });
+    const client = new SimulatedClient(name, request, { manner, contextLength, clock: this.#time, mayBeLost, violated });
     this.#clients.push(client);
     const another = () => this.#cluster.gateways.at(index - 1)?.generation ?? gateway.generation;
     client.run(gateway.generation, another).then(

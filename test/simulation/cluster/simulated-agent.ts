@@ -13,6 +13,7 @@ import { ModelSources } from "../../../core/repository/model-sources.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import type { Metrics } from "../../../core/telemetry/metrics.ts";
 import { Agent } from "../../../node-agent/agent.ts";
+import type { JournalOptions } from "../../../node-agent/generation-journal.ts";
 import type { Cutter } from "../../../node-agent/models/cutter.ts";
 import { ScriptedModelRunners } from "../../support/scripted/scripted-model-runner.ts";
 import type { ScriptedRunners } from "../../support/scripted/scripted-runners.ts";
@@ -22,6 +23,8 @@ export interface SimulatedAgentDeps {
   readonly links: MemoryLinks;
   readonly hub: ScriptedRunners;
   readonly cutter: Cutter;
+  /** undefined: none is written. */
+  readonly journal?: JournalOptions | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

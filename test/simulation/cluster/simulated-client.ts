@@ -99,6 +99,7 @@ export class SimulatedClient {
   timesBack = 0;
   readonly #clock: Clock;
   readonly #violated: (what: string) => void;
+  readonly #mayBeLost: () => boolean;
   readonly #choices: readonly Choice[];
   readonly #abort = new AbortController();
   /** By choice, the position of the last event. */
@@ -114,6 +115,7 @@ export class SimulatedClient {
     this.manner = options.manner;
     this.#clock = options.clock;
     this.#violated = (what) => options.violated(`${name}: ${what}`);
+    this.#mayBeLost = options.mayBeLost;
     this.startedMs = options.clock.now();
     this.#choices = Array.from({ length: request.choices }, (_, choice) => ({
       wanted: wantedChoice(request, choice, options.contextLength),
@@ -257,7 +259,7 @@ export class SimulatedClient {
       return;
     }
     const allowed = ["UNAVAILABLE", "RESOURCE_EXHAUSTED"];
-    if (this.timesBack > 0) allowed.push("NOT_FOUND", "DATA_LOSS");
+    if (this.timesBack > 0 && this.#mayBeLost()) allowed.push("NOT_FOUND", "DATA_LOSS");
     if (this.left) allowed.push("CANCELLED");
     if (this.request.deadlineMs !== undefined) allowed.push("DEADLINE_EXCEEDED");
     if (!allowed.includes(error.code)) this.#violated(`it failed with ${error.code}: ${error.message}`);
@@ -269,5 +271,7 @@ export interface ClientOptions {
   readonly manner: Manner;
   readonly clock: Clock;
   readonly contextLength: number;
+  /** Whether nothing but its gateway and its lead may have had the stream. */
+  readonly mayBeLost: () => boolean;
   readonly violated: (what: string) => void;
 }

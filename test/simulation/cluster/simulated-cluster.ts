@@ -6,14 +6,18 @@ import type { Heartbeat } from "../../../core/messages/heartbeat.ts";
 import { serializeTextBundle } from "../../../core/model/text-bundle-codec.ts";
 import { type Random, seededRandom } from "../../../core/random.ts";
 import { MemoryGenerationStore } from "../../../core/store/generations/memory.ts";
+import { JournalKeys } from "../../../core/store/journals/journal-seal.ts";
+import { MemoryJournalStore } from "../../../core/store/journals/memory.ts";
 import type { Logger } from "../../../core/telemetry/logger.ts";
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
 import type { Step } from "../../../core/wire/step.ts";
 import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
+import { GenerationJournals } from "../../../gateway/serving/generation/generation-journals.ts";
 import { ScriptedRunners } from "../../support/scripted/scripted-runners.ts";
 import { byteLevelBundle } from "../../support/text-bundles.ts";
 import { MemoryCutter } from "../../unit/node-agent/models/memory-cutter.ts";
 import type { Dice } from "./dice.ts";
+import { journalWithBug } from "./journal-bugs.ts";
 import type { PlantedBug } from "./planted-bugs.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 import { SimulatedGateway } from "./simulated-gateway.ts";
@@ -26,6 +30,7 @@ export const VOCAB_SIZE = BUNDLE.vocabSize;
 /** Ends a choice. */
 export const END_ID = 256;
 const TEXT = serializeTextBundle(BUNDLE);
+const JOURNAL_KEYS = new JournalKeys("5a".repeat(32));
 
 export interface ClusterShape {
   readonly agents: number;
@@ -38,6 +43,8 @@ export interface ClusterShape {
   readonly nodesMin: number;
   /** Milliseconds that a runner takes to open its shard. */
   readonly openMs: number;
+  /** Whether resumable generations are written down. */
+  readonly journals: boolean;
 }
 
 export function drawShape(dice: Dice, weather: Weather): ClusterShape {
@@ -54,6 +61,7 @@ export function drawShape(dice: Dice, weather: Weather): ClusterShape {
     decodeRowsMin,
     nodesMin: dice.happens(0.5) ? agents : 1,
     openMs: dice.whole(0, 400),
+    journals: dice.happens(0.6),
   };
 }
 
@@ -83,6 +91,8 @@ export class SimulatedCluster {
   readonly metrics = createMetrics();
   /** Where resumable generations run. */
   readonly generations = new MemoryGenerationStore(this.time);
+  /** What they came to, where the cluster has journals. */
+  readonly journals = new MemoryJournalStore(this.time);
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #bug: PlantedBug | undefined;
@@ -90,6 +100,8 @@ export class SimulatedCluster {
   /** Starts and stops that wait for the clock. */
   readonly #moving = new Set<Promise<void>>();
   #placing = 0;
+  /** When the stores were away or emptied last. */
+  #troubledMs = Number.NEGATIVE_INFINITY;
   /** Counts up with every placement, as the store's lease would. */
   #fence = 0;
   /** Agents that do not come back. */
@@ -111,7 +123,10 @@ export class SimulatedCluster {
       runMs: (step) => stepMs(step, stages),
     });
     const cutter = new MemoryCutter({ text: TEXT, vocabSize: VOCAB_SIZE, contextLengthMax: 4096 });
-    const shared = { broker, links: this.links, hub: this.hub, cutter, clock: time, random: this.#random, logger, metrics, audit };
+    const journal = shape.journals
+      ? { ...journalWithBug(bug, { store: this.journals, keys: JOURNAL_KEYS, clock: time }), byDefault: true }
+      : undefined;
+    const shared = { journal, broker, links: this.links, hub: this.hub, cutter, clock: time, random: this.#random, logger, metrics, audit };
     this.agents = Array.from({ length: shape.agents }, (_, number) => new SimulatedAgent(`node-${number}`, shared));
     this.#desired = Array.from({ length: shape.replicas }, (_, number) => desiredReplica(shape, number));
     this.gateways = Array.from({ length: shape.gateways }, () => this.#gateway());
@@ -162,6 +177,27 @@ export class SimulatedCluster {
     if (this.#placing === index) this.#place(index);
   }
 
+  /** All gateways and these agents go at once: what they had between them is in the stores, or nowhere. */
+  losePower(agents: readonly SimulatedAgent[], pauseMs: number): void {
+    for (const index of this.gateways.keys()) this.restartGateway(index);
+    for (const agent of agents) this.restartAgent(agent, pauseMs);
+  }
+
+  /** What began since then is in the stores. */
+  get storesTroubledMs(): number {
+    return this.#troubledMs;
+  }
+
+  setStoresAway(away: boolean): void {
+    this.#troubledMs = this.time.now();
+    for (const { records } of [this.generations, this.journals]) records.setAway(away);
+  }
+
+  emptyStores(): void {
+    this.#troubledMs = this.time.now();
+    for (const { records } of [this.generations, this.journals]) records.wipe();
+  }
+
   /** The next gateway places from now on, and knows nothing of what the one before it did. */
   movePlacement(): void {
     this.gateways[this.#placing]?.stopPlacing();
@@ -186,7 +222,8 @@ export class SimulatedCluster {
   #gateway(): SimulatedGateway {
     const { broker, links, time, metrics, generations } = this;
     const [random, logger, desired] = [this.#random, this.#logger, this.#desired];
-    return new SimulatedGateway({ broker, links, desired, generations, clock: time, random, logger, metrics, bug: this.#bug });
+    const journals = this.shape.journals ? new GenerationJournals(this.journals, JOURNAL_KEYS) : undefined;
+    return new SimulatedGateway({ broker, links, desired, generations, journals, clock: time, random, logger, metrics, bug: this.#bug });
   }
 
   async #restart(agent: SimulatedAgent, pauseMs: number): Promise<void> {

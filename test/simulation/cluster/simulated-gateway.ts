@@ -12,6 +12,7 @@ import { nodeTeller } from "../../../gateway/control/node-teller.ts";
 import { NodeWatch } from "../../../gateway/control/node-watch.ts";
 import { PlacementLoop } from "../../../gateway/control/placement-loop.ts";
 import type { DesiredReplica } from "../../../gateway/placement/desired.ts";
+import type { GenerationJournals } from "../../../gateway/serving/generation/generation-journals.ts";
 import type { TextGeneration } from "../../../gateway/serving/generation/text-generation.ts";
 import { createTextServing, type TextServing } from "../../../gateway/serving/text-serving.ts";
 import { generationWithBug, type PlantedBug, withBug } from "./planted-bugs.ts";
@@ -22,6 +23,8 @@ export interface SimulatedGatewayDeps {
   readonly desired: readonly DesiredReplica[];
   /** All gateways have one. */
   readonly generations: GenerationStore;
+  /** undefined: none are written. */
+  readonly journals: GenerationJournals | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

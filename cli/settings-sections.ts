@@ -28,6 +28,7 @@ export const SECTIONS: Readonly<Record<string, readonly ServerSetting[]>> = {
     "strictReadiness",
     "exitOnError",
     "disableAutoCompleteConfig",
+    "fetchedBytes",
     "backendConfig",
     "python",
     "cache",

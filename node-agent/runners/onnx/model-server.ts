@@ -97,6 +97,7 @@ export class ModelServer implements ModelSocketListener {
       case "call":
       case "room":
       case "log":
+      case "metrics":
         this.#options.exit(); // whoever sends that is not our agent
     }
   }

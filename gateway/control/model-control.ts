@@ -12,7 +12,7 @@ import type { Logger } from "../../core/telemetry/logger.ts";
 import { composed, orphans, recomposed } from "../placement/composed.ts";
 import { type Desired, desiredOf } from "../placement/desired-of.ts";
 import { type Hosted, loadProgress } from "../placement/load-progress.ts";
-import { failLoad, finishLoad, isLost, type LoadPlan, outcomeOf, startLoad, unload } from "../placement/wanted-transitions.ts";
+import { failLoad, finishLoad, giveUp, isLost, type LoadPlan, outcomeOf, startLoad, unload } from "../placement/wanted-transitions.ts";
 import type { LoadOverrides, ModelControl, ModelIndexEntry } from "../serving/model-catalog.ts";
 import { loadMembers } from "./ensemble-members.ts";
 import { checkedName, loadFailure } from "./load-refusals.ts";
@@ -220,7 +220,7 @@ export class ClusterModelControl implements ModelControl, Disposable {
         if (err.code !== "INVALID_ARGUMENT") throw err; // it is the store's
         logger.warn({ err, model }, "an ensemble does not fit a model any more that was loaded anew");
         const isThis = (entry: WantedEntry) => entry.wanted.current?.number === load.number;
-        return watch.change(model, (entry) => (entry && isThis(entry) ? unload(entry.wanted, err.message) : undefined));
+        return watch.change(model, (entry) => (entry && isThis(entry) ? giveUp(entry.wanted, err.message) : undefined));
       })
       .catch((thrown: unknown) => {
         this.#recomposed.delete(model); // tried again when the fleet changes next

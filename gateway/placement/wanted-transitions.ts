@@ -74,10 +74,17 @@ export function isLost({ current, next, failed }: WantedModel): boolean {
   return current === undefined && next === undefined && failed !== undefined;
 }
 
-/** What has failed is not wanted any more either. @param reason why its versions are not there any more */
-export function unload({ current, next, failed, gone }: WantedModel, reason = UNLOADED): WantedModel | undefined {
-  if (current === undefined && next === undefined && failed === undefined) return undefined;
-  return { gone: latestOf([...gone, ...unloaded(current ?? next, reason)]) };
+/** What has failed is not wanted any more either, and what went on its own is unloaded all the same (extensions.md section 3.1). */
+export function unload({ current, next, failed, gone }: WantedModel): WantedModel | undefined {
+  if (current === undefined && next === undefined && failed === undefined && gone.every(({ reason }) => reason === UNLOADED)) {
+    return undefined;
+  }
+  return { gone: latestOf([...gone.map(({ version }) => ({ version, reason: UNLOADED })), ...unloaded(current ?? next)]) };
+}
+
+/** Goes on its own. @param reason why it cannot be served any more */
+export function giveUp({ current, gone }: WantedModel, reason: string): WantedModel | undefined {
+  return current && { gone: latestOf([...gone, ...unloaded(current, reason)]) };
 }
 
 export type LoadOutcome =

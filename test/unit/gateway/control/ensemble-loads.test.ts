@@ -212,7 +212,7 @@ describe("an ensemble whose models change", () => {
     expect(made.replicas()).toEqual(["a/1/3", "b/1/1", "b/2/1", "e/1/3"]);
   });
 
-  test("goes, with the reason, when it does not fit any more", async () => {
+  test("goes, with the reason, when it does not fit any more, and can still be unloaded", async () => {
     const made = rig();
     await made.load("e");
     made.put("a", { fingerprint: "other" });
@@ -220,6 +220,8 @@ describe("an ensemble whose models change", () => {
     expect(await made.load("a")).toBeUndefined();
     expect((await made.states(made.other))["e"]).toContain("non-existing input IN in model a");
     expect(made.replicas().some((replica) => replica.startsWith("e/"))).toBe(false);
+    await made.unload("e");
+    expect((await made.states(made.other))["e"]).toBe("UNAVAILABLE: unloaded");
   });
 
   test("is not there while one of them is not, and comes back with it", async () => {

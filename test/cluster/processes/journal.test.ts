@@ -1,6 +1,6 @@
 /** Gateway and lead are killed at once, and nobody has a copy but Redis, which cannot read it: the stream goes on all the same. */
 import { randomBytes } from "node:crypto";
-import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { mkdir, mkdtempDisposable, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Redis } from "ioredis";
@@ -8,8 +8,9 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { journaledGeneration } from "../../../core/messages/journal-entries.ts";
 import { JournalKeys } from "../../../core/store/journals/journal-seal.ts";
 import { journalOf } from "../../../core/store/journals/redis.ts";
-import { MAIN, run } from "../../engine/cli/command.ts";
+import { MAIN, run, start } from "../../engine/cli/command.ts";
 import { ended, isReady, ProcessCluster } from "../../support/process-cluster.ts";
+import { realModelFolder } from "../../support/real-model.ts";
 import { type RealServer, startRedis } from "../../support/real-servers.ts";
 import { type ShardCache, shardCache } from "../../support/replica.ts";
 import { complete, streamCompletion, WITHOUT_END } from "../completion-client.ts";
@@ -91,6 +92,48 @@ async function expectSealed(url: string, key: string): Promise<void> {
     connection.disconnect();
   }
 }
+
+/** A repository with the real model, whose streams are written down whatever the program says. */
+async function journaledModel(root: string): Promise<string> {
+  const repository = path.join(root, "models");
+  await mkdir(path.join(repository, "told", "1"), { recursive: true });
+  await symlink(path.join(realModelFolder(), "1", "model.gguf"), path.join(repository, "told", "1", "model.gguf"));
+  const config = 'backend: "llm"\nparameters { key: "journal" value { string_value: "on" } }\n';
+  await writeFile(path.join(repository, "told", "config.pbtxt"), config);
+  return repository;
+}
+
+test("a stream of `nereid up` goes on token for token after SIGKILL and a new start, where its model asks for a journal", async () => {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), "nereid-up-"));
+  const keyFile = path.join(folder.path, "key");
+  await writeFile(keyFile, `${randomBytes(32).toString("base64")}\n`);
+  const models = ["--models", await journaledModel(folder.path), "--cache", cache.folder, "--model", "none", "--nodes", "1"];
+  const ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--log-level", "warn"];
+  const journal = ["--redis-url", redis.url, "--journal", "off", "--journal-key-file", keyFile];
+  const up = async () => {
+    const process = start([MAIN, "up", ...models, ...ports, ...journal], { TMPDIR: folder.path }); // what a killed one leaves goes with it
+    const url = /HTTP +(http:\/\/[^ /]+)/.exec(await process.printed("Ctrl-C\n"))?.[1] ?? "";
+    return { process, url };
+  };
+  const first = await up();
+  await using killedOne = first.process;
+  await vi.waitFor(async () => expect(await isReady(first.url)).toBe(true), SOON);
+  const asked = { ...LONG, model: "told" };
+  const whole = await complete(first.url, asked);
+  let second: Awaited<ReturnType<typeof up>> | undefined;
+  let restarted: Promise<void> | undefined;
+  const restart = async () => {
+    await ended(killedOne, "SIGKILL");
+    second = await up();
+  };
+  const onPiece = (count: number) => {
+    if (count === KILLED_AT) restarted = restart();
+  };
+  const resumed = await streamCompletion(first.url, asked, { onPiece, resumeAt: () => second?.url ?? "http://127.0.0.1:9" });
+  await restarted;
+  await using _last = second?.process;
+  expect(resumed).toEqual({ ...whole, error: undefined, done: true });
+});
 
 test("an agent that is to write a journal, and has no key, does not start", async () => {
   const { code, stderr } = await run([MAIN, "agent", "--journal", "on", "--port", "0"]);

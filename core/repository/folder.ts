@@ -36,9 +36,14 @@ export function folderModelFiles(folder: string): ModelFiles {
   const digests = new Map<string, { readonly stamp: string; readonly digest: Promise<string> }>();
   return {
     async list() {
-      const found: FileInfo[] = [];
-      await collectFiles(folder, "", 0, found);
-      return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+      const files: FileInfo[] = [];
+      await collectFiles(folder, "", 0, { files, links: [] });
+      return files.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    async links() {
+      const links: string[] = [];
+      await collectFiles(folder, "", 0, { files: [], links });
+      return links.sort();
     },
     async readRange(name, offset, length) {
       await using file = await openFile(folder, name);
@@ -73,7 +78,12 @@ async function isFolder(folder: string): Promise<boolean> {
   }
 }
 
-async function collectFiles(folder: string, prefix: string, depth: number, found: FileInfo[]): Promise<void> {
+interface Found {
+  readonly files: FileInfo[];
+  readonly links: string[];
+}
+
+async function collectFiles(folder: string, prefix: string, depth: number, found: Found): Promise<void> {
   if (depth > FOLDER_DEPTH_MAX)
     throw new ServingError("FAILED_PRECONDITION", `'${prefix}' is nested deeper than ${FOLDER_DEPTH_MAX} folders`);
   const entries = await readdir(path.join(folder, prefix), { withFileTypes: true }).catch((thrown: unknown) => {
@@ -84,7 +94,8 @@ async function collectFiles(folder: string, prefix: string, depth: number, found
   for (const entry of entries) {
     const name = prefix === "" ? entry.name : `${prefix}/${entry.name}`;
     if (entry.isDirectory()) await collectFiles(folder, name, depth + 1, found);
-    else if (entry.isFile()) found.push({ name, bytes: (await stat(path.join(folder, name))).size });
+    else if (entry.isFile()) found.files.push({ name, bytes: (await stat(path.join(folder, name))).size });
+    else if (entry.isSymbolicLink()) found.links.push(name);
   }
 }
 

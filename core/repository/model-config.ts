@@ -76,7 +76,8 @@ export async function readModelDraft(
       : file === undefined
         ? { kind: "none" }
         : { kind: "file", name: file.name, text: await readText(files, file) };
-  const draft = draftConfig({ name: options.model, files: list.map(({ name }) => name) }, source);
+  const links = await files.links?.();
+  const draft = draftConfig({ name: options.model, files: list.map(({ name }) => name), links }, source);
   return { draft, file: file?.name, list };
 }
 
@@ -93,14 +94,11 @@ async function readText(files: ModelFiles, { name, bytes }: FileInfo): Promise<s
 }
 
 /** The model's file of a version: a file, or a folder with a model.onnx in it. @throws ServingError NOT_FOUND */
-export function modelFile({ config }: DraftConfig, version: number, list: readonly FileInfo[]): FileInfo {
+export function modelFile({ config, links }: DraftConfig, version: number, list: readonly FileInfo[]): FileInfo {
   const wanted = `${version}/${config.defaultModelFilename}`;
   const file = list.find(({ name }) => name === wanted) ?? list.find(({ name }) => name === `${wanted}/model.onnx`);
   if (file !== undefined) return file;
-  const fix = modelFileFix(
-    wanted,
-    list.map(({ name }) => name),
-  );
+  const fix = modelFileFix(wanted, { files: list.map(({ name }) => name), links });
   throw new ServingError("NOT_FOUND", `unable to find '${wanted}' for model '${config.name}': ${fix}`, { reason: "model_file_not_found" });
 }
 

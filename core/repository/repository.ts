@@ -13,6 +13,8 @@ export interface FileInfo {
 export interface ModelFiles {
   /** All files, sorted by name; links and special files are left out. */
   list(): Promise<readonly FileInfo[]>;
+  /** Names of the symbolic links that `list` leaves out, to tell whoever misses what they lead to; where files lie in a folder. */
+  links?(): Promise<readonly string[]>;
   /**
    * `length` bytes from `offset`, in memory of its own; at most 256 MiB a call.
    * @throws ServingError NOT_FOUND when there is no such file, OUT_OF_RANGE when the range passes its end.

@@ -44,7 +44,7 @@ describe("folder", () => {
     return { repository: folderRepository(root), replace: (model, name, content) => writeFile(path.join(root, model, name), content) };
   });
 
-  test("links are neither listed nor read, and stray files are no models", async () => {
+  test("links are neither listed as files nor read, and stray files are no models", async () => {
     const root = await folderOf({ ant: { "1/model.onnx": new Uint8Array(3) }, ".hidden": { a: new Uint8Array(1) } });
     await writeFile(path.join(root, "README.md"), "not a model");
     await symlink("1/model.onnx", path.join(root, "ant", "link.onnx"));
@@ -53,6 +53,7 @@ describe("folder", () => {
     expect(await repository.models()).toEqual(["ant"]);
     const files = await repository.model("ant");
     expect(await files.list()).toEqual([{ name: "1/model.onnx", bytes: 3 }]);
+    expect(await files.links?.()).toEqual(["2", "link.onnx"]);
     for (const name of ["link.onnx", "2/model.onnx"])
       await expect(files.readRange(name, 0, 1)).rejects.toMatchObject({ code: "NOT_FOUND" });
   });

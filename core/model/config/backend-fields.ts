@@ -2,16 +2,10 @@
 import { clone } from "@bufbuild/protobuf";
 import { type ModelConfig, ModelConfigSchema } from "../../../protos/gen/model_config_pb.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
-import { backendFix } from "./problems/layout-fixes.ts";
+import type { ModelFolder } from "./model-folder.ts";
+import { backendFix, linkNote } from "./problems/layout-fixes.ts";
 import type { ConfigProblem } from "./problems/problem.ts";
 import { versionsOf } from "./version-policy.ts";
-
-export interface ModelFolder {
-  /** The folder's name, which is the model's. */
-  readonly name: string;
-  /** Relative to the folder, with `/`: `config.pbtxt`, `1/model.onnx`. */
-  readonly files: readonly string[];
-}
 
 interface Backend {
   readonly name: string;
@@ -64,13 +58,14 @@ const hasCheckpoint = (files: ReadonlySet<string>): boolean =>
   files.has("config.json") || [...files].some((file) => file.endsWith(".gguf"));
 
 /** `model.identity` names the backend `identity`: all that is left when nothing else does. */
-function namedBackend(config: ModelConfig, { name, files }: ModelFolder): ReturnType<typeof completeBackend> {
+function namedBackend(config: ModelConfig, folder: ModelFolder): ReturnType<typeof completeBackend> {
+  const { name } = folder;
   const dot = name.indexOf(".");
   if (dot === -1) {
-    const message = `Invalid model name: Could not determine backend for model '${name}' with no backend in model configuration. Expected model name of the form 'model.<backend_name>'.`;
+    const message = `Invalid model name: Could not determine backend for model '${name}' with no backend in model configuration. Expected model name of the form 'model.<backend_name>'.${linkNote(folder)}`;
     return {
       config,
-      problems: [{ message, path: [], fix: backendFix(name, files) }],
+      problems: [{ message, path: [], fix: backendFix(folder) }],
     };
   }
   config.backend = name.slice(dot + 1);

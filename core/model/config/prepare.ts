@@ -6,13 +6,14 @@ import { clone, create } from "@bufbuild/protobuf";
 import { type ModelConfig, ModelConfigSchema, ModelTransactionPolicySchema } from "../../../protos/gen/model_config_pb.ts";
 import type { ModelSignature } from "../../wire/model-runner.ts";
 import type { ModelReference } from "../published-model.ts";
-import { completeBackend, type ModelFolder } from "./backend-fields.ts";
+import { completeBackend } from "./backend-fields.ts";
 import { builtInProblems, isBuiltInBackend } from "./built-in-backends.ts";
 import { completeLanguage } from "./complete-language.ts";
 import { type CompletedConfig, completeFromOnnx, DEFAULT_MAX_BATCH_SIZE } from "./complete-onnx.ts";
 import type { ModelConfiguration } from "./configuration.ts";
 import { composeEnsemble } from "./ensemble-models.ts";
 import { LANGUAGE_BACKEND } from "./language-settings.ts";
+import type { ModelFolder } from "./model-folder.ts";
 import { normalizeConfig, normalizeInstanceGroups } from "./normalize.ts";
 import { configProblems, instanceGroupProblems } from "./problems/config-problems.ts";
 import { onnxProblems } from "./problems/onnx-problems.ts";
@@ -38,6 +39,8 @@ export interface DraftConfig {
   /** With backend, version policy and scheduler defaults filled in. */
   readonly config: ModelConfig;
   readonly versions: ChosenVersions;
+  /** As in ModelFolder. */
+  readonly links: readonly string[] | undefined;
   /** Models that an ensemble is composed of, by step; of others none. */
   readonly members: readonly ModelReference[];
   /** Where the fields stand in the file; undefined: there is none. */
@@ -61,8 +64,8 @@ export function draftConfig(folder: ModelFolder, source: ConfigSource): DraftCon
     problems.push({ message, path: ["name"], fix: `write name: "${folder.name}", or remove name` });
   }
   if (hasBackend(config)) problems.push(...configProblems(config));
-  if (versions.served.length === 0) problems.push(noVersionProblem(folder.name, folder.files));
-  return { given, config, versions, members: ensembleMembers(config), positions, problems };
+  if (versions.served.length === 0) problems.push(noVersionProblem(folder));
+  return { given, config, versions, links: folder.links, members: ensembleMembers(config), positions, problems };
 }
 
 /** Without one nothing else can be said. */

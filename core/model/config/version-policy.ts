@@ -1,5 +1,6 @@
 /** Which versions of a model are there, and which of them are served. Pure. */
-import { versionsFix } from "./problems/layout-fixes.ts";
+import type { ModelFolder } from "./model-folder.ts";
+import { linkNote, versionsFix } from "./problems/layout-fixes.ts";
 import type { ConfigProblem } from "./problems/problem.ts";
 
 export type VersionPolicy =
@@ -38,10 +39,10 @@ export function chooseVersions(policy: VersionPolicy, available: readonly number
   return { served: descending.slice(0, policy.kind === "latest" ? policy.count : undefined), missing: [] };
 }
 
-export function noVersionProblem(model: string, files: readonly string[]): ConfigProblem {
+export function noVersionProblem(folder: ModelFolder): ConfigProblem {
   return {
-    message: `at least one version must be available under the version policy of model '${model}'`,
+    message: `at least one version must be available under the version policy of model '${folder.name}'${linkNote(folder)}`,
     path: ["version_policy"],
-    fix: versionsFix(model, files),
+    fix: versionsFix(folder),
   };
 }

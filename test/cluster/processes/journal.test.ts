@@ -1,10 +1,13 @@
 /** Gateway and lead are killed at once, and nobody has a copy but Redis, which cannot read it: the stream goes on all the same. */
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtempDisposable, symlink, writeFile } from "node:fs/promises";
+import { constants, copyFile, mkdir, mkdtempDisposable, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { GrpcClient } from "../../../client/grpc/grpc-client.ts";
+import type { InferRequest } from "../../../client/infer-request.ts";
+import { tensor } from "../../../client/tensor-input.ts";
 import { journaledGeneration } from "../../../core/messages/journal-entries.ts";
 import { JournalKeys } from "../../../core/store/journals/journal-seal.ts";
 import { journalOf } from "../../../core/store/journals/redis.ts";
@@ -93,17 +96,50 @@ async function expectSealed(url: string, key: string): Promise<void> {
   }
 }
 
+const TOLD: InferRequest = {
+  model: "told",
+  inputs: [
+    tensor("text_input", "BYTES", [1], [LONG.prompt]),
+    tensor("max_tokens", "INT32", [1], [LONG.max_tokens]),
+    tensor("temperature", "FP32", [1], [0.8]),
+    tensor("random_seed", "UINT64", [1], [3n]),
+  ],
+};
+
+interface Pieces {
+  readonly texts: readonly string[];
+  /** Of the last one. */
+  readonly event: string;
+}
+
+/** The stream's pieces until it ends or breaks off; `failed` says which. */
+async function pieces(address: string, parameters: InferRequest["parameters"]): Promise<Pieces & { readonly failed: boolean }> {
+  await using client = new GrpcClient(address);
+  const texts: string[] = [];
+  let event = "";
+  try {
+    for await (const result of client.inferStream({ ...TOLD, parameters: { ...parameters } })) {
+      event = String(result.parameters.get("event_id"));
+      texts.push(...result.output("text_output").strings());
+    }
+    return { texts, event, failed: false };
+  } catch {
+    return { texts, event, failed: true };
+  }
+}
+
 /** A repository with the real model, whose streams are written down whatever the program says. */
 async function journaledModel(root: string): Promise<string> {
   const repository = path.join(root, "models");
   await mkdir(path.join(repository, "told", "1"), { recursive: true });
-  await symlink(path.join(realModelFolder(), "1", "model.gguf"), path.join(repository, "told", "1", "model.gguf"));
+  const file = path.join("1", "model.gguf");
+  await copyFile(path.join(realModelFolder(), file), path.join(repository, "told", file), constants.COPYFILE_FICLONE);
   const config = 'backend: "llm"\nparameters { key: "journal" value { string_value: "on" } }\n';
   await writeFile(path.join(repository, "told", "config.pbtxt"), config);
   return repository;
 }
 
-test("a stream of `nereid up` goes on token for token after SIGKILL and a new start, where its model asks for a journal", async () => {
+test("a stream of `nereid up` goes on byte for byte after SIGKILL and a new start, over HTTP and gRPC, where its model asks for a journal", async () => {
   await using folder = await mkdtempDisposable(path.join(tmpdir(), "nereid-up-"));
   const keyFile = path.join(folder.path, "key");
   await writeFile(keyFile, `${randomBytes(32).toString("base64")}\n`);
@@ -112,14 +148,16 @@ test("a stream of `nereid up` goes on token for token after SIGKILL and a new st
   const journal = ["--redis-url", redis.url, "--journal", "off", "--journal-key-file", keyFile];
   const up = async () => {
     const process = start([MAIN, "up", ...models, ...ports, ...journal], { TMPDIR: folder.path }); // what a killed one leaves goes with it
-    const url = /HTTP +(http:\/\/[^ /]+)/.exec(await process.printed("Ctrl-C\n"))?.[1] ?? "";
-    return { process, url };
+    const banner = await process.printed("Ctrl-C\n");
+    const url = /HTTP +(http:\/\/[^ /]+)/.exec(banner)?.[1] ?? "";
+    return { process, url, grpc: /gRPC +([^ ]+)/.exec(banner)?.[1] ?? "" };
   };
   const first = await up();
   await using killedOne = first.process;
   await vi.waitFor(async () => expect(await isReady(first.url)).toBe(true), SOON);
   const asked = { ...LONG, model: "told" };
-  const whole = await complete(first.url, asked);
+  const [whole, wholePieces] = await Promise.all([complete(first.url, asked), pieces(first.grpc, { resumable: true })]);
+  expect(wholePieces).toMatchObject({ failed: false });
   let second: Awaited<ReturnType<typeof up>> | undefined;
   let restarted: Promise<void> | undefined;
   const restart = async () => {
@@ -129,10 +167,22 @@ test("a stream of `nereid up` goes on token for token after SIGKILL and a new st
   const onPiece = (count: number) => {
     if (count === KILLED_AT) restarted = restart();
   };
-  const resumed = await streamCompletion(first.url, asked, { onPiece, resumeAt: () => second?.url ?? "http://127.0.0.1:9" });
+  const [resumed, cut] = await Promise.all([
+    streamCompletion(first.url, asked, { onPiece, resumeAt: () => second?.url ?? "http://127.0.0.1:9" }),
+    pieces(first.grpc, { resumable: true }),
+  ]);
   await restarted;
   await using _last = second?.process;
   expect(resumed).toEqual({ ...whole, error: undefined, done: true });
+  expect(cut).toMatchObject({ failed: true });
+  expect(cut.texts.length).toBeGreaterThan(0);
+  const rest = await pieces(second?.grpc ?? "", { last_event_id: cut.event });
+  expect(rest).toEqual({
+    ...wholePieces,
+    texts: wholePieces.texts.slice(cut.texts.length),
+    event: expect.stringMatching(/^[A-Za-z0-9]+\./),
+  });
+  expect([...cut.texts, ...rest.texts]).toEqual(wholePieces.texts);
 });
 
 test("an agent that is to write a journal, and has no key, does not start", async () => {

@@ -1,5 +1,5 @@
 /** `nereid models validate` shows what is filled in, and where every problem lies. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -43,6 +43,13 @@ beforeAll(() => {
   put("two/1/a.onnx", identity());
   put("two/1/b.onnx", identity());
   put("two/config.pbtxt", 'backend: "onnxruntime"');
+  put("linked/1/labels.txt", "a");
+  put("folder_linked/config.pbtxt", 'backend: "onnxruntime"');
+  put("all_linked/1/labels", "");
+  rmSync(path.join(repository, "all_linked/1/labels"));
+  symlinkSync(path.join(repository, "echo/1/model.onnx"), path.join(repository, "linked/1/model.onnx"));
+  symlinkSync(path.join(repository, "echo/1"), path.join(repository, "folder_linked/1"));
+  symlinkSync(path.join(repository, "echo/1/model.onnx"), path.join(repository, "all_linked/1/model.onnx"));
   put("traced/1/model.pt", "");
   put("both/1/model.plan", "");
   put("both/1/model.onnx", identity());
@@ -117,6 +124,9 @@ describe("nereid models validate", () => {
     ["zero", "rename 01/ to 1/: a version's folder has a whole number without leading zeros as its name"],
     ["flat", "move model.onnx into flat/1/"],
     ["other_policy", "there are 1: let version_policy have one of them"],
+    ["linked", "1/model.onnx is a symbolic link, and those are not followed: put what it leads to in its place (cp -rL, or a hard link)"],
+    ["folder_linked", "1 is a symbolic link, and those are not followed"],
+    ["all_linked", "1/model.onnx is a symbolic link, and those are not followed"],
     ["called", 'rename 1/net.onnx to model.onnx, or write default_model_filename: "net.onnx"'],
     ["two", "say which of a.onnx, b.onnx it is with default_model_filename; others belong into versions of their own"],
     ["traced", "fix: export it with torch.onnx.export"],

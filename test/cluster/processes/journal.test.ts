@@ -99,10 +99,9 @@ async function expectSealed(url: string, key: string): Promise<void> {
 const TOLD: InferRequest = {
   model: "told",
   inputs: [
-    tensor("text_input", "BYTES", [1], [LONG.prompt]),
+    tensor("text_input", "BYTES", [1], ["1, 2, 3, 4, 5, 6, 7, 8, 9,"]), // nothing ends that
     tensor("max_tokens", "INT32", [1], [LONG.max_tokens]),
-    tensor("temperature", "FP32", [1], [0.8]),
-    tensor("random_seed", "UINT64", [1], [3n]),
+    tensor("temperature", "FP32", [1], [0]),
   ],
 };
 

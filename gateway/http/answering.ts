@@ -9,6 +9,7 @@ import type { Exchange } from "./exchange.ts";
 import type { HttpAnswer, HttpFault, Route, WholeAnswer } from "./route.ts";
 import { Surfaces } from "./surfaces.ts";
 import type { Sweep } from "./sweep.ts";
+import { withMoves } from "./told-moves.ts";
 
 export interface AnsweringOptions {
   readonly routes: readonly Route[];
@@ -93,7 +94,8 @@ export class Answering {
 
   async #stream(exchange: Exchange, connection: Connection, { headers, frames }: HttpAnswer & { readonly kind: "events" }): Promise<void> {
     connection.open(exchange, { ...EVENT_HEADERS, ...headers }, this.#extra(exchange));
-    await writeEvents(connection, frames, this.#options);
+    const { explanation } = exchange;
+    await writeEvents(connection, explanation === undefined ? frames : withMoves(frames, explanation), this.#options);
   }
 
   #failed(thrown: unknown, route: Route): WholeAnswer {

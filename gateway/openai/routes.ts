@@ -127,8 +127,9 @@ async function resumeStream(deps: OpenAiDeps, request: HttpRequest, generation?:
   if (generation !== undefined && generation !== place.generation) {
     throw new ServingError("INVALID_ARGUMENT", `Last-Event-ID is of another stream than ${JSON.stringify(generation.slice(0, 80))}`);
   }
-  const { tenant, budget, signal } = request;
-  const stream = await startedStream(deps.generation.resume({ ...place, tenant, budget, traceparent: traceparentOf(request) }, signal));
+  const { tenant, budget, explanation, signal } = request;
+  const asked = { ...place, tenant, budget, explanation, traceparent: traceparentOf(request) };
+  const stream = await startedStream(deps.generation.resume(asked, signal));
   const shape = readShape(stream.started.resumable);
   if (shape !== undefined) return streamAnswer(deps, stream, shape, place);
   await leave(stream.events);

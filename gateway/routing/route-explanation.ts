@@ -1,4 +1,4 @@
-/** Why a request went where it went, for a caller who has asked: each choice with its candidates and how it ended, as one header. Pure. */
+/** Why a request went where it went, for a caller who has asked: each choice with its candidates and how it ended, as a line of JSON. Pure. */
 
 /** A replica as it is known by its node and name. */
 export interface Place {
@@ -14,10 +14,15 @@ export interface RoutePick {
   readonly filtered: readonly (Place & { readonly why: string })[];
 }
 
-interface Ending {
+interface Choice {
   readonly pick: RoutePick;
+  /** Where a stream was before, and what it was lost with. */
+  readonly left: Left | undefined;
   outcome: string | undefined;
+  told: boolean;
 }
+
+type Left = Place & { readonly why: string };
 
 /** Older choices are left out. */
 const PICKS_MAX = 8;
@@ -26,10 +31,12 @@ const CHARACTERS_MAX = 3_000;
 const LISTED_MAX = 32;
 
 export class RouteExplanation {
-  readonly #picks: Ending[] = [];
+  readonly #picks: Choice[] = [];
+  #left: Left | undefined;
 
   add(pick: RoutePick): void {
-    this.#picks.push({ pick, outcome: undefined });
+    this.#picks.push({ pick, left: this.#left, outcome: undefined, told: false });
+    this.#left = undefined;
     if (this.#picks.length > PICKS_MAX) this.#picks.shift();
   }
 
@@ -40,28 +47,45 @@ export class RouteExplanation {
     if (last !== undefined) last.outcome = outcome;
   }
 
-  /** Empty while nothing was chosen. */
-  headers(): Readonly<Record<string, string>> {
-    if (this.#picks.length === 0) return {};
-    let listed = LISTED_MAX;
-    let text = this.#text(listed);
-    for (; text.length > CHARACTERS_MAX && listed > 0; text = this.#text(listed)) listed = Math.floor(listed / 2);
-    return { "x-nereid-route": text };
+  /** What runs there is lost: the next choice is why it goes on elsewhere. */
+  left({ replica, node }: Place, why: string): void {
+    this.#left = { replica, node, why };
   }
 
-  /** JSON in ASCII. @param listed so many of each list */
-  #text(listed: number): string {
-    const picks = this.#picks.map(({ pick: { chosen, candidates, filtered }, outcome }) => ({
-      chosen: chosen && placeOf(chosen),
-      outcome: outcome?.slice(0, 200),
-      candidates: candidates.slice(0, listed).map(({ scores, ...place }) => ({ ...placeOf(place), ...scores })),
-      filtered: filtered.slice(0, listed).map(({ why, ...place }) => ({ ...placeOf(place), why })),
-      left_out: Math.max(0, candidates.length - listed) + Math.max(0, filtered.length - listed) || undefined,
-    }));
-    const rounded = (_: string, value: unknown) => (typeof value === "number" ? Math.round(value * 1_000) / 1_000 : value);
-    const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-    return JSON.stringify({ picks }, rounded).replace(/[^ -~]/g, escaped);
+  /** Empty while nothing was chosen. */
+  headers(): Readonly<Record<string, string>> {
+    const text = this.#told(this.#picks);
+    return text === undefined ? {} : { "x-nereid-route": text };
   }
+
+  /** The choices that are over, and have not been told; undefined: none. */
+  moves(): string | undefined {
+    return this.#told(this.#picks.filter(({ pick, outcome, told }) => !told && (pick.chosen === undefined || outcome !== undefined)));
+  }
+
+  #told(picks: readonly Choice[]): string | undefined {
+    if (picks.length === 0) return undefined;
+    for (const pick of picks) pick.told = true;
+    let listed = LISTED_MAX;
+    let text = textOf(picks, listed);
+    for (; text.length > CHARACTERS_MAX && listed > 0; text = textOf(picks, listed)) listed = Math.floor(listed / 2);
+    return text;
+  }
+}
+
+/** JSON in ASCII. @param listed so many of each list */
+function textOf(choices: readonly Choice[], listed: number): string {
+  const picks = choices.map(({ pick: { chosen, candidates, filtered }, left, outcome }) => ({
+    left: left && { ...left, why: left.why.slice(0, 200) },
+    chosen: chosen && placeOf(chosen),
+    outcome: outcome?.slice(0, 200),
+    candidates: candidates.slice(0, listed).map(({ scores, ...place }) => ({ ...placeOf(place), ...scores })),
+    filtered: filtered.slice(0, listed).map(({ why, ...place }) => ({ ...placeOf(place), why })),
+    left_out: Math.max(0, candidates.length - listed) + Math.max(0, filtered.length - listed) || undefined,
+  }));
+  const rounded = (_: string, value: unknown) => (typeof value === "number" ? Math.round(value * 1_000) / 1_000 : value);
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify({ picks }, rounded).replace(/[^ -~]/g, escaped);
 }
 
 const placeOf = ({ replica, node }: Place): Place => ({ replica, node });

@@ -4,7 +4,7 @@ import { seededRandom } from "../../core/random.ts";
 import { newApiKey } from "../../gateway/access/api-keys.ts";
 import { GRPCInferenceService } from "../../protos/gen/grpc_service_pb.ts";
 import { SCRIPTED_PICK } from "../support/scripted-pick.ts";
-import { SCRIPTED_MODEL } from "../support/scripted-text.ts";
+import { SCRIPTED_MODEL, ScriptedText } from "../support/scripted-text.ts";
 import { GrpcClient } from "./grpc-client.ts";
 import { type ScriptedDoors, startDoors } from "./open-doors.ts";
 
@@ -42,6 +42,23 @@ test.each([
   expect(await routeOf(path, body)).toMatchObject({ status: 200, picks: PICKED });
   expect(await routeOf(path, body, {})).toEqual({ status: 200, picks: undefined });
   expect(await routeOf(path, body, { "x-nereid-explain": "everything" })).toEqual({ status: 200, picks: undefined });
+});
+
+test.each([
+  ["a completion", "/v1/completions", { ...completion, seed: 3, stream: true }],
+  ["generate_stream", `/v2/models/${model}/generate_stream`, { ...TEXT, random_seed: 3 }],
+])("%s that moves says so in a comment before the event that follows, which clients pass over", async (_, path, body) => {
+  await using moving = await startDoors({}, { text: new ScriptedText({ movesAt: 2 }) });
+  const streamed = async (headers: Readonly<Record<string, string>>) => {
+    const response = await fetch(`${moving.httpAddress}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    return (await response.text()).replaceAll(/"(id|created)":("[^"]*"|\d+)/g, "");
+  };
+  const plain = await streamed({});
+  const frames = (await streamed(EXPLAIN)).split("\n\n");
+  const comments = frames.filter((frame) => frame.startsWith(":"));
+  expect(frames.filter((frame) => !frame.startsWith(":")).join("\n\n")).toBe(plain);
+  expect(comments).toEqual([expect.stringMatching(/^: nereid-move \{"picks":\[\{.*\}$/)]);
+  expect(frames.indexOf(comments[0] ?? "")).toBeGreaterThan(0);
 });
 
 test("a request that fails behind its choice says where it went too", async () => {

@@ -31,6 +31,8 @@ export interface ScriptedOptions {
   readonly word?: (position: number) => string;
   /** How many tokens a choice has when nothing else ends it. */
   readonly naturalLength?: number;
+  /** Is said to be placed again before this token, where nobody takes it. */
+  readonly movesAt?: number;
   readonly fail?: { readonly atPosition: number; readonly code: ErrorCode; readonly message: string };
 }
 
@@ -119,6 +121,7 @@ export class ScriptedText implements TextGeneration, ModelDirectory {
         const { choice, deltas } = script;
         if (pace !== undefined) await pace(choice, position, signal);
         signal.throwIfAborted();
+        if (this.#options.movesAt === position) request.explanation?.add({ ...SCRIPTED_PICK, chosen: undefined });
         if (fail?.atPosition === position) throw new ServingError(fail.code, fail.message);
         const next = deltas.next();
         if (next.done === true) {

@@ -45,8 +45,8 @@ export async function streamText(deps: LanguageDeps, request: HttpRequest): Prom
 
 /** A client comes back for the rest: the request's body is not looked at. */
 async function resumeText(deps: LanguageDeps, request: HttpRequest, place: StreamPlace): Promise<HttpAnswer> {
-  const { tenant, signal } = request;
-  const opened = deps.generation.resume({ ...place, tenant, traceparent: traceparentOf(request) }, signal);
+  const { tenant, explanation, signal } = request;
+  const opened = deps.generation.resume({ ...place, tenant, explanation, traceparent: traceparentOf(request) }, signal);
   const { head, events } = await pullUntil(opened, ({ kind }) => kind === "started");
   const [started] = head;
   const note = NOTE.exec((started?.kind === "started" && started.resumable) || "");

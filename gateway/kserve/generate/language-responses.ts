@@ -66,11 +66,11 @@ export async function* languageResponses(
 /** A client comes back for the rest: the request's inputs are not looked at. */
 async function* resumedResponses(
   { generation }: LanguageResponsesDeps,
-  { tenant, budget, traceparent }: InferRequest,
+  { tenant, budget, explanation, traceparent }: InferRequest,
   place: StreamPlace,
   signal: AbortSignal,
 ): AsyncGenerator<DecoupledResponse> {
-  const opened = generation.resume({ ...place, tenant, budget, traceparent }, signal);
+  const opened = generation.resume({ ...place, tenant, budget, explanation, traceparent }, signal);
   const { head, events } = await pullUntil(opened, ({ kind }) => kind === "started");
   const [started] = head;
   if (started?.kind !== "started" || started.resumable !== NOTE) {

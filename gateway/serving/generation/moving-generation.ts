@@ -114,6 +114,7 @@ export class MovingGeneration implements Disposable {
     from[Symbol.dispose]();
     const untilMs = clock.now() + WAIT_MS_MAX;
     if (await this.#attached()) return;
+    request.explanation?.left(from.replica, this.#lost?.message ?? "it ended early");
     for (;;) {
       if (this.#lost !== undefined && this.#moves >= this.#deps.migrationLimit()) throw this.#lost;
       try {

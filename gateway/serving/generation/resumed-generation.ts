@@ -57,7 +57,8 @@ export async function resumedGeneration(asked: ResumeRequest, deps: ResumeDeps, 
   return { request: requestOf(placed.submit, note), placed, record, note, first };
 }
 
-function resumedRequest({ tenant, traceparent }: ResumeRequest, model: string, submit: GenerationSubmit, note: ResumeNote): TextRequest {
+function resumedRequest(asked: ResumeRequest, model: string, submit: GenerationSubmit, note: ResumeNote): TextRequest {
+  const { tenant, traceparent, explanation } = asked;
   return {
     model,
     tenant,
@@ -68,6 +69,7 @@ function resumedRequest({ tenant, traceparent }: ResumeRequest, model: string, s
     sampling: submit.sampling,
     deadlineMs: undefined,
     traceparent,
+    explanation,
     resumable: note.resumable,
   };
 }

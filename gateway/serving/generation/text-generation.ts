@@ -50,6 +50,8 @@ export interface ResumeRequest {
   /** By choice, up to which position it has been told; undefined: nothing at all, not even the stream's opening. */
   readonly told: readonly number[] | undefined;
   readonly traceparent: string;
+  /** As in TextRequest. */
+  readonly explanation?: RouteExplanation | undefined;
 }
 
 /** A token with its own bytes, so that pieces concatenate to the text's UTF-8. */

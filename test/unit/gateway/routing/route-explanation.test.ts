@@ -32,6 +32,23 @@ test("each choice stands in it with its candidates, and how it ended", () => {
   });
 });
 
+test("what came after it was told are the moves, each told once when it is over, with what was lost before", () => {
+  const explanation = new RouteExplanation();
+  explanation.add(pick(1));
+  explanation.headers();
+  explanation.ended(place(1), "accepted");
+  explanation.left(place(1), "the link was lost");
+  expect(explanation.moves()).toBeUndefined();
+  explanation.add({ ...pick(2), chosen: undefined });
+  explanation.add(pick(2));
+  expect(JSON.parse(explanation.moves() ?? "")).toMatchObject({ picks: [{ left: { ...place(1), why: "the link was lost" } }] });
+  explanation.ended(place(2), "accepted");
+  expect(JSON.parse(explanation.moves() ?? "")).toEqual({
+    picks: [expect.objectContaining({ chosen: place(2), outcome: "accepted" })],
+  });
+  expect(explanation.moves()).toBeUndefined();
+});
+
 test("nothing is said while nothing was chosen", () => {
   expect(new RouteExplanation().headers()).toEqual({});
 });

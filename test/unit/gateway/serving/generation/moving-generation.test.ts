@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { POISON_REQUEST } from "../../../../../core/errors.ts";
 import { LINK_SILENCE_MS, LINK_SUSPECT_MS } from "../../../../../core/link/link.ts";
 import { UNREAD } from "../../../../../core/messages/generation.ts";
+import { RouteExplanation } from "../../../../../gateway/routing/route-explanation.ts";
 import { turns } from "../../../../support/fake-clock.ts";
 import type { HashAgent } from "../hash-agent.ts";
 import { END, MODEL, type Rig, servingRig, started } from "../serving-rig.ts";
@@ -48,6 +49,26 @@ describe("when its lead is lost", () => {
       expect(rig.serving.inFlight.count(`${MODEL}/1/0`) + rig.serving.inFlight.count(`${MODEL}/1/1`)).toBe(0);
     },
   );
+
+  test("who has asked where it went is told what was lost, and where it goes on", async () => {
+    await using rig = await servingRig({ agents: 2 });
+    const explanation = new RouteExplanation();
+    const run = await started(rig, { explanation });
+    const first = lead(rig);
+    explanation.headers();
+    first.last.say("one ");
+    await turns();
+    first.last.stream.reset("the agent stops");
+    await turns(60);
+    const next = rig.agents.find((agent) => agent !== first);
+    expect(JSON.parse(explanation.moves() ?? "").picks).toMatchObject([
+      { left: { node: first.node, why: expect.stringContaining("the agent stops") }, chosen: { node: next?.node }, outcome: "accepted" },
+    ]);
+    next?.last.say("two");
+    next?.last.finish();
+    await turns();
+    expect(run.text).toBe("one two");
+  });
 
   test("it is left when its link is silent and another node is ready: what it says when it wakes is not heard", async () => {
     await using rig = await servingRig({ agents: 2 });

@@ -21,6 +21,8 @@ export interface PooledLink {
   readonly calls: CallDesk;
   /** Counts up: no stream of this link has had it. */
   takeNumber(): number;
+  /** Submits that the node has not answered yet. */
+  unanswered: number;
 }
 
 interface Entry {
@@ -83,7 +85,7 @@ export class LinkPool implements Disposable {
       throw new ServingError("UNAVAILABLE", `node ${node} does not answer at ${address}: try again`, { cause });
     }
     let next = 1;
-    return { link, calls: new CallDesk(link, this.#files), takeNumber: () => next++ };
+    return { link, calls: new CallDesk(link, this.#files), takeNumber: () => next++, unanswered: 0 };
   }
 
   #letGo(node: NodeId, entry: Entry): void {

@@ -1,6 +1,7 @@
 /**
- * Brings a submit to an agent and waits for its first frame. The bus is tried first; what is too large for it, or is not
- * answered in time, goes over the link. The agent takes the first copy and drops the other.
+ * Brings a submit to an agent and waits for its first frame. One by itself takes the link, which is cheaper; several at once take the
+ * bus, which joins them. What is too large for the bus, or is not answered in time there, goes over the link. The agent takes the
+ * first copy and drops the other.
  */
 
 import type { Bus } from "../../core/bus/bus.ts";
@@ -81,7 +82,8 @@ export class Submitter implements Disposable {
     const takeBackSilence = this.#silences.add(() =>
       answers.fail(new ServingError("UNAVAILABLE", `node ${target.node} did not answer within ${SILENT_AGENT_MS} ms: try again`)),
     );
-    const takeBackAck = this.#send(submit, answers, target);
+    const takeBackAck = this.#send(submit, answers, target, pooled);
+    pooled.unanswered += 1;
     let first: AnswerFrame | undefined;
     let kept = false;
     try {
@@ -90,6 +92,7 @@ export class Submitter implements Disposable {
     } catch (thrown) {
       return unreachable(thrown, true, signal);
     } finally {
+      pooled.unanswered -= 1;
       takeBackAck();
       takeBackSilence();
       if (!kept) {
@@ -106,10 +109,10 @@ export class Submitter implements Disposable {
   }
 
   /** @returns what takes the second way back. */
-  #send(submit: Uint8Array, answers: AnswerStream, { node }: NodeTarget): () => void {
+  #send(submit: Uint8Array, answers: AnswerStream, { node }: NodeTarget, { unanswered }: PooledLink): () => void {
     const { bus, metrics } = this.#deps;
     const overLink = () => answers.write(submitFrames(submit));
-    if (!bus.connected || submit.byteLength > Math.min(BUS_SUBMIT_BYTES_MAX, bus.payloadBytesMax)) {
+    if (unanswered === 0 || !bus.connected || submit.byteLength > Math.min(BUS_SUBMIT_BYTES_MAX, bus.payloadBytesMax)) {
       overLink();
       return () => {};
     }

@@ -10,11 +10,21 @@ async function warmed(options: Parameters<typeof servingRig>[0] = {}): Promise<R
   await turns(60);
   return rig;
 }
+
+/** One more under way, which the agent does not answer for 5 s: what is submitted beside it takes the bus. */
+async function busy(options: Parameters<typeof servingRig>[0] = {}): Promise<Rig> {
+  const rig = await warmed(options);
+  rig.agent.policy = { kind: "silent" };
+  await started(rig);
+  rig.agent.policy = { kind: "accept" };
+  rig.agent.generations.splice(0);
+  return rig;
+}
 const resent = (rig: Rig) => rig.metric("nereid_submits_resent_total");
 
 describe("the two ways to an agent", () => {
   test("a submit that the bus loses goes over the link after 250 ms, and not before", async () => {
-    await using rig = await warmed();
+    await using rig = await busy();
     rig.broker.drop((subject) => subject.startsWith("node."));
     const run = await started(rig);
     await rig.clock.pass(249);
@@ -26,7 +36,7 @@ describe("the two ways to an agent", () => {
   });
 
   test("a submit that the bus only delays runs once: the late copy is dropped", async () => {
-    await using rig = await warmed();
+    await using rig = await busy();
     rig.broker.delay(400);
     const run = await started(rig);
     await rig.clock.pass(500);
@@ -39,7 +49,7 @@ describe("the two ways to an agent", () => {
   });
 
   test("an answer that comes late makes the copy over the link superfluous, and it does no harm", async () => {
-    await using rig = await warmed();
+    await using rig = await busy();
     rig.links.delay(300);
     const run = await started(rig);
     await rig.clock.pass(1_000);
@@ -52,15 +62,25 @@ describe("the two ways to an agent", () => {
   });
 
   test("an answer in time leaves the link alone", async () => {
-    await using rig = await warmed();
+    await using rig = await busy();
     await started(rig);
     await rig.clock.pass(1_000);
     expect(rig.agent.last.heard).toEqual([]);
     expect(await resent(rig)).toBe(0);
   });
 
-  test("while the broker is away submits take the link at once", async () => {
+  test("a submit beside which none is unanswered takes the link at once, and leaves the bus alone", async () => {
     await using rig = await warmed();
+    rig.broker.drop((subject) => subject.startsWith("node."));
+    for (let submit = 1; submit <= 3; submit++) {
+      await started(rig);
+      expect(rig.agent.generations).toHaveLength(submit);
+    }
+    expect(await resent(rig)).toBe(0);
+  });
+
+  test("while the broker is away submits take the link at once", async () => {
+    await using rig = await busy();
     rig.broker.disconnect();
     const run = await started(rig);
     expect(run.events).toHaveLength(1);
@@ -68,7 +88,7 @@ describe("the two ways to an agent", () => {
   });
 
   test("prompts above 32 KB take the link, in as many frames as they need", async () => {
-    await using rig = await warmed({ contextLength: 200_000 });
+    await using rig = await busy({ contextLength: 200_000 });
     const busMessages: string[] = [];
     rig.broker.drop((subject) => {
       if (subject.startsWith("node.")) busMessages.push(subject);
@@ -83,7 +103,7 @@ describe("the two ways to an agent", () => {
   });
 
   test("a canceled submit is reset over the link, and its late copy on the bus does not run", async () => {
-    await using rig = await warmed();
+    await using rig = await busy();
     rig.broker.delay(100);
     const client = new AbortController();
     const run = await started(rig, {}, client.signal);
@@ -95,7 +115,7 @@ describe("the two ways to an agent", () => {
   });
 
   test("an agent that never answers is given up after 5 s with a clear error", async () => {
-    await using rig = await warmed();
+    await using rig = await busy();
     rig.agent.policy = { kind: "silent" };
     const run = await started(rig);
     await rig.clock.pass(5_000);

@@ -14,18 +14,41 @@ const LENGTH_BYTES = 4;
 /** How much larger a payload with this many messages is than they are. */
 export const joinedOverhead = (messages: number): number => FORM_BYTES + messages * LENGTH_BYTES;
 
-export function joinMessages(messages: readonly Uint8Array[]): Uint8Array {
-  const length = messages.reduce((sum, message) => sum + message.byteLength, joinedOverhead(messages.length));
-  const joined = new Uint8Array(length);
-  const view = new DataView(joined.buffer);
-  joined[0] = FORM;
-  let offset = FORM_BYTES;
-  for (const message of messages) {
-    view.setUint32(offset, message.byteLength, true);
-    joined.set(message, offset + LENGTH_BYTES);
-    offset += LENGTH_BYTES + message.byteLength;
+/** Copies messages behind one another as they come. */
+export class JoinedMessages {
+  #payload: Uint8Array;
+  #end = FORM_BYTES;
+
+  constructor(first: Uint8Array) {
+    this.#payload = new Uint8Array(joinedOverhead(1) + first.byteLength);
+    this.#payload[0] = FORM;
+    this.add(first);
   }
-  return joined;
+
+  get byteLength(): number {
+    return this.#end;
+  }
+
+  add(message: Uint8Array): void {
+    const start = this.#end + LENGTH_BYTES;
+    const end = start + message.byteLength;
+    const payload = end > this.#payload.byteLength ? this.#grown(2 * end) : this.#payload;
+    for (let byte = 0; byte < LENGTH_BYTES; byte++) payload[this.#end + byte] = message.byteLength >>> (8 * byte);
+    payload.set(message, start);
+    this.#end = end;
+  }
+
+  /** A view, into which nothing more may be added. */
+  get payload(): Uint8Array {
+    return this.#payload.subarray(0, this.#end);
+  }
+
+  #grown(bytes: number): Uint8Array {
+    const grown = new Uint8Array(bytes);
+    grown.set(this.payload);
+    this.#payload = grown;
+    return grown;
+  }
 }
 
 export interface SplitMessages {

@@ -8,7 +8,7 @@ import { ServingError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Bus, Subscription } from "./bus.ts";
-import { joinedOverhead, joinMessages, splitMessages } from "./joined-messages.ts";
+import { JoinedMessages, joinedOverhead, splitMessages } from "./joined-messages.ts";
 
 export interface NatsBusOptions {
   /** `nats://[USER:PASSWORD@]HOST:PORT`; a user without a password is a token. Several are one cluster's servers. */
@@ -40,17 +40,12 @@ interface Listening {
   atBroker: { unsubscribe(): void } | undefined;
 }
 
-interface Outgoing {
-  messages: Uint8Array[];
-  bytes: number;
-}
-
 export class NatsBus implements Bus {
   readonly #options: NatsBusOptions;
   readonly #listening = new Set<Listening>();
   readonly #watchers = new Set<(connected: boolean) => void>();
   /** What was published in this tick, by subject. */
-  readonly #outgoing = new Map<string, Outgoing>();
+  readonly #outgoing = new Map<string, JoinedMessages>();
   #broker: NatsConnection | undefined;
   #connected = false;
   #closed = false;
@@ -82,16 +77,12 @@ export class NatsBus implements Bus {
     if (!this.#connected) return;
     if (this.#outgoing.size === 0) setImmediate(() => this.#flush());
     const waiting = this.#outgoing.get(subject);
-    const bytes = payload.byteLength + joinedOverhead(1);
-    if (waiting === undefined) {
-      this.#outgoing.set(subject, { messages: [payload.slice()], bytes });
-    } else if (waiting.bytes + bytes > limit / 2) {
-      this.#send(subject, waiting.messages);
-      this.#outgoing.set(subject, { messages: [payload.slice()], bytes });
-    } else {
-      waiting.messages.push(payload.slice());
-      waiting.bytes += bytes;
+    if (waiting !== undefined && waiting.byteLength + payload.byteLength <= limit / 2) {
+      waiting.add(payload);
+      return;
     }
+    if (waiting !== undefined) this.#send(subject, waiting);
+    this.#outgoing.set(subject, new JoinedMessages(payload));
   }
 
   subscribe(pattern: string, listener: (payload: Uint8Array, subject: string) => void): Subscription {
@@ -201,12 +192,12 @@ export class NatsBus implements Bus {
   }
 
   #flush(): void {
-    for (const [subject, { messages }] of this.#outgoing) this.#send(subject, messages);
+    for (const [subject, joined] of this.#outgoing) this.#send(subject, joined);
     this.#outgoing.clear();
   }
 
-  #send(subject: string, messages: readonly Uint8Array[]): void {
-    if (this.#connected) this.#broker?.publish(subject, joinMessages(messages));
+  #send(subject: string, { payload }: JoinedMessages): void {
+    if (this.#connected) this.#broker?.publish(subject, payload);
   }
 
   #retryMs(): number {

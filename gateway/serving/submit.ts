@@ -1,7 +1,7 @@
 /**
- * Brings a submit to an agent and waits for its first frame. One by itself takes the link, which is cheaper; several at once take the
- * bus, which joins them. What is too large for the bus, or is not answered in time there, goes over the link. The agent takes the
- * first copy and drops the other.
+ * Brings a submit to an agent and waits for its first frame. A few at once take the link, which is cheaper. While more are unanswered
+ * they take the bus, which joins them, and stands behind nothing that the link carries. What is too large for it, or is not answered
+ * in time there, goes over the link. The agent takes the first copy and drops the other.
  */
 
 import type { Bus } from "../../core/bus/bus.ts";
@@ -19,6 +19,7 @@ import type { LinkPool, NodeTarget, PooledLink } from "./link-pool.ts";
 
 /** Larger submits take the link: a broker carries large messages badly. */
 export const BUS_SUBMIT_BYTES_MAX = 32 * 1024;
+const LINK_SUBMITS_MAX = 16;
 /** No frame for so long: the same submit goes over the link. */
 export const ACK_MS = 250;
 /** No frame for so long after all: the agent hangs. */
@@ -48,6 +49,8 @@ export interface SubmitterDeps {
   readonly pool: LinkPool;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "submitsResent">;
+  /** While a node has so many to answer, the next one takes the bus; 16 unless said. */
+  readonly linkSubmitsMax?: number | undefined;
 }
 
 export class Submitter implements Disposable {
@@ -110,9 +113,9 @@ export class Submitter implements Disposable {
 
   /** @returns what takes the second way back. */
   #send(submit: Uint8Array, answers: AnswerStream, { node }: NodeTarget, { unanswered }: PooledLink): () => void {
-    const { bus, metrics } = this.#deps;
+    const { bus, metrics, linkSubmitsMax = LINK_SUBMITS_MAX } = this.#deps;
     const overLink = () => answers.write(submitFrames(submit));
-    if (unanswered === 0 || !bus.connected || submit.byteLength > Math.min(BUS_SUBMIT_BYTES_MAX, bus.payloadBytesMax)) {
+    if (unanswered < linkSubmitsMax || !bus.connected || submit.byteLength > Math.min(BUS_SUBMIT_BYTES_MAX, bus.payloadBytesMax)) {
       overLink();
       return () => {};
     }

@@ -32,6 +32,8 @@ export interface TextServingDeps {
   readonly starting?: () => boolean;
   readonly bus: Bus;
   readonly links: LinkNetwork;
+  /** As the submitter's. */
+  readonly linkSubmitsMax?: number;
   /** Answers what nodes ask of model files; none unless it is given. */
   readonly files?: AnswerFiles;
   readonly fleet: Fleet;
@@ -69,9 +71,9 @@ export interface TextServing extends AsyncDisposable {
 }
 
 export function createTextServing(deps: TextServingDeps): TextServing {
-  const { bus, fleet, desired, generations, clock, random, metrics, logger, tracer = NO_TRACER, patience = NO_PATIENCE } = deps;
+  const { fleet, desired, generations, clock, random, metrics, logger, tracer = NO_TRACER, patience = NO_PATIENCE } = deps;
   const pool = new LinkPool(deps);
-  const submitter = new Submitter({ bus, pool, clock, metrics });
+  const submitter = new Submitter({ ...deps, pool });
   const encodePool = new EncodePool();
   const bundles = new TextBundles<TextModel>({ submitter, clock, bytesMax: BUNDLE_CACHE_BYTES, open: openTextModel });
   const models = new FleetModelDirectory({ fleet, desired, wallClockMs: () => clock.wallClockMs() });

@@ -22,7 +22,7 @@ export const slowSubscription: Row = {
   run: async (run) => {
     await using cluster = await ChaosCluster.start(run, { nodes: 2, replicas: 1, copies: 2, proxied: true });
     const where = () => cluster.url;
-    const loads = [startLoad(6, askStateless(where)), startLoad(1, await askLanguage(where))];
+    const loads = [startLoad(40, askStateless(where)), startLoad(1, await askLanguage(where))];
     for (const bus of cluster.proxies.buses.values()) bus.set({ back: { bytesPerSecond: BYTES_PER_SECOND } });
     await passing(SLOW_MS);
     for (const bus of cluster.proxies.buses.values()) bus.set({});

@@ -50,6 +50,7 @@ export class SimulatedGateway {
       ...withBug(deps.bug, this.#bus, deps.links),
       fleet: this.watch.fleet,
       desired: () => deps.desired,
+      linkSubmitsMax: 1, // both ways are taken
     });
     this.#nodes = new NodeWatch({ bus: this.#bus, watch: this.watch, submitter: this.#text.submitter, clock, logger });
     this.watch.onChange(() => this.#text.warm());

@@ -31,6 +31,8 @@ export interface RigOptions {
   readonly bundle?: TextBundle;
   readonly desired?: readonly DesiredReplica[];
   readonly migrationLimit?: number;
+  /** 1 unless said, so that both ways are taken. */
+  readonly linkSubmitsMax?: number;
   /** How long a request waits for a model that is wanted and not there. */
   readonly absenceWaitMs?: number;
 }
@@ -85,6 +87,7 @@ export async function servingRig(options: RigOptions = {}) {
     links,
     fleet,
     desired: () => options.desired ?? [],
+    linkSubmitsMax: options.linkSubmitsMax ?? 1,
     generations: new MemoryGenerationStore(clock),
     migrationLimit: options.migrationLimit ?? 3,
     clock,

@@ -22,6 +22,14 @@ async function busy(options: Parameters<typeof servingRig>[0] = {}): Promise<Rig
 }
 const resent = (rig: Rig) => rig.metric("nereid_submits_resent_total");
 
+test("while an agent has so many to answer, the next one takes the bus", async () => {
+  await using rig = await warmed({ linkSubmitsMax: 3 });
+  rig.agent.policy = { kind: "silent" };
+  rig.broker.drop((subject) => subject.startsWith("node."));
+  for (let submit = 1; submit <= 5; submit++) await started(rig);
+  expect(rig.agent.generations).toHaveLength(3);
+});
+
 describe("the two ways to an agent", () => {
   test("a submit that the bus loses goes over the link after 250 ms, and not before", async () => {
     await using rig = await busy();
@@ -69,7 +77,7 @@ describe("the two ways to an agent", () => {
     expect(await resent(rig)).toBe(0);
   });
 
-  test("a submit beside which none is unanswered takes the link at once, and leaves the bus alone", async () => {
+  test("a submit takes the link at once while the agent has none to answer, and leaves the bus alone", async () => {
     await using rig = await warmed();
     rig.broker.drop((subject) => subject.startsWith("node."));
     for (let submit = 1; submit <= 3; submit++) {

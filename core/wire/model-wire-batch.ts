@@ -112,10 +112,11 @@ export class BatchCodec {
 export function decodeBatch(head: Uint8Array, signature: ModelSignature): AnnouncedBatch {
   const reader = new ByteReader(head, "a batch");
   const inputs = readTensors(reader, signature.inputs);
-  const outputs = Array.from({ length: reader.count(reader.u16(), 2) }, () => {
+  const outputs: number[] = [];
+  for (let left = reader.count(reader.u16(), 2); left > 0; left--) {
     const port = reader.u16();
-    return port < signature.outputs.length ? port : reader.fail(`wants output ${port} of ${signature.outputs.length}`);
-  });
+    outputs.push(port < signature.outputs.length ? port : reader.fail(`wants output ${port} of ${signature.outputs.length}`));
+  }
   reader.end();
   return { inputs, outputs };
 }
@@ -136,7 +137,7 @@ export function encodeResult(outputs: readonly OutputTensor[], times: Omit<Batch
     payloadBytes += data.byteLength;
   }
   checkPayload(payloadBytes);
-  return { head: writer.take(), parts: outputs.map(({ data }) => data), payloadBytes };
+  return { head: writer.finish(), parts: outputs.map(({ data }) => data), payloadBytes };
 }
 
 function writeTensor(writer: ByteWriter, port: number, { dtype, shape }: TensorHead, byteLength: number): void {
@@ -145,15 +146,19 @@ function writeTensor(writer: ByteWriter, port: number, { dtype, shape }: TensorH
 }
 
 function readTensors(reader: ByteReader, ports: readonly ModelPort[]): AnnouncedTensor[] {
-  return Array.from({ length: reader.count(reader.u16(), TENSOR_BYTES_MIN) }, () => {
+  const tensors: AnnouncedTensor[] = [];
+  for (let left = reader.count(reader.u16(), TENSOR_BYTES_MIN); left > 0; left--) {
     const port = reader.u16();
     const name = ports[port]?.name ?? reader.fail(`has tensor ${port} of ${ports.length}`);
     const code = reader.u8();
     const dtype = DTYPE_CODES[code] ?? reader.fail(`has a tensor of unknown datatype ${code}`);
     const rank = reader.u8();
     const byteLength = reader.u32();
-    return { port, name, dtype, shape: Array.from({ length: rank }, () => reader.f64()), byteLength };
-  });
+    const shape: number[] = [];
+    for (let axis = 0; axis < rank; axis++) shape.push(reader.f64());
+    tensors.push({ port, name, dtype, shape, byteLength });
+  }
+  return tensors;
 }
 
 function checkInput({ name, dtype, shape }: TensorHead, port: ModelPort | undefined, byteLength: number): void {

@@ -53,14 +53,16 @@ export class BatchExecutor {
     const answers = this.#splitter.split(result.outputs, requests);
     const endedMs = this.#clock.now();
     const compute = computeTimes(result, endedMs - startedMs);
-    const size = requests.reduce((sum, request) => sum + request.size, 0);
+    let size = 0;
+    for (const request of requests) size += request.size;
     const memory = result.memory && sharedBy(result.memory, requests.length);
     this.#desk.statistics.executed(size, compute, this.#clock.wallClockMs());
     const { computeInputUs, computeInferUs, computeOutputUs } = compute;
-    for (const [place, request] of requests.entries()) {
+    let place = 0;
+    for (const request of requests) {
       const times: InferTimes = { queueUs: (startedMs - request.arrivedMs) * 1000, computeInputUs, computeInferUs, computeOutputUs };
       if (!request.over) request.submit.memory?.release(); // who gave it up may have taken it elsewhere
-      this.#desk.answered(request, answers[place] ?? [], times, undefined, memory);
+      this.#desk.answered(request, answers[place++] ?? [], times, undefined, memory);
     }
   }
 

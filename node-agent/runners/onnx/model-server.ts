@@ -2,9 +2,10 @@
 import { LENT_BYTES_MIN } from "../../../core/bytes/lent-memory.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { ServingError } from "../../../core/errors.ts";
+import { BatchHeads } from "../../../core/wire/batch-heads.ts";
 import type { ModelFrameHead } from "../../../core/wire/model-wire.ts";
 import type { AnnouncedBatch } from "../../../core/wire/model-wire-batch.ts";
-import { decodeBatch, type EncodedTensors, encodeResult, type OutputTensor, withoutPayload } from "../../../core/wire/model-wire-batch.ts";
+import { type EncodedTensors, encodeResult, type OutputTensor, withoutPayload } from "../../../core/wire/model-wire-batch.ts";
 import { decodeOpen, encodeFailure, encodeSignature } from "../../../core/wire/model-wire-open.ts";
 import { ModelSocket, type ModelSocketListener } from "../../../core/wire/model-wire-socket.ts";
 import { RunOptions } from "../../ort/run-options.ts";
@@ -31,6 +32,7 @@ const ASYNC_MS = 2;
 
 interface Open {
   readonly session: ModelSession;
+  readonly heads: BatchHeads;
   readonly options: RunOptions;
 }
 
@@ -67,7 +69,7 @@ export class ModelServer implements ModelSocketListener {
     try {
       if (this.#open === undefined) throw new ServingError("FAILED_PRECONDITION", "a runner executes after it has opened its model");
       if (this.#execution !== undefined) throw new ServingError("FAILED_PRECONDITION", "a runner executes one batch at a time");
-      const batch = decodeBatch(frame.head, this.#open.session.signature);
+      const batch = this.#open.heads.read(frame.head);
       const isShared = frame.payloadBytes === 0 && batch.inputs.some(({ byteLength }) => byteLength > 0);
       const bound = this.#open.session.bind(batch, { isShared });
       const rooms = bound.rooms(batch.inputs);
@@ -113,7 +115,7 @@ export class ModelServer implements ModelSocketListener {
       using _ = lowerPriority();
       const runtime = OrtRuntime.open(this.#options.libraryFile);
       const session = new ModelSession(runtime, model, this.#options.shared);
-      this.#open = { session, options: new RunOptions(runtime) };
+      this.#open = { session, heads: new BatchHeads(session.signature), options: new RunOptions(runtime) };
       this.#socket.send("opened", number, { head: encodeSignature(session.signature), parts: [], payloadBytes: 0 });
     } catch (thrown) {
       this.#fail(number, thrown);

@@ -24,8 +24,8 @@ export class ModelSession implements Disposable {
   readonly #outputMemory: readonly PortMemory[];
   /** The least recently used first. */
   readonly #bound = new Map<string, BoundRun>();
-  /** The most recently used, and its key. */
-  #latest: { readonly key: string; readonly bound: BoundRun } | undefined;
+  /** The most recently used, for whom, and its key. */
+  #latest: { readonly batch: AnnouncedBatch; readonly isShared: boolean; readonly key: string; readonly bound: BoundRun } | undefined;
   #foretell = true;
 
   /** @param shared for large tensors @throws ServingError INTERNAL with the runtime's text, UNIMPLEMENTED when it takes or gives something else than tensors. */
@@ -52,10 +52,11 @@ export class ModelSession implements Disposable {
 
   /** The binding for a batch's shapes. @param isShared its inputs, which are no strings, are in the memory that is shared */
   bind(batch: AnnouncedBatch, { isShared }: { readonly isShared: boolean }): BoundRun {
+    if (this.#latest?.batch === batch && this.#latest.isShared === isShared) return this.#latest.bound;
     const key = keyOf(batch, isShared);
     if (this.#latest?.key === key) return this.#latest.bound;
     const bound = this.#bound.get(key) ?? this.#makeBound(batch, isShared);
-    this.#latest = { key, bound };
+    this.#latest = { batch, isShared, key, bound };
     if (this.#bound.delete(key)) {
       this.#bound.set(key, bound); // back to the end: it is the most recently used now
       return bound;

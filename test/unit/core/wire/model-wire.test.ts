@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
 import { DTYPES, isDtype } from "../../../../core/tensor/dtype.ts";
 import { byteSize, joinBytesElements, type Tensor } from "../../../../core/tensor/tensor.ts";
+import { BatchHeads } from "../../../../core/wire/batch-heads.ts";
 import type { ModelSignature, OpenModel } from "../../../../core/wire/model-runner.ts";
 import { MODEL_FRAME_KINDS, type ModelFrameHead, ModelFrameParser, modelFrame } from "../../../../core/wire/model-wire.ts";
 import { BatchCodec, decodeBatch, encodeResult } from "../../../../core/wire/model-wire-batch.ts";
@@ -165,6 +166,18 @@ describe("batches and results", () => {
       }),
       { seed: SEED, numRuns: 300 },
     );
+  });
+
+  test("a head with the bytes of the one before it is the same batch, however the caller uses its bytes again", () => {
+    const signature = signatureOf([x]);
+    const heads = new BatchHeads(signature);
+    const headOf = (rows: number) => codec.encodeBatch(batch({ ...x, shape: [rows], data: new Uint8Array(4 * rows) })).head;
+    const [two, three] = [headOf(2), headOf(3)];
+    const first = heads.read(two);
+    expect(heads.read(headOf(2))).toBe(first);
+    two.set(three);
+    expect(heads.read(two)).toEqual(decodeBatch(three, signature));
+    expect(heads.read(headOf(2))).toEqual(first);
   });
 
   test("a result arrives as it was sent, its tensors plain views of the payload", () => {

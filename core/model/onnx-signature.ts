@@ -25,6 +25,20 @@ const DTYPES: Readonly<Record<string, Dtype>> = {
   "16": "BF16",
 };
 
+/** TensorProto.DataType that no protocol has a name for: what a refusal calls them. */
+const OTHER_DTYPES: Readonly<Record<string, string>> = {
+  "14": "COMPLEX64",
+  "15": "COMPLEX128",
+  "17": "FLOAT8E4M3FN",
+  "18": "FLOAT8E4M3FNUZ",
+  "19": "FLOAT8E5M2",
+  "20": "FLOAT8E5M2FNUZ",
+  "21": "UINT4",
+  "22": "INT4",
+  "23": "FLOAT4E2M1",
+  "24": "FLOAT8E8M0",
+};
+
 /** TypeProto's kinds of values that are no tensor. */
 const OTHER_TYPES: Readonly<Record<string, string>> = {
   "4": "ONNX_TYPE_SEQUENCE",
@@ -85,9 +99,9 @@ function* tensorType(file: ProtobufFile, name: string, tensor: ProtobufField): R
   const elementType = fields.find(({ number }) => number === 1)?.value ?? 0n;
   const dtype = DTYPES[String(elementType)];
   if (dtype === undefined) {
-    throw new ServingError("UNIMPLEMENTED", `'${name}' has ONNX datatype ${elementType}, which is not supported: cast it in the model`, {
-      reason: "unsupported_model",
-    });
+    const wanted = OTHER_DTYPES[String(elementType)] ?? elementType;
+    const message = `'${name}' has ONNX datatype ${wanted}, which requests cannot carry: cast it to another one in the model`;
+    throw new ServingError("UNIMPLEMENTED", message, { reason: "unsupported_model" });
   }
   const shape: number[] = [];
   for (const field of fields.filter(({ number }) => number === 2)) {

@@ -135,7 +135,15 @@ describe("a file that is no ONNX model", () => {
     model[type] = 0x22; // sequence_type instead of tensor_type
     expect(() => read(model)).toThrow("Unsupported ONNX Type 'ONNX_TYPE_SEQUENCE' for I/O 'Y', expected 'ONNX_TYPE_TENSOR'.");
     model[type] = 0x0a;
-    model[type + 3] = 14; // complex64
-    expect(() => read(model)).toThrow(/^'Y' has ONNX datatype 14/);
+    for (const [number, dtype] of [
+      [14, "COMPLEX64"],
+      [17, "FLOAT8E4M3FN"],
+      [21, "UINT4"],
+      [22, "INT4"],
+      [99, "99"],
+    ] as const) {
+      model[type + 3] = number;
+      expect(() => read(model)).toThrow(`'Y' has ONNX datatype ${dtype}, which requests cannot carry: cast it to another one in the model`);
+    }
   });
 });

@@ -58,6 +58,7 @@ export async function agent(source: SettingsSource): Promise<void> {
       standbyRunners: settings.standbyRunners,
       python: settings.python,
       responseCacheBytes,
+      responseCacheAgeMs: settings.responseCacheAgeMs,
       resumableGenerations,
       resumableBytes,
       scheduling: settings,

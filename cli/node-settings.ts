@@ -31,6 +31,12 @@ export const NODE_SETTINGS = {
     fallback: 0,
     help: "answers that each node keeps for models with a response cache; 0 keeps none",
   }),
+  responseCacheAgeMs: setting({
+    kind: wholeNumber(0, 2 ** 31 - 1),
+    fallback: 0,
+    unit: "ms",
+    help: "for so long such an answer is given; 0: until its bytes are needed",
+  }),
   resumableGenerations: setting({
     kind: wholeNumber(0, 1_000_000),
     fallback: 1_000,

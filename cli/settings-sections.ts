@@ -33,7 +33,14 @@ export const SECTIONS: Readonly<Record<string, readonly ServerSetting[]>> = {
     "python",
     "cache",
   ],
-  "Batches and caches": ["rateLimit", "rateLimitResource", "delayScheduler", "backlogDelayScheduler", "responseCacheBytes"],
+  "Batches and caches": [
+    "rateLimit",
+    "rateLimitResource",
+    "delayScheduler",
+    "backlogDelayScheduler",
+    "responseCacheBytes",
+    "responseCacheAgeMs",
+  ],
   Addresses: ["node", "host", "advertiseHost", "port", "grpcPort", "metricsPort", "id", "allowHttp", "allowGrpc", "allowMetrics"],
   "Who may come in": [
     "insecure",

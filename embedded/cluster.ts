@@ -91,6 +91,8 @@ export interface ClusterOptions {
   readonly python?: string;
   /** Bytes of answers that each node keeps for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
+  /** For so long each of them is given; 0 or undefined: until its bytes are needed. */
+  readonly responseCacheAgeMs?: number;
   /** Resumable streams that each node keeps, and their memory; the defaults unless said. */
   readonly resumableGenerations?: number;
   readonly resumableBytes?: number;

@@ -58,6 +58,8 @@ export interface AgentDeps {
   readonly gatewayFiles?: GatewayFiles;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly cacheBytes: number;
+  /** Answers older than this are not given; 0 or undefined: they do not age. */
+  readonly cacheAgeMsMax?: number | undefined;
   /** Where sequences are kept for other nodes; undefined: nowhere. */
   readonly sequences?: SequenceStorage;
   readonly clock: Clock;
@@ -109,7 +111,7 @@ export class Agent implements AsyncDisposable {
     const { node, random, sequences } = deps;
     const incarnation = random.id();
     const scheduling = { ...SCHEDULING_DEFAULTS, ...deps.scheduling };
-    const cache = deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes) : undefined;
+    const cache = deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes, deps.cacheAgeMsMax || undefined) : undefined;
     const wholeModels = new WholeModels({
       sources: deps.sources,
       runners: deps.modelRunners,

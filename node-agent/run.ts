@@ -42,6 +42,8 @@ export interface AgentOptions {
   readonly python?: string | undefined;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly responseCacheBytes: number;
+  /** For so long each of them is given; 0 or undefined: until its bytes are needed. */
+  readonly responseCacheAgeMs?: number;
   /** For resumable generations; the defaults unless said. */
   readonly resumableGenerations?: number;
   readonly resumableBytes?: number;
@@ -93,6 +95,7 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
     modelRunners: modelProcesses({ logger }),
     python,
     cacheBytes: responseCacheBytes,
+    cacheAgeMsMax: options.responseCacheAgeMs,
     keep: { generations, bytes },
     ...(scheduling !== undefined && { scheduling }),
     cpu: cpus()[0]?.model.trim() ?? process.arch,

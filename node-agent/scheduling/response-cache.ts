@@ -1,4 +1,4 @@
-/** Answers kept for requests that come again, bounded by bytes; the longest unused go first. One for all models of a node. Pure. */
+/** Answers kept for requests that come again, bounded by bytes and age; the longest unused go first. One for all models of a node. Pure. */
 import type { Tensor } from "../../core/tensor/tensor.ts";
 
 export interface CacheCounters {
@@ -16,6 +16,7 @@ interface Entry {
   readonly scope: string;
   readonly outputs: readonly Tensor[];
   readonly bytes: number;
+  readonly keptAtMs: number;
 }
 
 /** What an entry costs beside its tensors' bytes: keys, heads and the map's own, roughly. */
@@ -24,6 +25,7 @@ const TENSOR_BYTES = 256;
 
 export class ResponseCache {
   readonly #bytesMax: number;
+  readonly #ageMsMax: number;
   /** The longest unused first. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
@@ -32,8 +34,10 @@ export class ResponseCache {
   #insertions = 0;
   #evictions = 0;
 
-  constructor(bytesMax: number) {
+  /** @param ageMsMax an answer is given for so long; its bytes stay until it is asked for again or others need the room */
+  constructor(bytesMax: number, ageMsMax = Number.POSITIVE_INFINITY) {
     this.#bytesMax = bytesMax;
+    this.#ageMsMax = ageMsMax;
   }
 
   get counters(): CacheCounters {
@@ -49,9 +53,10 @@ export class ResponseCache {
     };
   }
 
-  find(key: string): readonly Tensor[] | undefined {
+  find(key: string, nowMs: number): readonly Tensor[] | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined) {
+    if (entry === undefined || nowMs - entry.keptAtMs >= this.#ageMsMax) {
+      this.#remove(key);
       this.#misses += 1;
       return undefined;
     }
@@ -66,7 +71,7 @@ export class ResponseCache {
    * @param scope what `drop` names
    * @returns false: larger than the whole cache
    */
-  insert(scope: string, key: string, outputs: readonly Tensor[]): boolean {
+  insert(scope: string, key: string, outputs: readonly Tensor[], nowMs: number): boolean {
     const bytes = outputs.reduce((sum, { data }) => sum + TENSOR_BYTES + data.byteLength, ENTRY_BYTES);
     if (bytes > this.#bytesMax) return false;
     this.#remove(key);
@@ -75,7 +80,8 @@ export class ResponseCache {
       this.#remove(oldest);
       this.#evictions += 1;
     }
-    this.#entries.set(key, { scope, outputs: outputs.map((output) => ({ ...output, data: new Uint8Array(output.data) })), bytes });
+    const kept = outputs.map((output) => ({ ...output, data: new Uint8Array(output.data) }));
+    this.#entries.set(key, { scope, outputs: kept, bytes, keptAtMs: nowMs });
     this.#bytes += bytes;
     this.#insertions += 1;
     return true;

@@ -11,6 +11,9 @@ import type { ResponseCache } from "../../scheduling/response-cache.ts";
 import { type FailureReason, StatisticsCounter } from "../statistics.ts";
 import type { HostedRequest } from "./hosted-request.ts";
 
+/** A request whose parameter of this name is false is neither answered from the cache nor kept in it. */
+const CACHE_PARAMETER = "response_cache";
+
 export interface AnswerDeskOptions {
   readonly preserveOrdering: boolean;
   /** undefined: the model's answers are not kept. */
@@ -34,10 +37,10 @@ export class AnswerDesk {
   /** Looks the request up. @returns true: the cache answers it, on a later turn */
   answersFromCache(request: HostedRequest): boolean {
     const { cache, scope } = this.#options;
-    if (cache === undefined) return false;
+    if (cache === undefined || request.submit.parameters.get(CACHE_PARAMETER) === false) return false;
     const beganMs = this.#clock.now();
     const key = inferKey(scope, request.submit);
-    const outputs = cache.find(key);
+    const outputs = cache.find(key, beganMs);
     request.lookupUs = (this.#clock.now() - beganMs) * 1000;
     if (outputs === undefined) {
       request.cacheKey = key;
@@ -58,7 +61,7 @@ export class AnswerDesk {
     const { cache, scope } = this.#options;
     if (cache !== undefined && request.cacheKey !== undefined) {
       const beganMs = this.#clock.now();
-      cache.insert(scope, request.cacheKey, outputs);
+      cache.insert(scope, request.cacheKey, outputs, beganMs);
       this.statistics.missed(request.lookupUs + (this.#clock.now() - beganMs) * 1000);
     }
     this.statistics.succeeded(request.size, times, this.#ageUs(request));

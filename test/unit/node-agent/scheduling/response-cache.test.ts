@@ -11,36 +11,44 @@ const bytes = (count: number, fill = 1): Tensor => ({ name: "y", dtype: "UINT8",
 describe("the response cache", () => {
   test("gives back what was kept, and counts", () => {
     const cache = new ResponseCache(10_000);
-    expect(cache.find("a")).toBeUndefined();
-    expect(cache.insert("m", "a", [bytes(4, 7)])).toBe(true);
-    expect(cache.find("a")).toEqual([bytes(4, 7)]);
+    expect(cache.find("a", 0)).toBeUndefined();
+    expect(cache.insert("m", "a", [bytes(4, 7)], 0)).toBe(true);
+    expect(cache.find("a", 0)).toEqual([bytes(4, 7)]);
     expect(cache.counters).toMatchObject({ lookups: 2, hits: 1, misses: 1, insertions: 1, evictions: 0, entries: 1 });
   });
 
   test("lets the longest unused go when bytes run out", () => {
     const cache = new ResponseCache(6_000);
-    for (const key of ["a", "b", "c"]) cache.insert("m", key, [bytes(1_000)]);
-    cache.find("a");
-    cache.insert("m", "d", [bytes(1_000)]);
-    expect(["a", "b", "c", "d"].filter((key) => cache.find(key) !== undefined)).toEqual(["a", "c", "d"]);
+    for (const key of ["a", "b", "c"]) cache.insert("m", key, [bytes(1_000)], 0);
+    cache.find("a", 0);
+    cache.insert("m", "d", [bytes(1_000)], 0);
+    expect(["a", "b", "c", "d"].filter((key) => cache.find(key, 0) !== undefined)).toEqual(["a", "c", "d"]);
     expect(cache.counters).toMatchObject({ evictions: 1, entries: 3 });
     expect(cache.counters.bytes).toBeLessThanOrEqual(6_000);
   });
 
   test("does not take what is larger than all of it, nor lose anything for that", () => {
     const cache = new ResponseCache(2_000);
-    cache.insert("m", "a", [bytes(10)]);
-    expect(cache.insert("m", "b", [bytes(3_000)])).toBe(false);
-    expect(cache.find("a")).toBeDefined();
+    cache.insert("m", "a", [bytes(10)], 0);
+    expect(cache.insert("m", "b", [bytes(3_000)], 0)).toBe(false);
+    expect(cache.find("a", 0)).toBeDefined();
+  });
+
+  test("gives an answer until it is too old, however often it is asked for", () => {
+    const cache = new ResponseCache(10_000, 1_000);
+    cache.insert("m", "a", [bytes(10)], 5_000);
+    expect(cache.find("a", 5_999)).toEqual([bytes(10)]);
+    expect(cache.find("a", 6_000)).toBeUndefined();
+    expect(cache.counters).toMatchObject({ hits: 1, misses: 1, entries: 0, bytes: 0 });
   });
 
   test("forgets a version that was dropped, and no other", () => {
     const cache = new ResponseCache(10_000);
-    cache.insert("m 1", "a", [bytes(10)]);
-    cache.insert("m 2", "b", [bytes(10)]);
+    cache.insert("m 1", "a", [bytes(10)], 0);
+    cache.insert("m 2", "b", [bytes(10)], 0);
     cache.drop("m 1");
-    expect(cache.find("a")).toBeUndefined();
-    expect(cache.find("b")).toBeDefined();
+    expect(cache.find("a", 0)).toBeUndefined();
+    expect(cache.find("b", 0)).toBeDefined();
     cache.drop("m 2");
     expect(cache.counters).toMatchObject({ entries: 0, bytes: 0 });
   });
@@ -48,9 +56,9 @@ describe("the response cache", () => {
   test("keeps copies, whatever happens to the batch they came with, also of Node's buffers", () => {
     const batch = Buffer.alloc(100, 5);
     const cache = new ResponseCache(10_000);
-    cache.insert("m", "a", [{ ...bytes(4), data: batch.subarray(0, 4) }]);
+    cache.insert("m", "a", [{ ...bytes(4), data: batch.subarray(0, 4) }], 0);
     batch.fill(9);
-    const [kept] = cache.find("a") ?? [];
+    const [kept] = cache.find("a", 0) ?? [];
     expect([...(kept?.data ?? [])]).toEqual([5, 5, 5, 5]);
     expect(kept?.data.buffer.byteLength).toBe(4);
   });

@@ -1,6 +1,7 @@
 /** What a batch engine promises: every request one answer, right and in time, whatever its runners do. */
 import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../../../core/errors.ts";
+import type { ParameterValue } from "../../../../../core/messages/parameter-value.ts";
 import { ExecutionGate } from "../../../../../node-agent/engines/batch/execution-gate.ts";
 import { NO_POLICY } from "../../../../../node-agent/scheduling/batch-options.ts";
 import { ResponseCache } from "../../../../../node-agent/scheduling/response-cache.ts";
@@ -228,6 +229,20 @@ describe("the response cache", () => {
       cacheHit: { count: 1 },
       cacheMiss: { count: 1 },
     });
+  });
+
+  test("is passed by where a request says so, and gives nothing that is too old", async () => {
+    const cache = new ResponseCache(100_000, 1_000);
+    const world = await BatchWorld.open({ cache });
+    const send = async (parameters?: ReadonlyMap<string, ParameterValue>) => {
+      world.send({ ...request([7]), ...(parameters !== undefined && { parameters }) });
+      await world.pass(10);
+      return world.runners.batches.length;
+    };
+    const past = new Map([["response_cache", false]]);
+    expect([await send(past), cache.counters.entries, await send(), await send(past), await send()]).toEqual([1, 0, 2, 3, 3]);
+    await world.pass(1_000);
+    expect(await send()).toBe(4);
   });
 
   test("does not answer with what an earlier load said, whichever of them ends first", async () => {

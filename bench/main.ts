@@ -2,7 +2,7 @@
 import { homedir } from "node:os";
 import { cacheFolders, modelFile } from "../cli/cache.ts";
 import { endProcess } from "../cli/exit.ts";
-import { DEFAULT_MODEL, PULL_SETTINGS } from "../cli/settings-tables.ts";
+import { DEFAULT_MODEL, PULL_SETTINGS } from "../cli/settings/settings-tables.ts";
 import { stopSignal } from "../cli/stop.ts";
 import { systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";

@@ -18,8 +18,8 @@ import { cacheFolders } from "./cache.ts";
 import { clusterNetwork, reachableHost } from "./cluster-network.ts";
 import { News } from "./news.ts";
 import { openJournal } from "./open-journal.ts";
-import { configReading } from "./repository-settings.ts";
-import { AGENT_SETTINGS } from "./settings-tables.ts";
+import { configReading } from "./settings/repository-settings.ts";
+import { AGENT_SETTINGS } from "./settings/settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
 
@@ -71,7 +71,7 @@ export async function agent(source: SettingsSource): Promise<void> {
   );
   const news = new News(process.stdout);
   if (settings.metricsPort !== undefined) {
-    const { startMetricsServer } = await import("../gateway/http/metrics-server.ts");
+    const { startMetricsServer } = await import("../gateway/metrics/metrics-server.ts");
     const metricsText = () => metrics.metricsText();
     const server = stack.use(await startMetricsServer({ host, port: settings.metricsPort, clock: systemClock, metricsText }));
     news.say("metrics", `http://${host}:${server.port}/metrics`);

@@ -8,7 +8,7 @@ import { ServingError } from "../core/errors.ts";
 import { readSettings, type SettingsSource } from "../core/settings.ts";
 import { answerTo, type ChatTurn, servedModels } from "./chat/ask.ts";
 import { failureLine } from "./exit.ts";
-import { CHAT_SETTINGS } from "./settings-tables.ts";
+import { CHAT_SETTINGS } from "./settings/settings-tables.ts";
 import { stopSignal } from "./stop.ts";
 
 interface Server {

@@ -11,7 +11,7 @@ import { type WatchedTls, watchMutualTls } from "../core/mutual-tls.ts";
 import { systemRandom } from "../core/random.ts";
 import type { SettingsOf } from "../core/settings.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
-import type { CLUSTER_SETTINGS } from "./cluster-settings.ts";
+import type { CLUSTER_SETTINGS } from "./settings/cluster-settings.ts";
 
 type ClusterSettings = SettingsOf<typeof CLUSTER_SETTINGS>;
 

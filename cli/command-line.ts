@@ -5,7 +5,7 @@ import { withoutPerfAnalyzerFlags } from "./bench/perf-analyzer-flags.ts";
 import { BENCH_SETTINGS } from "./bench/settings-table.ts";
 import { endProcess } from "./exit.ts";
 import type { ValidateOptions } from "./models.ts";
-import { sectionsOf } from "./settings-sections.ts";
+import { sectionsOf } from "./settings/settings-sections.ts";
 import {
   AGENT_SETTINGS,
   CHAT_SETTINGS,
@@ -16,8 +16,8 @@ import {
   PULL_SETTINGS,
   STATUS_SETTINGS,
   UP_SETTINGS,
-} from "./settings-tables.ts";
-import { withoutTritonFlags } from "./triton-flags.ts";
+} from "./settings/settings-tables.ts";
+import { withoutTritonFlags } from "./settings/triton-flags.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 

@@ -2,7 +2,7 @@
 import { sleep, systemClock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import { readSettings, type SettingsSource } from "../core/settings.ts";
-import { DRAIN_SETTINGS } from "./settings-tables.ts";
+import { DRAIN_SETTINGS } from "./settings/settings-tables.ts";
 import { type AskedGateway, askState, askToLeave } from "./status/ask-gateway.ts";
 
 const LOOK_AGAIN_MS = 500;

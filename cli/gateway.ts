@@ -22,9 +22,9 @@ import { cacheFolders } from "./cache.ts";
 import { clusterNetwork } from "./cluster-network.ts";
 import { News } from "./news.ts";
 import { openJournal } from "./open-journal.ts";
-import { replicaRange } from "./replica-settings.ts";
-import { configReading } from "./repository-settings.ts";
-import { GATEWAY_SETTINGS } from "./settings-tables.ts";
+import { replicaRange } from "./settings/replica-settings.ts";
+import { configReading } from "./settings/repository-settings.ts";
+import { GATEWAY_SETTINGS } from "./settings/settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { exportingTracer, loggers, withCollector } from "./telemetry.ts";
 

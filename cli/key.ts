@@ -3,7 +3,7 @@ import { appendFile } from "node:fs/promises";
 import { ServingError } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
 import { readSettings, type SettingsSource } from "../core/settings.ts";
-import { KEY_SETTINGS } from "./settings-tables.ts";
+import { KEY_SETTINGS } from "./settings/settings-tables.ts";
 
 /** @throws ServingError INVALID_ARGUMENT for a tenant that is no name, or limits that are none */
 export async function key(tenant: string, source: SettingsSource): Promise<void> {

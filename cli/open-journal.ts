@@ -6,7 +6,7 @@ import { JournalKeys } from "../core/store/journals/journal-seal.ts";
 import type { JournalStore } from "../core/store/journals/journal-store.ts";
 import { redisJournalStore } from "../core/store/journals/redis.ts";
 import type { RedisConnection } from "../core/store/redis-connection.ts";
-import type { JOURNAL_SETTINGS } from "./journal-settings.ts";
+import type { JOURNAL_SETTINGS } from "./settings/journal-settings.ts";
 
 export interface OpenJournal {
   readonly store: JournalStore;

@@ -9,7 +9,7 @@ import type { ModelFiles } from "../core/repository/repository.ts";
 import { readSettings, type SettingsOf, type SettingsSource } from "../core/settings.ts";
 import { cacheFolders } from "./cache.ts";
 import { megabytes, startProgress } from "./progress.ts";
-import { PARTITION_SETTINGS } from "./settings-tables.ts";
+import { PARTITION_SETTINGS } from "./settings/settings-tables.ts";
 import { stopSignal } from "./stop.ts";
 
 const VERSION_FOLDER = "1";

@@ -10,7 +10,7 @@ import { HUB_URL } from "./pull/from-hub.ts";
 import { INSTALLERS } from "./pull/from-python-index.ts";
 import { importFile } from "./pull/import-file.ts";
 import { type PulledModel, pullModel } from "./pull/pull-model.ts";
-import { PULL_SETTINGS } from "./settings-tables.ts";
+import { PULL_SETTINGS } from "./settings/settings-tables.ts";
 import { stopSignal } from "./stop.ts";
 
 /** `HF_ENDPOINT` is the hub's own variable for a mirror. */

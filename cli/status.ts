@@ -1,7 +1,7 @@
 /** `nereid status`: what a gateway knows of its cluster, as a table. */
 import { ServingError } from "../core/errors.ts";
 import { readSettings, type SettingsSource } from "../core/settings.ts";
-import { STATUS_SETTINGS } from "./settings-tables.ts";
+import { STATUS_SETTINGS } from "./settings/settings-tables.ts";
 import { askState } from "./status/ask-gateway.ts";
 import { statusReport } from "./status/report.ts";
 

@@ -6,7 +6,7 @@ import { createLogger, type Logger } from "../core/telemetry/logger.ts";
 import { openTracer } from "../core/telemetry/open-tracer.ts";
 import type { ExportingTracer } from "../core/telemetry/opentelemetry.ts";
 import { VERSION } from "../core/version.ts";
-import type { EXPORT_SETTINGS } from "./telemetry-settings.ts";
+import type { EXPORT_SETTINGS } from "./settings/telemetry-settings.ts";
 
 type ExportSettings = SettingsOf<typeof EXPORT_SETTINGS>;
 

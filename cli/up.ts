@@ -19,9 +19,9 @@ import { openJournal } from "./open-journal.ts";
 import { startProgress } from "./progress.ts";
 import { catalogModel } from "./pull/catalog.ts";
 import { pullByName } from "./pull.ts";
-import { replicaRange } from "./replica-settings.ts";
-import { configReading } from "./repository-settings.ts";
-import { UP_SETTINGS } from "./settings-tables.ts";
+import { replicaRange } from "./settings/replica-settings.ts";
+import { configReading } from "./settings/repository-settings.ts";
+import { UP_SETTINGS } from "./settings/settings-tables.ts";
 import { stopped, stopSignal } from "./stop.ts";
 import { loggers, withCollector } from "./telemetry.ts";
 

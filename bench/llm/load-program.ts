@@ -2,7 +2,7 @@
  * Loads a model with all that serves it, uses it and unloads it, again and again in one process, and says on its standard output
  * what it is at: `phase NAME …`. Whoever started it watches its memory. Arguments: repository folder, shard folder, model, loads.
  */
-import { UP_SETTINGS } from "../../cli/settings-tables.ts";
+import { UP_SETTINGS } from "../../cli/settings/settings-tables.ts";
 import { sleep, systemClock } from "../../core/clock.ts";
 import { readSettings } from "../../core/settings.ts";
 import { createLogger } from "../../core/telemetry/logger.ts";

@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { askedExplanation } from "../access/asked-explanation.ts";
 import { type Asked, type Caller, type Guard, PUBLIC } from "../access/guard.ts";
-import { isLoopbackHost } from "../http/host-check.ts";
+import { isLoopbackHost } from "../access/host-check.ts";
 import { HEADER_LIST_BYTES_MAX } from "../http2/header-reader.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import type { RouteExplanation } from "../routing/route-explanation.ts";

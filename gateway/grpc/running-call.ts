@@ -2,7 +2,7 @@
 import type { Memory } from "../../core/bytes/lent-memory.ts";
 import { type ErrorCode, ServingError } from "../../core/errors.ts";
 import type { Caller } from "../access/guard.ts";
-import { isLoopbackHost } from "../http/host-check.ts";
+import { isLoopbackHost } from "../access/host-check.ts";
 import { type HeaderBlock, headerBlock } from "../http2/hpack/encoder.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import type { KeyBudget } from "../quotas/budgets.ts";

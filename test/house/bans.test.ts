@@ -14,7 +14,7 @@ const STARTS_BY_NAME = ["cli/pull/from-python-index.ts", "node-agent/runners/nod
 /** Made of the operator's patterns, of a route's path, of escaped words: never of what clients or models say. */
 const MAKE_EXPRESSIONS = [
   "gateway/kserve/infer/request-parameters.ts",
-  "gateway/http/path-pattern.ts",
+  "gateway/http1/path-pattern.ts",
   "gateway/text/sentencepiece.ts",
   "bench",
 ];

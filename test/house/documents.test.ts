@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BENCH_SETTINGS } from "../../cli/bench/settings-table.ts";
-import { sectionsOf } from "../../cli/settings-sections.ts";
+import { sectionsOf } from "../../cli/settings/settings-sections.ts";
 import {
   AGENT_SETTINGS,
   CHAT_SETTINGS,
@@ -14,7 +14,7 @@ import {
   PULL_SETTINGS,
   STATUS_SETTINGS,
   UP_SETTINGS,
-} from "../../cli/settings-tables.ts";
+} from "../../cli/settings/settings-tables.ts";
 import { type SettingsTable, settingsMarkdown } from "../../core/settings.ts";
 import { metricsMarkdown } from "../../core/telemetry/metrics-table.ts";
 import { allFiles, ROOT } from "./source-tree.ts";

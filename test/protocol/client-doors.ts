@@ -7,7 +7,7 @@ import { seededRandom } from "../../core/random.ts";
 import { DTYPES, type Dtype, isDtype } from "../../core/tensor/dtype.ts";
 import { startGrpcServer } from "../../gateway/grpc/server.ts";
 import { BodyParsers } from "../../gateway/http/body-parser.ts";
-import { startHttpServer } from "../../gateway/http/server.ts";
+import { startHttpServer } from "../../gateway/http1/server.ts";
 import { headerPattern } from "../../gateway/kserve/infer/request-parameters.ts";
 import { LogSettings } from "../../gateway/kserve/log-settings.ts";
 import { kserveRoutes } from "../../gateway/kserve/routes.ts";

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../core/clock.ts";
-import { startMetricsServer } from "../../gateway/http/metrics-server.ts";
+import { startMetricsServer } from "../../gateway/metrics/metrics-server.ts";
 import { ScriptedModels } from "../support/scripted-models.ts";
 import { parseReplies } from "./http-reply.ts";
 import { startKserve } from "./kserve-models.ts";

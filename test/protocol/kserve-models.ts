@@ -2,7 +2,7 @@
 import { systemClock } from "../../core/clock.ts";
 import { seededRandom } from "../../core/random.ts";
 import { BodyParsers } from "../../gateway/http/body-parser.ts";
-import { startHttpServer } from "../../gateway/http/server.ts";
+import { startHttpServer } from "../../gateway/http1/server.ts";
 import { headerPattern } from "../../gateway/kserve/infer/request-parameters.ts";
 import { LogSettings } from "../../gateway/kserve/log-settings.ts";
 import { kserveRoutes } from "../../gateway/kserve/routes.ts";

@@ -4,7 +4,7 @@ import { seededRandom } from "../../core/random.ts";
 import { consoleRoutes } from "../../gateway/console/routes.ts";
 import { BodyParsers } from "../../gateway/http/body-parser.ts";
 import type { Route } from "../../gateway/http/route.ts";
-import { type HttpLimits, type HttpServer, startHttpServer } from "../../gateway/http/server.ts";
+import { type HttpLimits, type HttpServer, startHttpServer } from "../../gateway/http1/server.ts";
 import { kserveRoutes } from "../../gateway/kserve/routes.ts";
 import { openaiRoutes } from "../../gateway/openai/routes.ts";
 import { type ScriptedOptions, ScriptedText } from "../support/scripted-text.ts";

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { LENT_BYTES_MAX, LentMemory, type Memory } from "../../../core/bytes/lent-memory.ts";
-import { AnswerWriter } from "../../../gateway/http/answer-writer.ts";
+import { AnswerWriter } from "../../../gateway/http1/answer-writer.ts";
 import { headerBlock } from "../../../gateway/http2/hpack/encoder.ts";
 import { Outbox } from "../../../gateway/http2/outbox.ts";
 import { Sending } from "../../../gateway/http2/sending.ts";

@@ -10,7 +10,8 @@ import type { Row } from "../row.ts";
 const FLAPS = 15;
 const HALF_MS = 2_000;
 const [SMALL_PER_SECOND, LARGE_PER_SECOND] = [20, 1];
-const CHANGES_MAX = 10;
+/** Ten in five minutes. */
+const FLAPS_A_CHANGE = 7.5;
 const GOODPUT_MIN = 0.8;
 const LOOK_MS = 100;
 
@@ -44,13 +45,14 @@ export const flappingAgent: Row = {
     }
     const reports = await Promise.all(loads.map((end) => end()));
     const changes = seen.size - before; // runners that were given a stage
+    const changesMax = Math.floor(flaps / FLAPS_A_CHANGE);
     const [offered, answered] = [reports.reduce((sum, one) => sum + one.offered, 0), reports.reduce((sum, one) => sum + one.answered, 0)];
     return {
-      holds: changes <= CHANGES_MAX && answered >= GOODPUT_MIN * offered,
+      holds: changes <= changesMax && answered >= GOODPUT_MIN * offered,
       figures: {
         n: flaps,
         placed_anew: changes,
-        changes_limit: CHANGES_MAX,
+        changes_limit: changesMax,
         requests: offered,
         goodput: (answered / offered).toFixed(3),
         goodput_min: GOODPUT_MIN,

@@ -7,6 +7,7 @@
 import type { Clock } from "../core/clock.ts";
 import { ServingError } from "../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../core/link/link.ts";
+import { encodeAnswer } from "../core/messages/answer-codec.ts";
 import { failedAnswer } from "../core/messages/failed-answer.ts";
 import {
   type AnswerFrame,
@@ -16,8 +17,7 @@ import {
   TAKEN_OVER,
   UNREAD,
 } from "../core/messages/generation.ts";
-import { encodeAnswer } from "../core/messages/generation-codec.ts";
-import { decodeCancelChoice } from "../core/messages/submit-codec.ts";
+import { decodeCancelChoice } from "../core/messages/submit-frames.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
 
 /** A reader that has not read for this long is cut off. */

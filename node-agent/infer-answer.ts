@@ -3,9 +3,9 @@
 import type { ServingError } from "../core/errors.ts";
 import type { LinkStream } from "../core/link/link.ts";
 import { sendWhole } from "../core/link/send-whole.ts";
+import { encodeAnswer } from "../core/messages/answer-codec.ts";
 import type { Upcalls } from "../core/messages/calling-request.ts";
 import { failedAnswer } from "../core/messages/failed-answer.ts";
-import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import { encodeInferResult } from "../core/messages/infer-codec.ts";
 import type { InferHandle, InferSink } from "../core/messages/infer-sink.ts";

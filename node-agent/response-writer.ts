@@ -2,8 +2,8 @@
 import type { ServingError } from "../core/errors.ts";
 import { FrameQueue } from "../core/link/frame-queue.ts";
 import type { LinkStream } from "../core/link/link.ts";
+import { encodeAnswer } from "../core/messages/answer-codec.ts";
 import { failedAnswer } from "../core/messages/failed-answer.ts";
-import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferTimes } from "../core/messages/infer.ts";
 import type { InferHandle, InferSink, Response } from "../core/messages/infer-sink.ts";
 import type { ParameterValues } from "../core/messages/parameter-value.ts";

@@ -5,6 +5,7 @@ import { ServingError } from "../core/errors.ts";
 import type { Link, LinkStream } from "../core/link/link.ts";
 import { sendWhole } from "../core/link/send-whole.ts";
 import { SubmitWindow } from "../core/link/submit-window.ts";
+import { encodeAnswer } from "../core/messages/answer-codec.ts";
 import type { Upcalls } from "../core/messages/calling-request.ts";
 import { failedAnswer } from "../core/messages/failed-answer.ts";
 import {
@@ -15,12 +16,12 @@ import {
   type Submit,
   type TextBundleRequest,
 } from "../core/messages/generation.ts";
-import { encodeAnswer } from "../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../core/messages/infer-sink.ts";
 import { encodeJson } from "../core/messages/json-message.ts";
 import type { NodeStatistics } from "../core/messages/model-statistics.ts";
-import { decodeSubmit, SubmitAssembler } from "../core/messages/submit-codec.ts";
+import { decodeSubmit } from "../core/messages/submit-codec.ts";
+import { SubmitAssembler } from "../core/messages/submit-frames.ts";
 import type { NearAgent } from "../core/near-agents.ts";
 import type { Random } from "../core/random.ts";
 import { answerFiles } from "../core/repository/answer-files.ts";

@@ -1,6 +1,6 @@
 /** The gateways that hear this node's heartbeats over their links as well: what they know of it does not hang on the broker. */
 import type { LinkStream } from "../core/link/link.ts";
-import { answerFrames, encodeAnswer } from "../core/messages/generation-codec.ts";
+import { answerFrames, encodeAnswer } from "../core/messages/answer-codec.ts";
 
 export class Watchers {
   readonly #streams = new Set<LinkStream>();

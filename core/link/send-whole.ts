@@ -1,5 +1,5 @@
 /** Sends an answer that is one whole in parts, as fast as its reader takes them, and ends the stream. */
-import { answerFrames } from "../messages/generation-codec.ts";
+import { answerFrames } from "../messages/answer-codec.ts";
 import type { LinkStream } from "./link.ts";
 
 /** The stream's listener is replaced; a reset by the reader ends the sending. */

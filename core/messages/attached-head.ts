@@ -5,8 +5,8 @@
 import { ByteReader } from "../bytes/byte-reader.ts";
 import { joinedBytes } from "../bytes/joined-bytes.ts";
 import { ServingError } from "../errors.ts";
+import { answerFrames } from "./answer-codec.ts";
 import type { GenerationSubmit } from "./generation.ts";
-import { answerFrames } from "./generation-codec.ts";
 import { decodeSubmit, encodeSubmit, SUBMIT_BYTES_MAX } from "./submit-codec.ts";
 
 const LENGTH_BYTES = 4;

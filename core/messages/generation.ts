@@ -1,6 +1,6 @@
 /**
- * A generation on its way: the submit that a gateway sends to a lead, and the frames that come back over the link. The codec is
- * in `generation-codec.ts`. Pure.
+ * A generation on its way: the submit that a gateway sends to a lead, and the frames that come back over the link. The codecs are
+ * `submit-codec.ts` and `answer-codec.ts`. Pure.
  */
 import type { ErrorCode } from "../errors.ts";
 import type { GenerationId } from "../ids.ts";

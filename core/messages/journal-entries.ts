@@ -1,7 +1,7 @@
 /** A generation's journal as bytes, before they are sealed: its submit, then what it came to, some tokens an entry. Pure. */
 import { ServingError } from "../errors.ts";
+import { decodeAnswer, encodeAnswer } from "./answer-codec.ts";
 import type { ChoiceToken, GenerationSubmit } from "./generation.ts";
-import { decodeAnswer, encodeAnswer } from "./generation-codec.ts";
 import { decodeSubmit, encodeSubmit } from "./submit-codec.ts";
 
 export interface JournaledGeneration {

@@ -1,8 +1,8 @@
 /** One of any number of answers to an inference, as the frames that carry it, and back. Pure. */
 import { ServingError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { answerFrames } from "./answer-codec.ts";
 import type { AnswerFrame } from "./generation.ts";
-import { answerFrames } from "./generation-codec.ts";
 import type { InferResult, InferTimes } from "./infer.ts";
 import { decodeInferResult, encodeInferResult } from "./infer-codec.ts";
 import type { ParameterValues } from "./parameter-value.ts";

@@ -1,9 +1,9 @@
 /** The gateway's end of a request's link stream: answer frames, pulled. What is not pulled gives no credit back, so the agent waits. */
 import { LINK_LOST, ServingError } from "../../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../../core/link/link.ts";
+import { decodeAnswer } from "../../core/messages/answer-codec.ts";
 import { type AnswerFrame, TAKEN_OVER, UNREAD } from "../../core/messages/generation.ts";
-import { decodeAnswer } from "../../core/messages/generation-codec.ts";
-import { encodeCancelChoice } from "../../core/messages/submit-codec.ts";
+import { encodeCancelChoice } from "../../core/messages/submit-frames.ts";
 import { resumedElsewhere } from "./generation/generation-record.ts";
 
 const nobodyMinds = () => {};

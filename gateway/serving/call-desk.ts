@@ -7,14 +7,14 @@ import { ServingError } from "../../core/errors.ts";
 import { FrameQueue } from "../../core/link/frame-queue.ts";
 import type { Link, LinkStream } from "../../core/link/link.ts";
 import { sendWhole } from "../../core/link/send-whole.ts";
+import { encodeAnswer } from "../../core/messages/answer-codec.ts";
 import { failedAnswer } from "../../core/messages/failed-answer.ts";
-import { encodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeCalledInfer, encodeInferResult } from "../../core/messages/infer-codec.ts";
 import { decodeFilesCall } from "../../core/messages/model-files.ts";
 import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import { finalResponseFrames, responseFrames } from "../../core/messages/response-frames.ts";
-import { FrameAssembler } from "../../core/messages/submit-codec.ts";
+import { FrameAssembler } from "../../core/messages/submit-frames.ts";
 import type { DecoupledResponse } from "./inference.ts";
 
 /** Calls that one request may have under way. */

@@ -1,13 +1,13 @@
 /** Takes a request's calls of models that are not on this node up the link that it came by, each on a stream of its own. */
 import { ServingError } from "../../core/errors.ts";
 import { CALL_NUMBERS_FROM, type Link, type LinkStream, type StreamEnd } from "../../core/link/link.ts";
+import { decodeAnswer } from "../../core/messages/answer-codec.ts";
 import type { Upcalls } from "../../core/messages/calling-request.ts";
-import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeInferResult, encodeCalledInfer } from "../../core/messages/infer-codec.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
 import { type AssembledResponse, ResponseAssembler } from "../../core/messages/response-frames.ts";
-import { submitFrames } from "../../core/messages/submit-codec.ts";
+import { submitFrames } from "../../core/messages/submit-frames.ts";
 import { answersOften } from "../engines/answers-often.ts";
 
 /** Begins the streams of calls on one link. */

@@ -1,9 +1,9 @@
 /** Passes on what a child process asks of model files, and brings it the answers. */
 import type { ChildProcess } from "node:child_process";
 import { ServingError } from "../../core/errors.ts";
+import { encodeAnswer } from "../../core/messages/answer-codec.ts";
 import { childAsks, type ParentAnswers } from "../../core/messages/child-files.ts";
 import { failedAnswer } from "../../core/messages/failed-answer.ts";
-import { encodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { AskFiles } from "../../core/repository/peer.ts";
 
 /** For as long as it lives. @param child with a channel that clones values */

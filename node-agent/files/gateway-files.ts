@@ -5,10 +5,10 @@
 import { type Clock, sleep } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { LinkStream, StreamEnd } from "../../core/link/link.ts";
-import { decodeAnswer } from "../../core/messages/generation-codec.ts";
+import { decodeAnswer } from "../../core/messages/answer-codec.ts";
 import { encodeJson } from "../../core/messages/json-message.ts";
 import { encodeFilesCall, FILES_ANSWER_BYTES_MAX, type FilesRequest } from "../../core/messages/model-files.ts";
-import { submitFrames } from "../../core/messages/submit-codec.ts";
+import { submitFrames } from "../../core/messages/submit-frames.ts";
 import { WholeAnswer } from "../../core/messages/whole-answer.ts";
 import { askEach } from "../../core/repository/ask-each.ts";
 import type { AskFiles } from "../../core/repository/peer.ts";

@@ -1,8 +1,8 @@
 /** Asks the process that has started this one for model files, over the channel between them. */
 import { ServingError } from "../../core/errors.ts";
+import { decodeAnswer } from "../../core/messages/answer-codec.ts";
 import { type ChildAsks, parentAnswers } from "../../core/messages/child-files.ts";
 import { failureOf } from "../../core/messages/failed-answer.ts";
-import { decodeAnswer } from "../../core/messages/generation-codec.ts";
 import type { AskFiles } from "../../core/repository/peer.ts";
 
 /** Disposing it closes the channel: an open one keeps the process. */

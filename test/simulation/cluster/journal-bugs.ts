@@ -1,7 +1,7 @@
 /** Bugs that journals might have, each made at the port between a lead and the store: found where nothing but a journal is left. */
 import { sleep } from "../../../core/clock.ts";
+import { decodeAnswer, encodeAnswer } from "../../../core/messages/answer-codec.ts";
 import type { ChoiceToken } from "../../../core/messages/generation.ts";
-import { decodeAnswer, encodeAnswer } from "../../../core/messages/generation-codec.ts";
 import type { JournalStore } from "../../../core/store/journals/journal-store.ts";
 import type { KeptJournals, PlantedBug } from "./planted-bugs.ts";
 

@@ -5,9 +5,10 @@
 import type { Bus } from "../../../core/bus/bus.ts";
 import type { Clock } from "../../../core/clock.ts";
 import type { Link, LinkNetwork, LinkStream } from "../../../core/link/link.ts";
+import { decodeAnswer, encodeAnswer } from "../../../core/messages/answer-codec.ts";
 import type { AnswerFrame, BegunChoice, ChoiceToken, GenerationSubmit, Submit } from "../../../core/messages/generation.ts";
-import { decodeAnswer, encodeAnswer } from "../../../core/messages/generation-codec.ts";
-import { decodeSubmit, encodeSubmit, SubmitAssembler, submitFrames } from "../../../core/messages/submit-codec.ts";
+import { decodeSubmit, encodeSubmit } from "../../../core/messages/submit-codec.ts";
+import { SubmitAssembler, submitFrames } from "../../../core/messages/submit-frames.ts";
 import type { JournalKeys } from "../../../core/store/journals/journal-seal.ts";
 import type { JournalStore } from "../../../core/store/journals/journal-store.ts";
 import type { ResumeRequest, TextGeneration } from "../../../gateway/serving/generation/text-generation.ts";

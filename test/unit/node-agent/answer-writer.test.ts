@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ServingError } from "../../../core/errors.ts";
 import { LINK_SILENCE_MS, LINK_SUSPECT_MS, type LinkStream, STREAM_CREDIT } from "../../../core/link/link.ts";
 import type { ChoiceToken } from "../../../core/messages/generation.ts";
-import { encodeCancelChoice } from "../../../core/messages/submit-codec.ts";
+import { encodeCancelChoice } from "../../../core/messages/submit-frames.ts";
 import { AnswerWriter } from "../../../node-agent/answer-writer.ts";
 import type { GenerationHandle } from "../../../node-agent/engines/generation-sink.ts";
 import { FakeClock, turns } from "../../support/fake-clock.ts";

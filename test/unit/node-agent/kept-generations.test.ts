@@ -3,7 +3,7 @@ import { ServingError } from "../../../core/errors.ts";
 import { generationId } from "../../../core/ids.ts";
 import { HeadAssembler } from "../../../core/messages/attached-head.ts";
 import { type ChoiceToken, type GenerationSubmit, TAKEN_OVER } from "../../../core/messages/generation.ts";
-import { encodeCancelChoice } from "../../../core/messages/submit-codec.ts";
+import { encodeCancelChoice } from "../../../core/messages/submit-frames.ts";
 import type { GenerationHandle } from "../../../node-agent/engines/generation-sink.ts";
 import type { KeptGeneration } from "../../../node-agent/kept-generation.ts";
 import { KEEP_LIMITS, type KeepLimits, KeptGenerations } from "../../../node-agent/kept-generations.ts";

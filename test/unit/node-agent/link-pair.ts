@@ -1,8 +1,8 @@
 /** Both ends of a link in memory, and of its streams. */
 import type { Link, LinkStream, StreamEnd } from "../../../core/link/link.ts";
 import { MemoryLinks } from "../../../core/link/memory.ts";
+import { decodeAnswer } from "../../../core/messages/answer-codec.ts";
 import type { AnswerFrame } from "../../../core/messages/generation.ts";
-import { decodeAnswer } from "../../../core/messages/generation-codec.ts";
 import { seededRandom } from "../../../core/random.ts";
 import type { FakeClock } from "../../support/fake-clock.ts";
 

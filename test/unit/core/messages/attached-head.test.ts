@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { generationId } from "../../../../core/ids.ts";
 import { FRAME_BYTES_MAX } from "../../../../core/link/link.ts";
+import { decodeAnswer } from "../../../../core/messages/answer-codec.ts";
 import { HeadAssembler, headFrames } from "../../../../core/messages/attached-head.ts";
 import type { GenerationSubmit } from "../../../../core/messages/generation.ts";
-import { decodeAnswer } from "../../../../core/messages/generation-codec.ts";
 import { GREEDY } from "../../../../core/model/sampling-parameters.ts";
 
 const submitOf = (promptTokens: number): GenerationSubmit => ({

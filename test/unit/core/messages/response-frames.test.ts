@@ -1,7 +1,7 @@
 /** Answers become frames and answers again, each with its own outputs and parameters. */
 import { expect, test } from "vitest";
 import { ServingError } from "../../../../core/errors.ts";
-import { decodeAnswer } from "../../../../core/messages/generation-codec.ts";
+import { decodeAnswer } from "../../../../core/messages/answer-codec.ts";
 import type { ParameterValues } from "../../../../core/messages/parameter-value.ts";
 import { finalResponseFrames, ResponseAssembler, responseFrames } from "../../../../core/messages/response-frames.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";

@@ -6,10 +6,11 @@ import type { Bus } from "../../../../core/bus/bus.ts";
 import { nodeId } from "../../../../core/ids.ts";
 import type { Link, LinkNetwork, LinkStream, StreamEnd } from "../../../../core/link/link.ts";
 import { SubmitWindow } from "../../../../core/link/submit-window.ts";
+import { answerFrames, encodeAnswer } from "../../../../core/messages/answer-codec.ts";
 import type { AnswerFrame, ChoiceToken, GenerationSubmit, RefusalReason, Submit } from "../../../../core/messages/generation.ts";
-import { answerFrames, encodeAnswer } from "../../../../core/messages/generation-codec.ts";
 import { SUBJECTS } from "../../../../core/messages/subjects.ts";
-import { decodeCancelChoice, decodeSubmit, SubmitAssembler } from "../../../../core/messages/submit-codec.ts";
+import { decodeSubmit } from "../../../../core/messages/submit-codec.ts";
+import { decodeCancelChoice, SubmitAssembler } from "../../../../core/messages/submit-frames.ts";
 import type { TextBundle } from "../../../../core/model/text-bundle.ts";
 import { serializeTextBundle, textBundleDigest } from "../../../../core/model/text-bundle-codec.ts";
 

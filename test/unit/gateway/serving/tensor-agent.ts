@@ -7,15 +7,16 @@ import { ServingError } from "../../../../core/errors.ts";
 import { nodeId } from "../../../../core/ids.ts";
 import type { Link, LinkNetwork, LinkStream, StreamEnd } from "../../../../core/link/link.ts";
 import { SubmitWindow } from "../../../../core/link/submit-window.ts";
+import { answerFrames } from "../../../../core/messages/answer-codec.ts";
 import { failedAnswer } from "../../../../core/messages/failed-answer.ts";
 import type { AnswerFrame, Submit } from "../../../../core/messages/generation.ts";
-import { answerFrames } from "../../../../core/messages/generation-codec.ts";
 import type { InferSubmit } from "../../../../core/messages/infer.ts";
 import { encodeInferResult } from "../../../../core/messages/infer-codec.ts";
 import { encodeJson } from "../../../../core/messages/json-message.ts";
 import type { NodeModelStatistics } from "../../../../core/messages/model-statistics.ts";
 import { SUBJECTS } from "../../../../core/messages/subjects.ts";
-import { decodeSubmit, SubmitAssembler } from "../../../../core/messages/submit-codec.ts";
+import { decodeSubmit } from "../../../../core/messages/submit-codec.ts";
+import { SubmitAssembler } from "../../../../core/messages/submit-frames.ts";
 import { textBundleDigest } from "../../../../core/model/text-bundle-codec.ts";
 
 /** `held`: accepted, and answered when the test says so. */

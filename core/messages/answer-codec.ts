@@ -221,5 +221,3 @@ function decodeTokens(frame: Uint8Array): readonly ChoiceToken[] {
   }
   return tokens;
 }
-
-export { decodeCancelChoice, decodeSubmit, SubmitAssembler } from "./submit-codec.ts";

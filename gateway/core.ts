@@ -6,6 +6,7 @@ import { FleetWatch } from "./control/fleet-watch.ts";
 import type { ClusterModelControl } from "./control/model-control.ts";
 import { LoadsOnDemand } from "./control/model-demand.ts";
 import type { ModelFolders } from "./control/model-folders.ts";
+import { nodeAnswers } from "./control/node-answers.ts";
 import { nodeTeller } from "./control/node-teller.ts";
 import { NodeWatch } from "./control/node-watch.ts";
 import { RepositoryFolders } from "./control/repository-folders.ts";
@@ -45,7 +46,6 @@ export function startCore(
   const { fleet } = watch;
   const nodeFiles: NodeFiles = stack.use(new NodeFiles({ fleet, submitter: () => text.submitter, clock }));
   const folders = new RepositoryFolders(deps.sources.withPeers(nodeFiles.ask));
-  const files = (request: Uint8Array) => nodeFiles.answer(request, deps.sources);
   const plane = stack.use(
     createControlPlane(
       {
@@ -56,14 +56,12 @@ export function startCore(
         models: () => whole.hosted(),
         onWanted: () => whole.refresh(),
       },
-      {
-        mode: options.modelControl === "explicit" || options.modelControl === "on-demand" ? "explicit" : "none",
-        nodesMin: options.nodesMin,
-        rebalance: options.rebalance ?? false,
-      },
+      planeOptions(options),
     ),
   );
   const { control } = plane;
+  const answerNode = nodeAnswers({ files: (request) => nodeFiles.answer(request, deps.sources), control, stopping });
+  const desired = () => control.desired().replicas;
   const isServed = (model: string): boolean =>
     whole.catalog.isReady(model, undefined) ||
     text.models.list().some(({ name, readiness }) => name === model && readiness.kind === "ready");
@@ -79,7 +77,7 @@ export function startCore(
   let hasLoaded = false;
   const starting = () => !hasLoaded;
   const text: TextServing = stack.use(
-    createTextServing({ ...deps, ...options, starting, fleet, files, desired: () => control.desired().replicas, patience: returning }),
+    createTextServing({ ...deps, ...options, starting, fleet, answerNode, desired, patience: returning }),
   );
   const { models: directory, submitter, inFlight } = text;
   const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
@@ -104,3 +102,8 @@ export function startCore(
   };
   return { watch, text, whole, control, demand, folders, loadedFirst, leave: plane.leave, retire };
 }
+
+const planeOptions = ({ modelControl, nodesMin, rebalance = false }: GatewayOptions) => {
+  const mode = modelControl === "explicit" || modelControl === "on-demand" ? "explicit" : "none";
+  return { mode, nodesMin, rebalance } as const;
+};

@@ -24,8 +24,8 @@ import type { Tracer } from "../core/telemetry/tracing.ts";
 import type { ModelRunnerFactory } from "../core/wire/model-runner.ts";
 import type { RunnerFactory } from "../core/wire/runner-handle.ts";
 import type { Wire } from "../core/wire/wire.ts";
+import { Gateways } from "./calls/gateways.ts";
 import { ExecutionGate } from "./engines/batch/execution-gate.ts";
-import type { GatewayFiles } from "./files/gateway-files.ts";
 import type { JournalOptions } from "./generation-journal.ts";
 import { HeartbeatSender } from "./heartbeat.ts";
 import type { KeepLimits } from "./kept-generations.ts";
@@ -54,8 +54,8 @@ export interface AgentDeps {
   /** What runs Python models: a path, or a name on the PATH; `python3` unless said. */
   readonly python?: string | undefined;
   readonly sources: ModelSources;
-  /** Where `sources` asks for what this machine has not; undefined: nowhere. */
-  readonly gatewayFiles?: GatewayFiles;
+  /** Whom `sources` and models ask; those that dial join it. */
+  readonly gateways?: Gateways;
   /** Bytes of answers that are kept for models with a response cache; 0: none. */
   readonly cacheBytes: number;
   /** Answers older than this are not given; 0 or undefined: they do not age. */
@@ -112,7 +112,9 @@ export class Agent implements AsyncDisposable {
     const incarnation = random.id();
     const scheduling = { ...SCHEDULING_DEFAULTS, ...deps.scheduling };
     const cache = deps.cacheBytes > 0 ? new ResponseCache(deps.cacheBytes, deps.cacheAgeMsMax || undefined) : undefined;
+    const gateways = deps.gateways ?? new Gateways();
     const wholeModels = new WholeModels({
+      gateways,
       sources: deps.sources,
       runners: deps.modelRunners,
       python: deps.python,
@@ -135,7 +137,7 @@ export class Agent implements AsyncDisposable {
     const watchers = new Watchers();
     const beat = () => agent.#heartbeat.changed();
     const obey = (control: Uint8Array) => agent.#control(control);
-    const desk = new SubmitDesk(models, wholeModels, { ...deps, statistics, watchers, beat, obey });
+    const desk = new SubmitDesk(models, wholeModels, { ...deps, gateways, statistics, watchers, beat, obey });
     const listener = await deps.links.listen((link) => desk.welcome(link));
     const agent: Agent = new Agent(deps, { incarnation, models, wholeModels, watchers, desk, listener });
     return agent;

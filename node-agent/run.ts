@@ -16,6 +16,7 @@ import type { Tracer } from "../core/telemetry/tracing.ts";
 import { isLoopback } from "../core/wire/address.ts";
 import { socketWire } from "../core/wire/socket.ts";
 import { Agent, type AgentDeps } from "./agent.ts";
+import { Gateways } from "./calls/gateways.ts";
 import { GatewayFiles } from "./files/gateway-files.ts";
 import { KEEP_LIMITS } from "./kept-generations.ts";
 import { partitionerCutter } from "./models/partitioner-cutter.ts";
@@ -81,12 +82,13 @@ export async function startAgent(options: AgentOptions, network: AgentNetwork, s
   const wire = stack.use(await socketWire({ ...sockets, tls: stages?.tls }));
   const standby = { wanted: standbyRunners, clock: network.clock };
   const runners = stack.use(new StandbyRunners(processRunners({ logger, ...sockets, tlsFiles: stages?.tls?.files }), standby));
-  const gatewayFiles = stack.use(new GatewayFiles(network.clock));
+  const gateways = new Gateways();
+  const gatewayFiles = stack.use(new GatewayFiles(gateways, network.clock));
   const sources = network.sources.withPeers(gatewayFiles.ask);
   const agent = await Agent.start({
     ...network,
     sources,
-    gatewayFiles,
+    gateways,
     logger,
     node,
     wire,

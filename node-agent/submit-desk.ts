@@ -29,9 +29,9 @@ import type { ModelSources } from "../core/repository/model-sources.ts";
 import type { Logger } from "../core/telemetry/logger.ts";
 import { NO_TRACER, type Tracer } from "../core/telemetry/tracing.ts";
 import { AnswerWriter } from "./answer-writer.ts";
+import type { Gateways } from "./calls/gateways.ts";
 import { CallLine } from "./calls/link-upcalls.ts";
 import type { GenerationHandle, GenerationSink } from "./engines/generation-sink.ts";
-import type { GatewayFiles } from "./files/gateway-files.ts";
 import { createTiming } from "./generation/generation-timing.ts";
 import { GenerationJournal, type JournalOptions } from "./generation-journal.ts";
 import { answerInference } from "./infer-answer.ts";
@@ -68,7 +68,7 @@ export interface SubmitDeskDeps {
   /** What the node has of the models that others ask for. */
   readonly sources: Pick<ModelSources, "own">;
   /** Where the node asks for those that it has not; undefined: nowhere. */
-  readonly gatewayFiles?: GatewayFiles | undefined;
+  readonly gateways: Gateways;
 }
 
 export class SubmitDesk implements Disposable, NearAgent {
@@ -78,7 +78,7 @@ export class SubmitDesk implements Disposable, NearAgent {
   readonly #logger: Logger;
   readonly #tracer: Tracer;
   readonly #statistics: SubmitDeskDeps["statistics"];
-  readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey" | "sources" | "gatewayFiles">;
+  readonly #node: Pick<SubmitDeskDeps, "watchers" | "beat" | "obey" | "sources" | "gateways">;
   readonly #sessions = new Map<string, Session>();
   readonly #kept: KeptGenerations;
   /** Of models that do not say. */
@@ -102,7 +102,7 @@ export class SubmitDesk implements Disposable, NearAgent {
   welcome(link: Link): void {
     const session = { link, window: new SubmitWindow(), calls: new CallLine(link) };
     this.#sessions.set(link.session, session);
-    this.#node.gatewayFiles?.join(session.calls, link.closed);
+    this.#node.gateways.join(session.calls, link.closed);
     link.onStream((number) => this.#submittedOverLink(session, number));
     link.closed.then(() => this.#sessions.delete(link.session)).catch(() => {});
   }

@@ -14,6 +14,7 @@
  * | call | | of the call: `PythonCall`, and its inputs |
  * | log | | 0: `PythonLog` |
  * | metrics | | 0: `CustomChanges`, of the model's own metrics |
+ * | control | | of the call: `PythonControl`, and the files of a load |
  */
 import { type Static, Type } from "typebox";
 import { PieceReader } from "../bytes/piece-reader.ts";
@@ -22,6 +23,7 @@ import { isDtype } from "../tensor/dtype.ts";
 import { dataBytes, partsOf, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import type { EncodedTensors } from "../wire/model-wire-batch.ts";
 import { decodeJson, encodeJson } from "./json-message.ts";
+import type { ModelControlRequest } from "./model-control.ts";
 import { NO_PARAMETERS, type ParameterValue, type ParameterValues } from "./parameter-value.ts";
 
 export interface PythonOpen {
@@ -77,6 +79,28 @@ export const PythonCall = Type.Object({
   key: Type.Optional(Type.Integer()),
 });
 export type PythonCall = Static<typeof PythonCall>;
+
+/** What the model wants of another one; of a load's files the names and bytes. */
+export const PythonControl = Type.Object({
+  ask: Type.Union([Type.Literal("load"), Type.Literal("unload"), Type.Literal("ready")]),
+  model: Type.String(),
+  version: Type.String(),
+  config: Type.String(),
+  dependents: Type.Boolean(),
+  files: Type.Array(Type.Tuple([Type.String(), Type.Integer({ minimum: 0 })])),
+});
+type PythonControl = Static<typeof PythonControl>;
+
+export function controlOf(
+  { ask, model, version, config, dependents, files }: PythonControl,
+  payload: readonly Uint8Array[],
+): ModelControlRequest {
+  if (ask === "ready") return { ask, model, version };
+  if (ask === "unload") return { ask, model, dependents };
+  const reader = new PieceReader(payload);
+  const content = (bytes: number) => Buffer.concat(reader.take(bytes)).toString("base64");
+  return { ask, model, config, files: Object.fromEntries(files.map(([name, bytes]) => [name, content(bytes)])) };
+}
 
 export const PythonLog = Type.Object({
   level: Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")]),

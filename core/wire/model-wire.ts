@@ -29,6 +29,7 @@ export const MODEL_FRAME_KINDS = [
   "room",
   "log",
   "metrics",
+  "control",
 ] as const;
 export type ModelFrameKind = (typeof MODEL_FRAME_KINDS)[number];
 

@@ -1,6 +1,6 @@
 /**
  * Answers the calls that running requests make, from the node that runs them, of models on other nodes: an ensemble's steps; and what
- * the node itself asks for, files of models. One desk for each link.
+ * the node itself asks for, as files of models. One desk for each link.
  */
 
 import { ServingError } from "../../core/errors.ts";
@@ -11,7 +11,7 @@ import { encodeAnswer } from "../../core/messages/answer-codec.ts";
 import { failedAnswer } from "../../core/messages/failed-answer.ts";
 import type { CalledInfer, InferResult } from "../../core/messages/infer.ts";
 import { decodeCalledInfer, encodeInferResult } from "../../core/messages/infer-codec.ts";
-import { decodeFilesCall } from "../../core/messages/model-files.ts";
+import { decodeNodeCall } from "../../core/messages/node-call.ts";
 import { NO_PARAMETERS } from "../../core/messages/parameter-value.ts";
 import { finalResponseFrames, responseFrames } from "../../core/messages/response-frames.ts";
 import { FrameAssembler } from "../../core/messages/submit-frames.ts";
@@ -20,10 +20,10 @@ import type { DecoupledResponse } from "./inference.ts";
 /** Calls that one request may have under way. */
 export const CALLS_MAX = 256;
 
-/** @param request a FilesRequest as JSON @throws ServingError why there is no answer */
-export type AnswerFiles = (request: Uint8Array) => Promise<Uint8Array>;
+/** @param request a FilesRequest or a ModelControlRequest as JSON @throws ServingError why there is no answer */
+export type AnswerNode = (request: Uint8Array) => Promise<Uint8Array>;
 
-const noFiles: AnswerFiles = async () => {
+const noAnswer: AnswerNode = async () => {
   throw new ServingError("NOT_FOUND", "this gateway has no model files", { reason: "model_not_found" });
 };
 
@@ -42,13 +42,13 @@ interface RunningCaller {
 
 export class CallDesk {
   readonly #link: Link;
-  readonly #files: AnswerFiles;
+  readonly #answerNode: AnswerNode;
   /** By the number of the request's stream. */
   readonly #callers = new Map<number, RunningCaller>();
 
-  constructor(link: Link, files: AnswerFiles = noFiles) {
+  constructor(link: Link, answerNode: AnswerNode = noAnswer) {
     this.#link = link;
-    this.#files = files;
+    this.#answerNode = answerNode;
     link.onStream((number) => this.#called(number));
   }
 
@@ -85,10 +85,10 @@ export class CallDesk {
   }
 
   #take(stream: LinkStream, bytes: Uint8Array, gone: AbortController): void {
-    const request = decodeFilesCall(bytes);
+    const request = decodeNodeCall(bytes);
     if (request === undefined) this.#start(stream, decodeCalledInfer(bytes), gone);
     else
-      this.#files(request)
+      this.#answerNode(request)
         .then((answer) => sendWhole(stream, answer))
         .catch((thrown: unknown) => fail(stream, ServingError.from(thrown)));
   }

@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Link, LinkNetwork } from "../../core/link/link.ts";
-import { type AnswerFiles, CallDesk } from "./call-desk.ts";
+import { type AnswerNode, CallDesk } from "./call-desk.ts";
 
 const DIAL_MS_MAX = 1_000;
 
@@ -35,15 +35,15 @@ interface Entry {
 export class LinkPool implements Disposable {
   readonly #links: LinkNetwork;
   readonly #clock: Clock;
-  readonly #files: AnswerFiles | undefined;
+  readonly #answerNode: AnswerNode | undefined;
   readonly #entries = new Map<NodeId, Entry>();
   readonly #closing = new AbortController();
 
-  /** @param deps.files answers what nodes ask of model files; none unless it is given */
-  constructor(deps: { readonly links: LinkNetwork; readonly clock: Clock; readonly files?: AnswerFiles | undefined }) {
+  /** @param deps.answerNode answers what nodes ask on their own behalf; nothing unless it is given */
+  constructor(deps: { readonly links: LinkNetwork; readonly clock: Clock; readonly answerNode?: AnswerNode | undefined }) {
     this.#links = deps.links;
     this.#clock = deps.clock;
-    this.#files = deps.files;
+    this.#answerNode = deps.answerNode;
   }
 
   /** The link to a node, if it is there already. */
@@ -85,7 +85,7 @@ export class LinkPool implements Disposable {
       throw new ServingError("UNAVAILABLE", `node ${node} does not answer at ${address}: try again`, { cause });
     }
     let next = 1;
-    return { link, calls: new CallDesk(link, this.#files), takeNumber: () => next++, unanswered: 0 };
+    return { link, calls: new CallDesk(link, this.#answerNode), takeNumber: () => next++, unanswered: 0 };
   }
 
   #letGo(node: NodeId, entry: Entry): void {

@@ -14,7 +14,7 @@ import { InFlight } from "../routing/in-flight.ts";
 import { PrefixAffinity } from "../routing/prefix-affinity.ts";
 import { EncodePool } from "../text/encode-pool.ts";
 import { openTextModel, type TextModel } from "../text/text-model.ts";
-import type { AnswerFiles } from "./call-desk.ts";
+import type { AnswerNode } from "./call-desk.ts";
 import { createTextGeneration } from "./generation/generate.ts";
 import type { GenerationJournals } from "./generation/generation-journals.ts";
 import { FleetModelDirectory } from "./generation/model-directory.ts";
@@ -34,8 +34,8 @@ export interface TextServingDeps {
   readonly links: LinkNetwork;
   /** As the submitter's. */
   readonly linkSubmitsMax?: number;
-  /** Answers what nodes ask of model files; none unless it is given. */
-  readonly files?: AnswerFiles;
+  /** Answers what nodes ask on their own behalf; nothing unless it is given. */
+  readonly answerNode?: AnswerNode;
   readonly fleet: Fleet;
   readonly desired: () => readonly DesiredReplica[];
   /** How often in a row, without a token in between, a generation that has lost its lead is placed again; 0: never; 3 unless said. */

@@ -2,19 +2,20 @@
 import { ServingError } from "../../core/errors.ts";
 import type { CallingRequest } from "../../core/messages/calling-request.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
+import type { ModelControlRequest } from "../../core/messages/model-control.ts";
 import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import { callParameters, type PythonCall } from "../../core/messages/python-runner.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import type { ModelCall, ModelCalls } from "../calls/model-calls.ts";
+import type { ModelCall, ModelCalls, ModelControls } from "../calls/model-calls.ts";
 import type { PythonProcess, PythonResponse } from "../runners/python-process.ts";
 
 export class PythonCalls {
-  readonly #calls: ModelCalls;
+  readonly #calls: ModelCalls & ModelControls;
   readonly #callerOf: (key: number | undefined) => CallingRequest | undefined;
   readonly #running = new Map<number, InferHandle>();
 
   /** @param callerOf on whose behalf it is */
-  constructor(calls: ModelCalls, callerOf: (key: number | undefined) => CallingRequest | undefined) {
+  constructor(calls: ModelCalls & ModelControls, callerOf: (key: number | undefined) => CallingRequest | undefined) {
     this.#calls = calls;
     this.#callerOf = callerOf;
   }
@@ -30,6 +31,14 @@ export class PythonCalls {
     } catch (thrown) {
       process.answerCall(number, ServingError.from(thrown), true);
     }
+  }
+
+  /** Answered by the parameter `done`. */
+  control(number: number, request: ModelControlRequest, process: PythonProcess): void {
+    this.#calls.control(request).then(
+      (done) => process.answerCall(number, [], true, new Map([["done", done]])),
+      (thrown: unknown) => process.answerCall(number, ServingError.from(thrown), true),
+    );
   }
 
   cancel(number: number): void {

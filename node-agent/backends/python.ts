@@ -9,7 +9,7 @@ import type { PythonOpen } from "../../core/messages/python-runner.ts";
 import type { ModelConfiguration } from "../../core/model/config/configuration.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
 import { isDeath } from "../../core/wire/runner-death.ts";
-import type { ModelCalls } from "../calls/model-calls.ts";
+import type { ModelCalls, ModelControls } from "../calls/model-calls.ts";
 import type { WarmUp } from "../engines/batch/batch-plan.ts";
 import type { CustomMetrics } from "../models/custom-metrics.ts";
 import { restartDelayMs } from "../models/shard-state.ts";
@@ -25,7 +25,7 @@ export interface PythonBackendDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** How models call others. */
-  readonly calls: ModelCalls;
+  readonly calls: ModelCalls & ModelControls;
   /** What models measure themselves. */
   readonly custom: CustomMetrics;
   /** A process died and is started again. */
@@ -161,6 +161,7 @@ class PythonInstance implements BackendInstance {
       {
         answered: (key, response, final, parameters) => this.#requests.answered(key, response, final, parameters),
         called: (number, call, inputs) => this.#calls.begin(number, call, inputs, process),
+        controlled: (number, request) => this.#calls.control(number, request, process),
         callCanceled: (number) => this.#calls.cancel(number),
         measured: (changes) => this.#deps.custom.change(changes),
       },

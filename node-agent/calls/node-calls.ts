@@ -4,10 +4,13 @@ import { ServingError } from "../../core/errors.ts";
 import type { CallingRequest } from "../../core/messages/calling-request.ts";
 import { CALL_DEPTH_MAX, type InferSubmit } from "../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../core/messages/infer-sink.ts";
+import { decodeJson } from "../../core/messages/json-message.ts";
+import { ModelControlAnswer, type ModelControlRequest } from "../../core/messages/model-control.ts";
 import { checkInferRequest, inSignatureOrder } from "../../core/model/check-inputs.ts";
 import type { PublishedModel } from "../../core/model/published-model.ts";
 import type { InferenceEngine } from "../engines/inference-engine.ts";
-import type { ModelCall, ModelCalls } from "./model-calls.ts";
+import type { Gateways } from "./gateways.ts";
+import type { ModelCall, ModelCalls, ModelControls } from "./model-calls.ts";
 
 /** A version that is ready on this node. */
 export interface HostedVersion {
@@ -16,14 +19,24 @@ export interface HostedVersion {
   readonly engine: InferenceEngine;
 }
 
-export class NodeCalls implements ModelCalls {
+/** Of `true` or `false`. */
+const ANSWER_BYTES_MAX = 16;
+
+export class NodeCalls implements ModelCalls, ModelControls {
   readonly #hosted: (model: string, version: number) => HostedVersion | undefined;
   readonly #clock: Clock;
+  readonly #gateways: Gateways;
 
   /** @param hosted of a version that is being reloaded the earlier load */
-  constructor(hosted: (model: string, version: number) => HostedVersion | undefined, clock: Clock) {
+  constructor(hosted: (model: string, version: number) => HostedVersion | undefined, gateways: Gateways, clock: Clock) {
     this.#hosted = hosted;
+    this.#gateways = gateways;
     this.#clock = clock;
+  }
+
+  async control(request: ModelControlRequest): Promise<boolean> {
+    const what = `the ${request.ask === "ready" ? "state" : request.ask} of model '${request.model}'`;
+    return decodeJson(ModelControlAnswer, await this.#gateways.ask(request, { what, bytesMax: ANSWER_BYTES_MAX }));
   }
 
   call(call: ModelCall, from: CallingRequest, sink: InferSink): InferHandle {

@@ -1,5 +1,6 @@
 /** Lets a Python model fill in its configuration (`auto_complete_config`), in a process that ends with that. */
 
+import { ServingError } from "../../core/errors.ts";
 import { PYTHON_BACKEND } from "../../core/model/config/served-backends.ts";
 import { configJson } from "../../core/model/config/text/config-json.ts";
 import { modelFile, type ReadConfig, type ReadConfigOptions, readModelConfig } from "../../core/repository/model-config.ts";
@@ -14,6 +15,7 @@ export interface PythonToComplete {
 }
 
 const HOOK = "auto_complete_config";
+const ALONE = `${HOOK} can neither call nor load other models: do that in initialize or execute`;
 /** Larger programs keep what their configuration says. */
 const PROGRAM_BYTES_MAX = 2 ** 20;
 
@@ -33,10 +35,9 @@ export async function completePython(
   if (bytes > PROGRAM_BYTES_MAX || !new TextDecoder().decode(await files.readRange(name, 0, bytes)).includes(HOOK)) return read;
   const about = { name: draft.config.name, parameters: new Map<string, string>() };
   const open = pythonOpen({ configuration: about, configJson: configJson(finished.config), version, file: await place(name) }, about.name);
-  const process = new PythonProcess(
-    { python, clock, logger },
-    { answered: () => {}, called: () => {}, callCanceled: () => {}, measured: () => {} },
-  );
+  const alone = (number: number) => process.answerCall(number, new ServingError("FAILED_PRECONDITION", ALONE), true);
+  const listener = { answered: () => {}, called: alone, controlled: alone, callCanceled: () => {}, measured: () => {} };
+  const process: PythonProcess = new PythonProcess({ python, clock, logger }, listener);
   try {
     const override = new TextDecoder().decode(await process.open({ ...open, complete: true }, signal));
     return await readModelConfig(files, { ...reading, override });

@@ -9,7 +9,7 @@ import type { ModelRunnerFactory } from "../../core/wire/model-runner.ts";
 import type { Backend } from "../backends/backend.ts";
 import { builtInBackend } from "../backends/built-in-backends.ts";
 import { instanceName, PYTHON, pythonBackend, pythonOpen } from "../backends/python.ts";
-import type { ModelCalls } from "../calls/model-calls.ts";
+import type { ModelCalls, ModelControls } from "../calls/model-calls.ts";
 import { BackendEngine } from "../engines/backend/backend-engine.ts";
 import { BatchEngine } from "../engines/batch/batch-engine.ts";
 import type { ExecutionGate } from "../engines/batch/execution-gate.ts";
@@ -60,8 +60,8 @@ export interface EngineDeps {
   readonly gate?: ExecutionGate | undefined;
   /** Where sequences are kept for other nodes; undefined: nowhere. */
   readonly sequences?: SequenceKeeping | undefined;
-  /** How ensembles call their models. */
-  readonly calls: ModelCalls;
+  /** How ensembles and programs call models. */
+  readonly calls: ModelCalls & ModelControls;
   /** What the model measures itself. */
   readonly custom: CustomMetrics;
   /** A runner died and is started again. */

@@ -4,6 +4,7 @@ import type { ModelConfiguration } from "../../core/model/config/configuration.t
 import type { ReadConfig } from "../../core/repository/model-config.ts";
 import type { ModelFiles } from "../../core/repository/repository.ts";
 import type { Logger } from "../../core/telemetry/logger.ts";
+import { Gateways } from "../calls/gateways.ts";
 import { NodeCalls } from "../calls/node-calls.ts";
 import { modelProcesses } from "../runners/model-process.ts";
 import { CustomMetrics } from "./custom-metrics.ts";
@@ -66,7 +67,7 @@ async function openOnce(
     composing: new Map(),
     replica: model,
   };
-  const calls = new NodeCalls(() => undefined, systemClock);
+  const calls = new NodeCalls(() => undefined, new Gateways(), systemClock);
   const deps = {
     runners: modelProcesses({ logger }),
     clock: systemClock,

@@ -4,12 +4,16 @@ import { replicaNumber } from "../../core/ids.ts";
 import type { LoadModel } from "../../core/messages/control.ts";
 import type { ModelReport } from "../../core/messages/heartbeat.ts";
 import type { NodeModelStatistics } from "../../core/messages/model-statistics.ts";
+import type { Gateways } from "../calls/gateways.ts";
 import { type HostedVersion, NodeCalls } from "../calls/node-calls.ts";
 import { PastStatistics } from "./past-statistics.ts";
 import { Turns } from "./turns.ts";
 import { WholeModel, type WholeModelDeps } from "./whole-model.ts";
 
-export type WholeModelsDeps = Omit<WholeModelDeps, "onChange" | "openTurns" | "calls">;
+export interface WholeModelsDeps extends Omit<WholeModelDeps, "onChange" | "openTurns" | "calls"> {
+  /** Whom models ask to load others. */
+  readonly gateways: Gateways;
+}
 
 /** Models that open at a time; each starts a process for each of its instances. */
 const OPENING_MAX = 2;
@@ -27,7 +31,7 @@ export class WholeModels implements AsyncDisposable {
 
   constructor(deps: WholeModelsDeps) {
     this.#deps = deps;
-    this.#calls = new NodeCalls((model, version) => this.#hosted(model, version), deps.clock);
+    this.#calls = new NodeCalls((model, version) => this.#hosted(model, version), deps.gateways, deps.clock);
   }
 
   onChange(listener: () => void): void {

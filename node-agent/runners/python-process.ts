@@ -4,13 +4,16 @@ import type { Clock } from "../../core/clock.ts";
 import { ServingError } from "../../core/errors.ts";
 import { type CustomChange, CustomChanges } from "../../core/messages/custom-metrics.ts";
 import { decodeJson } from "../../core/messages/json-message.ts";
+import type { ModelControlRequest } from "../../core/messages/model-control.ts";
 import type { ParameterValues } from "../../core/messages/parameter-value.ts";
 import {
+  controlOf,
   encodeCallAnswer,
   encodeRequests,
   failureOf,
   PythonAnswer,
   PythonCall,
+  PythonControl,
   PythonFailure,
   PythonLog,
   type PythonOpen,
@@ -40,6 +43,7 @@ export type PythonResponse = readonly Tensor[] | ServingError | undefined;
 export interface PythonListener {
   answered(key: number, response: PythonResponse, final: boolean, parameters: ParameterValues | undefined): void;
   called(number: number, call: PythonCall, inputs: readonly Tensor[]): void;
+  controlled(number: number, request: ModelControlRequest): void;
   callCanceled(number: number): void;
   /** Of its own metrics. */
   measured(changes: readonly CustomChange[]): void;
@@ -158,6 +162,9 @@ export class PythonProcess implements ModelSocketListener {
         this.#listener.called(number, call, readAnnounced(call.inputs, payload));
         return;
       }
+      case "control":
+        this.#listener.controlled(number, controlOf(decodeJson(PythonControl, head), payload));
+        return;
       case "cancel":
         this.#listener.callCanceled(number);
         return;

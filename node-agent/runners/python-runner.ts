@@ -14,7 +14,7 @@ import type {
   OpenModel,
 } from "../../core/wire/model-runner.ts";
 import { PythonCalls } from "../backends/python-calls.ts";
-import type { ModelCalls } from "../calls/model-calls.ts";
+import type { ModelCalls, ModelControls } from "../calls/model-calls.ts";
 import { LowestFree } from "../scheduling/lowest-free.ts";
 import { type PythonListener, PythonProcess, type PythonProcessOptions } from "./python-process.ts";
 
@@ -27,7 +27,7 @@ export interface PythonRunnersOptions extends PythonProcessOptions {
   readonly maxBatchSize: number;
   readonly measured: PythonListener["measured"];
   /** How models call others. */
-  readonly calls: ModelCalls;
+  readonly calls: ModelCalls & ModelControls;
 }
 
 export function pythonRunners(options: PythonRunnersOptions): ModelRunnerFactory {
@@ -55,6 +55,7 @@ class PythonRunner implements ModelRunnerHandle {
     this.#process = new PythonProcess(options, {
       answered: (key, response) => this.#answered(key - this.#firstKey, response),
       called: (number, call, inputs) => this.#calls.begin(number, call, inputs, this.#process),
+      controlled: (number, request) => this.#calls.control(number, request, this.#process),
       callCanceled: (number) => this.#calls.cancel(number),
       measured: options.measured,
     });

@@ -85,6 +85,36 @@ class TritonPythonModel:
   ONE_TO_ONE,
 );
 
+/** Loads a model that it brings along, says what it sees of it meanwhile, and unloads it. */
+export const LOADS = model(
+  `
+import json
+import os
+
+CONFIG = json.dumps({"backend": "onnxruntime"})
+
+class TritonPythonModel:
+    def execute(self, requests):
+        seen = [pb_utils.is_model_ready("brought")]
+        with open(os.path.join(pb_utils.get_model_dir(), "brought.onnx"), "rb") as file:
+            pb_utils.load_model("brought", files={"file:1/model.onnx": file.read()}, config=CONFIG)
+        seen += [pb_utils.is_model_ready("brought"), pb_utils.is_model_ready("brought", "7"), pb_utils.is_model_ready("brought", "1")]
+        pb_utils.unload_model("brought")
+        while pb_utils.is_model_ready("brought"):
+            pass
+        try:
+            pb_utils.load_model("nowhere")
+        except pb_utils.TritonModelException as refused:
+            seen.append(str(refused))
+        answer = pb_utils.Tensor("OUTPUT0", np.array([json.dumps(seen)], dtype=np.object_))
+        return [pb_utils.InferenceResponse([answer]) for _ in requests]
+`,
+  `
+input [ { name: "INPUT0" data_type: TYPE_INT32 dims: [ 1 ] } ]
+output [ { name: "OUTPUT0" data_type: TYPE_STRING dims: [ 1 ] } ]
+`,
+);
+
 /** Says all of its configuration itself. */
 export const SAYS_ITSELF = model(
   `

@@ -100,6 +100,7 @@ export class ModelServer implements ModelSocketListener {
       case "room":
       case "log":
       case "metrics":
+      case "control":
         this.#options.exit(); // whoever sends that is not our agent
     }
   }

@@ -10,8 +10,21 @@ import { GrpcClient } from "../../../client/grpc/grpc-client.ts";
 import type { InferResult } from "../../../client/infer-result.ts";
 import { tensor } from "../../../client/tensor-input.ts";
 import { MAIN, run } from "../../engine/cli/command.ts";
-import { CALLS, COUNT, COUNTED, DOUBLE, DOUBLE_PY, HANDS_ON, MEASURED, SAYS_ITSELF, SUMS, TALLY } from "../../models/python-models.ts";
+import {
+  CALLS,
+  COUNT,
+  COUNTED,
+  DOUBLE,
+  DOUBLE_PY,
+  HANDS_ON,
+  LOADS,
+  MEASURED,
+  SAYS_ITSELF,
+  SUMS,
+  TALLY,
+} from "../../models/python-models.ts";
 import { REPEAT, SQUARE, withParameters } from "../../models/sample-backends.ts";
+import { addSub } from "../../models/small-models.ts";
 import { pythonWithPackages } from "../../support/python.ts";
 import { eventually, type ModelCluster, startModelCluster } from "./model-cluster.ts";
 import { ModelRepository } from "./model-repository.ts";
@@ -24,7 +37,8 @@ beforeAll(async () => {
   repository
     .put("double", { ...DOUBLE, "1/double.py": DOUBLE_PY })
     .put("count", { ...COUNT })
-    .put("calls", { ...CALLS });
+    .put("calls", { ...CALLS })
+    .put("loads", { ...LOADS, "1/brought.onnx": addSub([2], "i32") });
   repository
     .put("says-itself", { ...SAYS_ITSELF })
     .put("sums", { ...SUMS })
@@ -35,7 +49,7 @@ beforeAll(async () => {
     .put("measured", { ...MEASURED })
     .put("hands-on", { ...HANDS_ON });
   repository.put("broken", { ...DOUBLE }).put("packed", { ...DOUBLE, "config.pbtxt": `${DOUBLE["config.pbtxt"]} ${ENVIRONMENT}` });
-  const loaded = "double;count;calls;says-itself;sums;tally;repeat;square;counted;measured;hands-on";
+  const loaded = "double;count;calls;loads;says-itself;sums;tally;repeat;square;counted;measured;hands-on";
   const flags = { "--nodes": "2", "--model-control-mode": "explicit", "--load-model": loaded };
   cluster = await startModelCluster(repository.folder, { ...flags, "--python": await pythonWithPackages() });
   grpc = new GrpcClient(cluster.grpcAddress);
@@ -79,6 +93,12 @@ test("a decoupled model that answers nothing only ends", async () => {
 
 test("a model calls models of the cluster, several at a time, decoupled ones too, and is told what fails", async () => {
   expect(await ask("calls", 3)).toBe(2 * 6 + 0 + 1 + 2);
+});
+
+test("a model loads others, with files and a configuration of its own, sees when they are ready, unloads them, and is told what fails", async () => {
+  const result = await cluster.client.infer({ model: "loads", inputs: [tensor("INPUT0", "INT32", [1], [0])] });
+  const failure = "failed to load 'nowhere', failed to poll from model repository";
+  expect(JSON.parse(result.output("OUTPUT0").strings().join(""))).toEqual([false, true, false, true, failure]);
 });
 
 test("a model that completes its configuration itself is served as that says", async () => {

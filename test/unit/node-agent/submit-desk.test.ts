@@ -8,6 +8,7 @@ import { textBundleDigest } from "../../../core/model/text-bundle-codec.ts";
 import { seededRandom } from "../../../core/random.ts";
 import { ModelSources } from "../../../core/repository/model-sources.ts";
 import { createMetrics } from "../../../core/telemetry/metrics.ts";
+import { Gateways } from "../../../node-agent/calls/gateways.ts";
 import { Models } from "../../../node-agent/models/models.ts";
 import { WholeModels } from "../../../node-agent/models/whole-models.ts";
 import { SubmitDesk } from "../../../node-agent/submit-desk.ts";
@@ -31,9 +32,11 @@ async function desk({ connected = true } = {}) {
   const shared = { clock, logger: log.logger };
   using metrics = createMetrics();
   const models = new Models({ ...shared, node: nodeId("node-1"), wire, runners: hub, cutter: rig.cutter, metrics, memory: rig.memory });
-  const whole = new WholeModels({ ...shared, sources, runners, cache: undefined, startAfter: 0, onRestart: () => {} });
+  const gateways = new Gateways();
+  const whole = new WholeModels({ ...shared, gateways, sources, runners, cache: undefined, startAfter: 0, onRestart: () => {} });
   const one = new SubmitDesk(models, whole, {
     ...shared,
+    gateways,
     random,
     sources,
     watchers: new Watchers(),

@@ -10,7 +10,7 @@ from .metrics import CHANGES
 
 HEADER = struct.Struct("<IIII")
 # The places of the kinds in MODEL_FRAME_KINDS.
-OPEN, EXECUTE, CANCEL, OPENED, RESULT, FAILED, ANSWER, CALL, ROOM, LOG, METRICS = range(11)
+OPEN, EXECUTE, CANCEL, OPENED, RESULT, FAILED, ANSWER, CALL, ROOM, LOG, METRICS, CONTROL = range(12)
 # Frames up to this size leave in one piece: copying them costs less than more parts.
 JOINED_BYTES_MAX = 32_768
 PARTS_MAX = 512

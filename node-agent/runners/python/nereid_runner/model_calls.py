@@ -5,11 +5,12 @@ import json
 import queue
 import threading
 
-from .channel import CALL, CANCEL, Frame
+from .channel import CALL, CANCEL, CONTROL, Frame
 from .errors import TritonError, TritonModelException, triton_error
 from .response import InferenceResponse
 from .tensor import TensorReader, announced
 
+_FILE = "file:"
 _desk = None
 
 
@@ -26,19 +27,23 @@ def open_call_desk(channel):
 
 
 def load_model(model_name, files=None, config=""):
-    raise TritonModelException(_no_control("loaded", model_name))
+    """Returns when the model is ready. files: contents by `file:VERSION/PATH`. Raises TritonModelException when it cannot be loaded."""
+    contents = {}
+    for name, content in (files or {}).items():
+        if not name.startswith(_FILE):
+            raise TritonModelException(f"a file's name must begin with '{_FILE}', '{name}' does not")
+        contents[name.removeprefix(_FILE)] = bytes(content)
+    call_desk().control("load", model_name, config=config, files=contents)
 
 
 def unload_model(model_name, unload_dependents=False):
-    raise TritonModelException(_no_control("unloaded", model_name))
+    """Returns at once: what runs is finished first."""
+    call_desk().control("unload", model_name, dependents=unload_dependents)
 
 
 def is_model_ready(model_name, model_version=""):
-    raise TritonModelException(f"Whether model '{model_name}' is ready cannot be asked by models: ask the server over HTTP or gRPC.")
-
-
-def _no_control(what, model_name):
-    return f"Model '{model_name}' cannot be {what} by a model: use the server's repository API over HTTP or gRPC."
+    """Whether the model takes requests; any version of it unless one is given."""
+    return call_desk().control("ready", model_name, version=str(model_version))
 
 
 class Call:
@@ -130,13 +135,25 @@ class CallDesk:
             **({"text": correlation} if isinstance(correlation, str) else {"number": str(correlation)}),
             **({} if trace is None or trace._key is None else {"key": trace._key}),
         }
+        return self._sent(CALL, head, parts)
+
+    def control(self, ask, model, version="", config="", dependents=False, files=None):
+        files = files or {}
+        sizes = [(name, len(content)) for name, content in files.items()]
+        head = {"ask": ask, "model": model, "version": version, "config": config, "dependents": dependents, "files": sizes}
+        response = self._sent(CONTROL, head, list(files.values())).only()
+        if response.has_error():
+            raise TritonModelException(response.error().message())
+        return response._parameters["done"]
+
+    def _sent(self, kind, head, parts):
         with self._lock:
             call = Call(next(self._numbers), self._channel)
             self._calls[call._number] = call
             if self._is_gone:
                 call.answered(_failed("UNAVAILABLE", "the model is being unloaded"), True)
                 return call
-        self._channel.send(Frame(CALL, call._number, head, parts))
+        self._channel.send(Frame(kind, call._number, head, parts))
         return call
 
     def answered(self, number, head, payload):

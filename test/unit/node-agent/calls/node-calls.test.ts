@@ -1,9 +1,11 @@
 /** Calls are answered where their model is. */
+
 import { describe, expect, test } from "vitest";
 import type { CallingRequest } from "../../../../core/messages/calling-request.ts";
 import { CALL_DEPTH_MAX, type CalledInfer, type InferSubmit } from "../../../../core/messages/infer.ts";
 import type { InferHandle, InferSink } from "../../../../core/messages/infer-sink.ts";
 import type { PublishedModel } from "../../../../core/model/published-model.ts";
+import { Gateways } from "../../../../node-agent/calls/gateways.ts";
 import type { ModelCall } from "../../../../node-agent/calls/model-calls.ts";
 import { NodeCalls } from "../../../../node-agent/calls/node-calls.ts";
 import type { InferenceEngine } from "../../../../node-agent/engines/inference-engine.ts";
@@ -44,6 +46,7 @@ function rig() {
   const up: Omit<CalledInfer, "caller">[] = [];
   const calls = new NodeCalls(
     (model, version) => (model === "m" && version === 2 ? { replica: "m/2/1", published: PUBLISHED, engine } : undefined),
+    new Gateways(),
     clock,
   );
   const upcalls = {

@@ -13,7 +13,8 @@ import { FILE_PIECE_BYTES, FilesRequest } from "../../../../core/messages/model-
 import { seededRandom } from "../../../../core/random.ts";
 import { answerFiles } from "../../../../core/repository/answer-files.ts";
 import { ModelSources } from "../../../../core/repository/model-sources.ts";
-import { type AnswerFiles, CallDesk } from "../../../../gateway/serving/call-desk.ts";
+import { type AnswerNode, CallDesk } from "../../../../gateway/serving/call-desk.ts";
+import { Gateways } from "../../../../node-agent/calls/gateways.ts";
 import { CallLine } from "../../../../node-agent/calls/link-upcalls.ts";
 import { GatewayFiles } from "../../../../node-agent/files/gateway-files.ts";
 
@@ -27,7 +28,8 @@ const hurried: Clock = { ...systemClock, after: (_, callback) => systemClock.aft
 let root: string;
 let there: ModelSources;
 let here: ModelSources;
-let gateways: GatewayFiles;
+let gateways: Gateways;
+let files: GatewayFiles;
 const asked: string[] = [];
 
 beforeEach(() => {
@@ -37,12 +39,13 @@ beforeEach(() => {
   writeFileSync(path.join(root, "there/m/1/model.onnx"), "graph");
   writeFileSync(path.join(root, "there/m/1/parts/weights.bin"), WEIGHTS);
   writeFileSync(path.join(root, "there/m/2/model.onnx"), "another version");
-  gateways = new GatewayFiles(hurried);
+  gateways = new Gateways();
+  files = new GatewayFiles(gateways, hurried);
   there = sourcesIn("there");
-  here = sourcesIn("here").withPeers(gateways.ask);
+  here = sourcesIn("here").withPeers(files.ask);
 });
 afterEach(() => {
-  gateways[Symbol.dispose]();
+  files[Symbol.dispose]();
   rmSync(root, { recursive: true });
 });
 
@@ -52,7 +55,7 @@ function sourcesIn(folder: string): ModelSources {
 }
 
 /** A gateway that dials the agent; it has the model's files unless said. @returns what ends it */
-async function gateway(files: AnswerFiles = (request) => answerFiles(request, there)): Promise<() => void> {
+async function gateway(files: AnswerNode = (request) => answerFiles(request, there)): Promise<() => void> {
   const links = new MemoryLinks({ clock: systemClock, random: seededRandom(1n) });
   const listener = await links.listen((link) => gateways.join(new CallLine(link), link.closed));
   const link = await links.dial(listener.address, NEVER);
@@ -151,11 +154,11 @@ describe("a model that nobody has", () => {
 
   test.each(["../there", "m/1", "", "a b"])("and has the name %j is as unknown as any", async (name) => {
     await gateway();
-    await expect(gateways.ask({ ask: "list", model: name, source: "" })).rejects.toMatchObject({ reason: "model_not_found" });
+    await expect(files.ask({ ask: "list", model: name, source: "" })).rejects.toMatchObject({ reason: "model_not_found" });
   });
 
   test("and has a source that is no digest is refused", async () => {
     await gateway();
-    await expect(gateways.ask({ ask: "list", model: "m", source: "../there" })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await expect(files.ask({ ask: "list", model: "m", source: "../there" })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   });
 });

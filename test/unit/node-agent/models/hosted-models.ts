@@ -1,4 +1,5 @@
 /** A node's whole models over scripted runners, a repository in a folder, and a clock that the test moves. */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,6 +7,7 @@ import type { InferSubmit } from "../../../../core/messages/infer.ts";
 import { seededRandom } from "../../../../core/random.ts";
 import { type ConfigReading, ModelSources } from "../../../../core/repository/model-sources.ts";
 import type { Tensor } from "../../../../core/tensor/tensor.ts";
+import { Gateways } from "../../../../node-agent/calls/gateways.ts";
 import { WholeModels } from "../../../../node-agent/models/whole-models.ts";
 import { ResponseCache } from "../../../../node-agent/scheduling/response-cache.ts";
 import { OnnxModel } from "../../../models/onnx-model.ts";
@@ -35,6 +37,7 @@ export class HostedModels implements AsyncDisposable {
     this.runners = new ScriptedModelRunners({ clock: this.clock, signature: { inputs: [port("X")], outputs: [port("Y")] }, ...script });
     const [repositoryFolder, uploadsFolder] = [path.join(this.#folder, "repository"), path.join(this.#folder, "uploads")];
     this.models = new WholeModels({
+      gateways: new Gateways(),
       sources: new ModelSources({ repositoryFolders: [repositoryFolder], uploadsFolder, random: seededRandom(1n), reading }),
       runners: this.runners,
       clock: this.clock,

@@ -79,7 +79,8 @@ export interface LoadResult {
 }
 
 /** Requests that are measured; and those of a new server that are not, because code is still compiled in them. */
-const MEASURED = 4_000;
+/** A level is to take a second at least: in less, a compilation or a pause decides. */
+const measuredAt = (concurrency: number): number => 4_000 + 1_000 * concurrency;
 const UNMEASURED = 40_000;
 const WARM_UP_CONCURRENCY = 8;
 
@@ -93,7 +94,7 @@ export async function loadOnce(
   server: SmallServer,
   { protocol, model, concurrency, shape }: LoadShape,
   signal: AbortSignal,
-  requestCount = MEASURED,
+  requestCount = measuredAt(concurrency),
 ): Promise<LoadResult> {
   const folder = await mkdtemp(path.join(tmpdir(), "nereid-bench-load-"));
   await using client = new HttpClient(server.http);

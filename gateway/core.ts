@@ -1,6 +1,7 @@
 /** What is behind a gateway's doors: the fleet, placement, and the serving of text and tensors. */
 import type { GenerationStore } from "../core/store/generations/generation-store.ts";
 import type { Tracer } from "../core/telemetry/tracing.ts";
+import { ClusterReach } from "./control/cluster-reach.ts";
 import { type ControlPlane, createControlPlane } from "./control/control-plane.ts";
 import { FleetWatch } from "./control/fleet-watch.ts";
 import type { ClusterModelControl } from "./control/model-control.ts";
@@ -65,11 +66,13 @@ export function startCore(
   const isServed = (model: string): boolean =>
     whole.catalog.isReady(model, undefined) ||
     text.models.list().some(({ name, readiness }) => name === model && readiness.kind === "ready");
+  const checkReach = () => reach.check();
   const returning = stack.use(
     new ReturningModels({
       entries: () => plane.wanted(),
       hosted: { models: () => whole.hosted(), shards: () => fleet.shards(), replicas: () => fleet.replicas() },
       isServed,
+      checkReach,
       clock,
       waitMs: options.absenceWaitMs ?? ABSENCE_WAIT_MS,
     }),
@@ -80,13 +83,14 @@ export function startCore(
     createTextServing({ ...deps, ...options, starting, fleet, answerNode, desired, patience: returning }),
   );
   const { models: directory, submitter, inFlight } = text;
-  const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, clock, logger }));
+  const nodes: NodeWatch = stack.use(new NodeWatch({ bus, watch, submitter, onHearing: () => reach.look(), clock, logger }));
+  const reach: ClusterReach = stack.use(new ClusterReach({ bus, hearing: () => nodes.hearing, clock }));
   const loadedFirst = () => {
     hasLoaded = true;
   };
   const { strictReadiness } = options;
   const isWhole = () => strictReadiness === false || !control.hasLost();
-  const serving = () => hasLoaded && !stopping.aborted && isWhole() && (bus.connected || nodes.hearing > 0);
+  const serving = () => hasLoaded && !stopping.aborted && isWhole() && reach.isThere;
   // What the store has never heard of serves since before the store was emptied.
   const wanted = () => [...control.desired().models, ...fleet.models().filter(({ model }) => !control.isKnown(model))];
   const told = { starting, serving, strictReadiness, wanted, known: () => control.known() };
@@ -94,7 +98,7 @@ export function startCore(
   const whole: ModelServing = stack.use(createModelServing({ ...deps, ...told, ...calls, fleet, directory, submitter, inFlight }));
   whole.onChange(() => control.fleetChanged());
   const asked = (signal: AbortSignal) => lastAsked({ fleet, submitter, clock, logger }, signal);
-  const loads = { control, folders, fleet, entries: () => plane.wanted(), isServed, lastAsked: asked, clock, logger };
+  const loads = { control, folders, fleet, entries: () => plane.wanted(), isServed, checkReach, lastAsked: asked, clock, logger };
   const demand = options.modelControl === "on-demand" ? stack.use(new LoadsOnDemand(loads)) : returning;
   const retire = () => {
     text.retire();

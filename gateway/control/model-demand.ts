@@ -35,6 +35,8 @@ export interface LoadsOnDemandDeps {
   readonly entries: () => ReadonlyMap<string, WantedEntry>;
   /** Whether a version of the model takes requests at this gateway. */
   readonly isServed: (model: string) => boolean;
+  /** @throws ServingError when no node can be reached at all */
+  readonly checkReach: () => void;
   /** When each model was asked last, at whichever gateway, as nodes tell: Unix time in milliseconds. @throws the signal's reason */
   readonly lastAsked: (signal: AbortSignal) => Promise<ReadonlyMap<string, number>>;
   readonly clock: Clock;
@@ -66,6 +68,7 @@ export class LoadsOnDemand implements ModelDemand, Disposable {
   }
 
   async #loaded(name: string, signal: AbortSignal): Promise<void> {
+    this.#deps.checkReach();
     if (this.#parked >= PARKED_MAX) {
       throw new ServingError("RESOURCE_EXHAUSTED", `${this.#parked} requests wait for models to be loaded: try again later`, {
         reason: "full",

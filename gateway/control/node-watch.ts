@@ -21,6 +21,8 @@ export interface NodeWatchDeps {
   readonly bus: { readonly connected: boolean };
   readonly watch: FleetWatch;
   readonly submitter: Pick<Submitter, "submit">;
+  /** Called when `hearing` has changed. */
+  readonly onHearing?: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -87,15 +89,18 @@ export class NodeWatch implements Disposable {
       if (submission.kind !== "accepted") return submission.kind;
       end = "lost";
       using answers = submission.answers;
-      this.#hearing += 1;
-      await this.#hear(answers).finally(() => {
-        this.#hearing -= 1;
-      });
+      this.#count(1);
+      await this.#hear(answers).finally(() => this.#count(-1));
     } catch (thrown) {
       this.#closing.signal.throwIfAborted();
       this.#deps.logger.debug({ err: ServingError.from(thrown), node }, "a node is not heard over its link");
     }
     return end;
+  }
+
+  #count(change: 1 | -1): void {
+    this.#hearing += change;
+    this.#deps.onHearing?.();
   }
 
   async #hear(answers: AnswerStream): Promise<void> {

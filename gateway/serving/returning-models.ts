@@ -29,6 +29,8 @@ export interface ReturningModelsDeps {
   readonly hosted: Hosted;
   /** Whether a version of the model takes requests at this gateway. */
   readonly isServed: (model: string) => boolean;
+  /** @throws ServingError when waiting does not help, since no node can be reached at all */
+  readonly checkReach: () => void;
   readonly clock: Clock;
   /** The longest wait; 0: nobody waits. */
   readonly waitMs: number;
@@ -48,7 +50,8 @@ export class ReturningModels implements ModelDemand, Patience, Disposable {
   }
 
   async again(model: string, error: ServingError, sinceMs: number, signal: AbortSignal): Promise<void> {
-    const { clock, waitMs } = this.#deps;
+    const { clock, waitMs, checkReach } = this.#deps;
+    checkReach();
     if (error.code !== "UNAVAILABLE" || clock.now() - sinceMs >= waitMs || !this.#isComing(model)) throw error;
     await sleep(clock, LOOK_AGAIN_MS, signal); // what refused may be taken for ready a moment longer
     await this.#wait(model, sinceMs, signal);
@@ -56,14 +59,17 @@ export class ReturningModels implements ModelDemand, Patience, Disposable {
 
   /** Resolves when the model takes requests, or is not expected any more: then the door says why. */
   async #wait(model: string, sinceMs: number, signal: AbortSignal): Promise<void> {
-    const { isServed, clock, waitMs } = this.#deps;
-    if (waitMs === 0 || isServed(model) || !this.#isComing(model)) return;
+    const { isServed, checkReach, clock, waitMs } = this.#deps;
+    if (isServed(model)) return;
+    checkReach();
+    if (waitMs === 0 || !this.#isComing(model)) return;
     if (this.#parked >= PARKED_MAX) throw away(model, `${this.#parked} requests wait for models already`);
     this.#parked += 1;
     try {
       while (!isServed(model) && this.#isComing(model)) {
         if (clock.now() - sinceMs >= waitMs) throw away(model, `none came back within ${waitMs} ms`);
         await sleep(clock, LOOK_AGAIN_MS, signal);
+        checkReach();
       }
     } finally {
       this.#parked -= 1;

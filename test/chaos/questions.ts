@@ -6,15 +6,18 @@ import type { Ask } from "./load.ts";
 /** Where to ask, for each question anew. */
 export type Where = (client: number) => string;
 
-const STATELESS_BODY = {
-  inputs: ["INPUT0", "INPUT1"].map((name) => ({ name, datatype: "FP32", shape: [1, 4], data: [1, 2, 3, 4] })),
-  outputs: [{ name: "OUTPUT0" }],
+export const STATELESS_REQUEST = {
+  path: `/v2/models/${STATELESS}/infer`,
+  body: {
+    inputs: ["INPUT0", "INPUT1"].map((name) => ({ name, datatype: "FP32", shape: [1, 4], data: [1, 2, 3, 4] })),
+    outputs: [{ name: "OUTPUT0" }],
+  },
 };
 const SUM = JSON.stringify([2, 4, 6, 8]);
 
 export function askStateless(where: Where): Ask {
   return async (client) => {
-    const response = await post(where(client), `/v2/models/${STATELESS}/infer`, STATELESS_BODY);
+    const response = await post(where(client), STATELESS_REQUEST.path, STATELESS_REQUEST.body);
     const text = await response.text();
     const answer: { readonly outputs?: readonly { readonly data: readonly number[] }[] } = response.ok ? JSON.parse(text) : {};
     if (JSON.stringify(answer.outputs?.[0]?.data) !== SUM) throw new Error(`${response.status} ${text}`);

@@ -3,6 +3,7 @@ import type { Row } from "./row.ts";
 import { resetStorms, slowNetworks } from "./rows/bad-networks.ts";
 import { clockJumps } from "./rows/clock-jumps.ts";
 import { crashLoop } from "./rows/crash-loop.ts";
+import { cutOffGateway } from "./rows/cut-off-gateway.ts";
 import { flappingAgent } from "./rows/flapping-agent.ts";
 import { flushedRedis } from "./rows/flushed-redis.ts";
 import { frozenAgent } from "./rows/frozen-agent.ts";
@@ -44,6 +45,7 @@ export const ROWS: readonly Row[] = [
   killedBoth,
   natsRestarted,
   natsAway,
+  cutOffGateway,
   redisRestarted,
   redisRewound,
   flushedRedis,

@@ -59,6 +59,7 @@ class Rig {
       fleet: this.fleet,
       entries: () => this.#entries(),
       isServed: (model) => this.served.has(model),
+      checkReach: () => {},
       lastAsked: async () => this.elsewhere,
       clock: this.clock,
       logger: new LogBook().logger,

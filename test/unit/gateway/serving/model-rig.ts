@@ -72,11 +72,13 @@ export type ModelRig = Awaited<ReturnType<typeof modelRig>>;
 
 interface RigOptions {
   readonly absenceWaitMs?: number;
+  /** Throws while no node can be reached at all. */
+  readonly checkReach?: () => void;
   /** Agents in the gateway's process. */
   readonly near?: NearAgents;
 }
 
-export async function modelRig(nodes = 1, { absenceWaitMs = 0, near }: RigOptions = {}) {
+export async function modelRig(nodes = 1, { absenceWaitMs = 0, checkReach = () => {}, near }: RigOptions = {}) {
   const clock = new FakeClock();
   const random = seededRandom(7n);
   const broker = new MemoryBroker({ clock });
@@ -110,6 +112,7 @@ export async function modelRig(nodes = 1, { absenceWaitMs = 0, near }: RigOption
     entries: () => new Map([["m", { version: 1, wanted: { current: load, gone: [] } }]]),
     hosted: fleet,
     isServed: (model) => whole.catalog.isReady(model, undefined),
+    checkReach,
     clock,
     waitMs: absenceWaitMs,
   });

@@ -1,5 +1,6 @@
 /** New requests for a model whose only copy is away wait for it, for a limited time, and are answered when it is back. */
 import { describe, expect, test } from "vitest";
+import { ServingError } from "../../../../core/errors.ts";
 import { turns } from "../../../support/fake-clock.ts";
 import { inferOf, modelRig, NEVER, published } from "./model-rig.ts";
 import { servingRig, started } from "./serving-rig.ts";
@@ -100,6 +101,26 @@ describe("an inference", () => {
     await rig.clock.pass(200);
     await turns(60);
     expect(again.state.value).toMatchObject({ model: "m" });
+  });
+
+  test("is refused at once where no node can be reached at all, and so are those that wait already", async () => {
+    let isCutOff = false;
+    const checkReach = () => {
+      if (isCutOff) throw new ServingError("UNAVAILABLE", "nobody can be reached", { reason: "cut_off" });
+    };
+    await using rig = await modelRig(1, { ...WAIT, checkReach });
+    rig.host(0, published("m"));
+    await rig.beat();
+    rig.fleet.forget(rig.agent(0).node);
+    rig.refresh();
+    const ready = async () => rig.returning.ready("m", NEVER);
+    const waiting = watched(ready());
+    await rig.clock.pass(1_000);
+    expect(waiting.state).toEqual({});
+    isCutOff = true;
+    await expect(ready()).rejects.toMatchObject({ reason: "cut_off" });
+    await rig.clock.pass(200);
+    expect(waiting.state.error).toMatchObject({ reason: "cut_off" });
   });
 
   test("beyond a thousand that wait is refused at once, so that a clear answer comes", async () => {

@@ -78,6 +78,7 @@ export async function servingRig(options: RigOptions = {}) {
     entries: () => new Map([[MODEL, { version: 1, wanted: { current: { ...load, language: LANGUAGE }, gone: [] } }]]),
     hosted: fleet,
     isServed: () => fleet.replicas().some(({ ready }) => ready),
+    checkReach: () => {},
     clock,
     waitMs: options.absenceWaitMs ?? 0,
   });

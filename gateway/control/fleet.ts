@@ -25,6 +25,8 @@ export interface ReplicaView extends ReplicaReport {
   readonly link: string;
   /** What the lead's CPU is. */
   readonly cpu: string;
+  /** The lead's node is. */
+  readonly leaving: boolean;
 }
 
 /** A version of a whole model, and where to send its requests. */
@@ -33,6 +35,8 @@ export interface ModelOnNode extends ModelReport {
   /** Of the node's agent: another one for each start. */
   readonly incarnation: string;
   readonly link: string;
+  /** The node is. */
+  readonly leaving: boolean;
 }
 
 export class Fleet {
@@ -102,14 +106,14 @@ export class Fleet {
   }
 
   models(): readonly ModelOnNode[] {
-    return this.nodes().flatMap(({ node, heartbeat }) =>
-      heartbeat.models.map((model) => ({ ...model, node, incarnation: heartbeat.incarnation, link: heartbeat.link })),
+    return this.nodes().flatMap(({ node, leaving, heartbeat: { incarnation, link, models } }) =>
+      models.map((model) => ({ ...model, node, incarnation, link, leaving })),
     );
   }
 
   replicas(): readonly ReplicaView[] {
-    return this.nodes().flatMap(({ node, heartbeat }) =>
-      heartbeat.replicas.map((replica) => ({ ...replica, node, link: heartbeat.link, cpu: heartbeat.cpu })),
+    return this.nodes().flatMap(({ node, leaving, heartbeat: { link, cpu, replicas } }) =>
+      replicas.map((replica) => ({ ...replica, node, link, cpu, leaving })),
     );
   }
 }

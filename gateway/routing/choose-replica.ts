@@ -1,6 +1,7 @@
 /** Which replica takes a request: filter, score, pick. Pure. */
 import type { RefusalReason } from "../../core/messages/generation.ts";
 import type { ReplicaView } from "../control/fleet.ts";
+import { staying } from "./staying.ts";
 
 export interface RouteQuestion {
   readonly model: string;
@@ -59,7 +60,10 @@ export function candidatesOf(question: RouteQuestion, hosted = hostedOf(question
     question.preferredCpu,
   );
   const chosenVersion = question.version ?? newest(ready);
-  return ready.filter((view) => view.version === chosenVersion);
+  return staying(
+    ready.filter((view) => view.version === chosenVersion),
+    ({ leaving }) => leaving,
+  );
 }
 
 /** The candidate with the lowest is chosen. */

@@ -23,7 +23,8 @@ export function explainCopy(question: CopyQuestion): RoutePick {
 function whyNot(copy: ModelOnNode, { ready, hasRefused }: CopyQuestion): string {
   if (copy.state.kind !== "ready") return copy.state.kind;
   if (hasRefused(copy)) return "has refused";
-  return ready.some((one) => isSame(one, copy)) ? "a later load" : "is to be unloaded, or lacks a model that it calls";
+  if (!ready.some((one) => isSame(one, copy))) return "is to be unloaded, or lacks a model that it calls";
+  return copy.leaving ? "its node is to be left" : "a later load";
 }
 
 const isSame = (one: Place, other: Place): boolean => one.replica === other.replica && one.node === other.node;

@@ -37,5 +37,7 @@ function whyNot(view: ReplicaView, { version, refused, preferredCpu }: RouteQues
   if (!view.ready) return "not ready";
   const refusal = refused.get(view.replica);
   if (refusal !== undefined) return `has refused: ${refusal}`;
-  return candidates[0]?.cpu === preferredCpu && view.cpu !== preferredCpu ? "another CPU" : "an older version";
+  const [candidate] = candidates;
+  if (candidate?.cpu === preferredCpu && view.cpu !== preferredCpu) return "another CPU";
+  return candidate?.version === view.version && view.leaving ? "its node is to be left" : "an older version";
 }

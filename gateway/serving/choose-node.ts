@@ -3,6 +3,7 @@ import type { ModelOnNode } from "../control/fleet.ts";
 import { explainCopy } from "../routing/explain-copy.ts";
 import type { InFlight } from "../routing/in-flight.ts";
 import type { RoutePick } from "../routing/route-explanation.ts";
+import { staying } from "../routing/staying.ts";
 import type { ModelView } from "./model-catalog.ts";
 import { type ModelViews, oldestOf, type ServedVersion } from "./model-views.ts";
 
@@ -56,7 +57,8 @@ export function explainNode(
 
 function candidatesFor(view: ModelView, refused: ReadonlySet<string>, { views }: NodeChoiceDeps): readonly ServedVersion[] {
   const ready = views.readyFor(view.name, view.version);
-  return oldestOf(refused.size === 0 ? ready : ready.filter(({ hosted }) => !refused.has(refusalKey(hosted))));
+  const willing = refused.size === 0 ? ready : ready.filter(({ hosted }) => !refused.has(refusalKey(hosted)));
+  return staying(oldestOf(willing), ({ hosted }) => hosted.leaving);
 }
 
 function loadOf(hosted: ModelOnNode, inFlight: InFlight): number {

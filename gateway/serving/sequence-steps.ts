@@ -12,6 +12,7 @@ import type { Random } from "../../core/random.ts";
 import { explainCopy } from "../routing/explain-copy.ts";
 import type { RouteExplanation, RoutePick } from "../routing/route-explanation.ts";
 import { ownerWeight, type SequenceRoute, SequenceRoutes } from "../routing/sequence-routes.ts";
+import { staying } from "../routing/staying.ts";
 import type { NodeChoiceDeps } from "./choose-node.ts";
 import type { InferRequest } from "./inference.ts";
 import type { ModelView } from "./model-catalog.ts";
@@ -150,7 +151,7 @@ export class SequenceSteps {
       `Request for unknown model: '${view.name}' version ${view.version} is not at ready state`,
     );
     for (;;) {
-      const candidates = this.#candidates(view, refused);
+      const candidates = this.#candidates(view, refused, flags.start);
       const route = this.#routes.route(key, candidates, { start: flags.start, nowMs: clock.now() });
       step.explanation?.add(this.#explained(step, candidates, route?.to, refused));
       if (route !== undefined) {
@@ -175,11 +176,11 @@ export class SequenceSteps {
   }
 
   /** Of a version that is being reloaded the old copies, until they are told to drain. */
-  #candidates({ name, version }: ModelView, refused: ReadonlySet<string>): readonly Candidate[] {
-    const ready = this.#deps.views.readyFor(name, version);
-    return oldestOf(ready)
+  #candidates({ name, version }: ModelView, refused: ReadonlySet<string>, start: boolean): readonly Candidate[] {
+    const willing = oldestOf(this.#deps.views.readyFor(name, version))
       .map((served) => ({ ...served, owner: sequenceOwner(served.hosted) }))
       .filter(({ owner }) => !refused.has(owner));
+    return start ? staying(willing, ({ hosted }) => hosted.leaving) : willing;
   }
 
   /** An owner that is known stays; else the candidate of the highest weight is it. */

@@ -113,7 +113,7 @@ class Rig {
   #hosted(): readonly ModelOnNode[] {
     return [...this.#states].map(([replica, state]) => {
       const [model = "", version = ""] = replica.split("/");
-      return { replica, model, version, state, inFlight: 0, queued: 0, node: nodeId("n"), incarnation: "i", link: "l" };
+      return { replica, model, version, state, inFlight: 0, queued: 0, node: nodeId("n"), incarnation: "i", link: "l", leaving: false };
     });
   }
 }

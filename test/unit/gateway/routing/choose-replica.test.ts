@@ -19,6 +19,7 @@ const replica = (number: number, changes: Partial<ReplicaView> = {}): ReplicaVie
   node: nodeId(`n${number}`),
   link: "memory:1",
   cpu: "c",
+  leaving: false,
   ...changes,
 });
 const route = (replicas: readonly ReplicaView[], changes: Partial<RouteQuestion> = {}) => {
@@ -67,6 +68,15 @@ test("the newest version that is ready is chosen, unless another is asked for", 
   const versions = [replica(1), replica(2, { version: "10" }), replica(3, { version: "9" }), replica(4, { version: "11", ready: false })];
   expect(route(versions)).toBe("m/1/2");
   expect(route(versions, { version: "1" })).toBe("m/1/1");
+});
+
+test("a replica on a node that is to be left takes what no other one can, however idle it is", () => {
+  const [left, busy] = [replica(1, { leaving: true }), replica(2, { busySlots: 4, queued: 9 })];
+  expect(route([left, busy])).toBe("m/1/2");
+  expect(route([left])).toBe("m/1/1");
+  expect(route([left, busy], { refused: new Map([["m/1/2", "full"]]) })).toBe("m/1/1");
+  const [same, other] = [replica(3, { leaving: true, cpu: "same" }), replica(4, { cpu: "other" })];
+  expect(route([same, other], { preferredCpu: "same" })).toBe("m/1/3"); // its bits are those that came before
 });
 
 test("what has refused is passed over, and why is told when nothing is left", () => {

@@ -13,6 +13,7 @@ const one = fc.record({
   model: fc.constantFrom("m", "m", "m", "other"),
   version: fc.constantFrom("1", "2", "10"),
   cpu: fc.constantFrom("a", "b"),
+  leaving: fc.boolean(),
   ready: fc.constantFrom(true, true, false),
   slots: few,
   busySlots: few,
@@ -73,6 +74,7 @@ test("each reason for which a replica is passed over is said", () => {
     model: "m",
     version: "2",
     cpu: "a",
+    leaving: false,
     ready: true,
     slots: 4,
     busySlots: 0,
@@ -81,13 +83,26 @@ test("each reason for which a replica is passed over is said", () => {
     match: 0,
     refused: undefined,
   };
-  const all: One[] = [base, { ...base, ready: false }, { ...base, refused: "full" }, { ...base, cpu: "b" }, { ...base, version: "1" }];
+  const all: One[] = [
+    base,
+    { ...base, ready: false },
+    { ...base, refused: "full" },
+    { ...base, cpu: "b" },
+    { ...base, version: "1" },
+    { ...base, leaving: true },
+  ];
   const question = questionOf({ all, version: undefined, preferredCpu: "a", chance: 0 });
   const reasons = ({ filtered }: ReturnType<typeof explainReplica>) => filtered.map(({ why }) => why);
   const explained = (changes: Partial<RouteQuestion>) => {
     const changed = { ...question, ...changes };
     return reasons(explainReplica(changed, chooseReplica(changed)));
   };
-  expect(explained({})).toEqual(["not ready", "has refused: full", "another CPU", "an older version"]);
-  expect(explained({ version: "2" })).toEqual(["not ready", "has refused: full", "another CPU", "another version"]);
+  expect(explained({})).toEqual(["not ready", "has refused: full", "another CPU", "an older version", "its node is to be left"]);
+  expect(explained({ version: "2" })).toEqual([
+    "not ready",
+    "has refused: full",
+    "another CPU",
+    "another version",
+    "its node is to be left",
+  ]);
 });

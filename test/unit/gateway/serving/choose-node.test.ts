@@ -28,6 +28,20 @@ test("the copy with the least under way is told with all candidates, and each th
   ]);
 });
 
+test("a node that is to be left takes what no other one can, and why is told", async () => {
+  await using rig = await modelRig(2);
+  rig.host(0, published("m"));
+  rig.host(1, published("m"), { inFlight: 5 });
+  await rig.beat();
+  rig.leave("node-1");
+  const explanation = new RouteExplanation();
+  await rig.inference.infer(inferOf("m", { explanation }), NEVER);
+  const [{ chosen, filtered }] = told(explanation);
+  expect([chosen.node, filtered]).toEqual(["node-2", [{ replica: "m/1/1", node: "node-1", why: "its node is to be left" }]]);
+  rig.leave("node-1", "node-2");
+  await rig.inference.infer(inferOf("m"), NEVER);
+});
+
 test("a step of a sequence tells whether its owner was known", async () => {
   await using rig = await modelRig(2);
   const sequences = { idleMs: 60_000, kept: false };

@@ -14,6 +14,7 @@ const HOSTED = {
   node: nodeId("n"),
   incarnation: "i",
   link: "l",
+  leaving: false,
 } as const;
 const LANGUAGE = { name: "l", version: "1", contextLength: 9, quantization: "native", createdSeconds: 0, shards: [] } as const;
 

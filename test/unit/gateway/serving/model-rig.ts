@@ -153,6 +153,11 @@ export async function modelRig(nodes = 1, { absenceWaitMs = 0, checkReach = () =
     links,
     agent,
     beat,
+    /** These nodes, and no others, are to be left. */
+    leave: (...nodes: readonly string[]) => {
+      fleet.leave(new Set(nodes));
+      whole.refresh();
+    },
     unwanted,
     known,
     /** A node reports this model as ready, from its next heartbeat on; a later report of the same replica replaces it. */

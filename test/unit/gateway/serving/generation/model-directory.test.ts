@@ -45,6 +45,7 @@ const lead = (ready: boolean): ReplicaView => ({
   textDigest: "d",
   node: nodeId("n0"),
   link: "l",
+  leaving: false,
 });
 
 function listed(shards: readonly ShardView[], replicas: readonly ReplicaView[] = [], desired: readonly DesiredReplica[] = [DESIRED]) {

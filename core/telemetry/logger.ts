@@ -22,9 +22,32 @@ export interface LoggerOptions {
   readonly write?: (line: string) => void;
 }
 
+/** Lines that nobody takes yet, in characters; what comes on top is dropped. */
+const HELD_MAX = 1024 * 1024;
+
+/** Never holds the program up, and never ends it: a reader that stalls, is gone or has a full disk costs lines. */
+function standardError(): DestinationStream {
+  const open = () => {
+    const opened = destination({ fd: 2, sync: false, maxLength: HELD_MAX });
+    opened.on("error", ({ code }: NodeJS.ErrnoException) => {
+      if (code === "EPIPE") return; // pino takes the lines and drops them from now on
+      opened.destroy(); // it would try to the end of time, also when the program wants to end
+      if (output === opened) output = undefined;
+    });
+    return opened;
+  };
+  let output: ReturnType<typeof open> | undefined;
+  return {
+    write: (line) => {
+      output ??= open();
+      output.write(line);
+    },
+  };
+}
+
 export function createLogger(options: LoggerOptions): Logger {
   const control = options.level instanceof LogControl ? options.level : new LogControl(options.level);
-  const output: DestinationStream = options.write === undefined ? destination({ fd: 2, sync: true }) : { write: options.write };
+  const output: DestinationStream = options.write === undefined ? standardError() : { write: options.write };
   const form = options.form === "json" ? escapeControls : (line: string) => readableLine(line, control.switches.isoTimes);
   const timestamp = () => (control.switches.isoTimes ? stdTimeFunctions.isoTime() : stdTimeFunctions.epochTime());
   const serializers = { err: stdSerializers.err };

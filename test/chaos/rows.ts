@@ -8,6 +8,7 @@ import { flappingAgent } from "./rows/flapping-agent.ts";
 import { flushedRedis } from "./rows/flushed-redis.ts";
 import { frozenAgent } from "./rows/frozen-agent.ts";
 import { fullDisk } from "./rows/full-disk.ts";
+import { fullRedis } from "./rows/full-redis.ts";
 import { hangUps } from "./rows/hang-ups.ts";
 import { killedAgents } from "./rows/killed-agents.ts";
 import { killedAnything } from "./rows/killed-anything.ts";
@@ -55,6 +56,7 @@ export const ROWS: readonly Row[] = [
   resetStorms,
   clockJumps,
   fullDisk,
+  fullRedis,
   crashLoop,
   poisonRequest,
   stoppedAgent,

@@ -13,10 +13,13 @@ export class WallClocks implements Disposable {
     return preloading("./skewed-clock.ts", { NEREID_CHAOS_CLOCK: this.#file(name) });
   }
 
-  /** @param offMs from now on the clock is so much ahead, or behind below 0 */
-  set(name: string, offMs: number): void {
+  /**
+   * @param offMs from now on the clock is so much ahead, or behind below 0
+   * @param drift and goes so much faster, or slower below 0: 0.1 is a tenth
+   */
+  set(name: string, offMs: number, drift = 0): void {
     const written = `${this.#file(name)}.new`;
-    writeFileSync(written, String(offMs));
+    writeFileSync(written, `${offMs} ${drift} ${Date.now()}`);
     renameSync(written, this.#file(name)); // whoever reads finds a whole number
   }
 

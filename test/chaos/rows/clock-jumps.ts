@@ -1,4 +1,4 @@
-/** P11: wall clocks of nodes and gateways jump by an hour and by a day, forwards and back, each for itself. */
+/** P11: wall clocks of nodes and gateways jump by an hour and by a day, forwards and back, each for itself, and run fast or slow. */
 import { systemClock } from "../../../core/clock.ts";
 import { seededRandom } from "../../../core/random.ts";
 import { ended } from "../../support/process-cluster.ts";
@@ -16,6 +16,8 @@ import { WallClocks } from "../wall-clocks.ts";
 
 const HOUR_MS = 3_600_000;
 const JUMPS_MS = [HOUR_MS, -HOUR_MS, 24 * HOUR_MS, -24 * HOUR_MS];
+/** After a jump forwards a clock runs fast, after one back slow. */
+const DRIFT = 0.1;
 const APART_MS = 500;
 const TIMED = 20;
 const OFF_SHARE_MAX = 0.05;
@@ -25,8 +27,7 @@ const DEATHS = /taken for dead/g;
 export const clockJumps: Row = {
   promise: "P11",
   name: "clock-jumps",
-  about:
-    "the wall clock of each node and gateway in turn jumps by an hour and a day, forwards and back, under streams, requests and sequences: nobody is taken for dead, timeouts are as long as ever. The clocks of NATS and Redis stay: libfaketime stops Debian's Redis from starting",
+  about: `the wall clock of each node and gateway in turn jumps by an hour and a day, forwards and back, and runs ${DRIFT * 100} % fast or slow, under streams, requests and sequences: nobody is taken for dead, timeouts are as long as ever. The clocks of NATS and Redis stay: libfaketime stops Debian's Redis from starting`,
   protection: "durations are measured on the wall clock",
   mutations: [{ file: "core/clock.ts", find: "now: () => performance.now(),", replace: "now: () => Date.now()," }],
   run: async (run) => {
@@ -44,7 +45,7 @@ export const clockJumps: Row = {
       for (const offMs of JUMPS_MS)
         for (const name of ["gateway-1", ...cluster.agents.keys()]) {
           await passing(APART_MS);
-          clocks.set(name, offMs);
+          clocks.set(name, offMs, Math.sign(offMs) * DRIFT);
         }
     };
     const at = { url: cluster.url, model: LANGUAGE, clock: systemClock };

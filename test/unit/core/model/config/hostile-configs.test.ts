@@ -1,6 +1,7 @@
 /** Configurations that somebody has damaged: they are read or refused, and never break what reads them. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { systemClock } from "../../../../../core/clock.ts";
 import { ServingError } from "../../../../../core/errors.ts";
 import { damaged } from "../../../../support/hostile-json.ts";
 import { EVERYTHING } from "./everything.ts";
@@ -10,12 +11,16 @@ const RUNS = { seed: 20_260_301, numRuns: 100 };
 const WORDS = [...new Set(EVERYTHING.match(/[\w.:-]+|"[^"]*"|[{}[\],:]/g))];
 const HOSTILE = ["18446744073709551616", "-9223372036854775809", "1e999", "nan", "{", "}", "[", "]", '"', "\u0000", "#", "<", ">"];
 
+const HANG_MS = 100;
+
 function judged(text: string): void {
+  const startMs = systemClock.now();
   try {
     for (const message of judge(text).messages) expect(message).toMatch(/\S/);
   } catch (thrown) {
     expect(thrown).toBeInstanceOf(ServingError);
   }
+  expect(systemClock.now() - startMs).toBeLessThan(HANG_MS);
 }
 
 test("with bytes changed, cut out or doubled", () => {

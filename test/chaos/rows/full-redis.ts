@@ -1,5 +1,6 @@
 /** P12: the disk to which Redis writes is full, and has room again. */
 import { systemClock } from "../../../core/clock.ts";
+import { redisCommand } from "../../contract/servers/redis-command.ts";
 import { ChaosCluster } from "../chaos-cluster.ts";
 import { startLoad } from "../load.ts";
 import { passing } from "../passing.ts";
@@ -23,8 +24,9 @@ export const fullRedis: Row = {
   mutations: [{ file: "core/store/redis-connection.ts", find: "OOM|MISCONF|", replace: "OOM|" }],
   run: async (run) => {
     using disk = new SmallDisk(DISK_MIB);
-    const redis = `dir ${disk.folder}\nappendonly yes\nappendfsync everysec\nsave ""\n`;
+    const redis = "enable-protected-configs yes";
     await using cluster = await ChaosCluster.start(run, { nodes: 2, replicas: 0, copies: 2, redis });
+    await moveTo(disk.folder, cluster.redis.url);
     const where = () => cluster.url;
     const load = startLoad(1, askStateless(where));
     const sequences = startSequences(where, { count: COUNT, steps: STEPS });
@@ -62,3 +64,14 @@ export const fullRedis: Row = {
     };
   },
 };
+
+/** From now on Redis writes its append-only file there. */
+async function moveTo(folder: string, url: string): Promise<void> {
+  for (const [name, value] of [
+    ["appendonly", "no"],
+    ["dir", folder],
+    ["appendonly", "yes"],
+  ] as const) {
+    await redisCommand(url, "CONFIG", "SET", name, value);
+  }
+}

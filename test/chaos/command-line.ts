@@ -27,7 +27,7 @@ export function readCommandLine(argv: readonly string[], rows: readonly Row[]): 
   const unknown = positionals.filter((_, index) => asked[index]?.length === 0);
   if (unknown.length > 0) throw new Error(`there is no row ${unknown.join(", ")}: --help lists them`);
   const chosen = asked.length === 0 ? rows : rows.filter((row) => asked.some((some) => some.includes(row)));
-  if (values.kills !== undefined && !/^[1-9]\d{0,3}$/.test(values.kills)) throw new Error("--kills is a number, 1 to 9999");
+  if (values.kills !== undefined && !/^[1-9]\d{0,4}$/.test(values.kills)) throw new Error("--kills is a number, 1 to 99999");
   const kills = values.kills === undefined ? undefined : Number(values.kills);
   const both = values.protected === values.unprotected;
   return { rows: chosen, seed: BigInt(values.seed), kills, runs: both ? [true, false] : [values.protected] };

@@ -18,6 +18,7 @@ import { killedSpareAgents, killedSpareRunners } from "./rows/killed-replicas.ts
 import { killedRunners } from "./rows/killed-runners.ts";
 import { lateRequests } from "./rows/late-requests.ts";
 import { natsAway, natsRestarted } from "./rows/nats-away.ts";
+import { outOfMemory } from "./rows/out-of-memory.ts";
 import { partedStages } from "./rows/parted-stages.ts";
 import { pauses } from "./rows/pauses.ts";
 import { poisonRequest } from "./rows/poison-request.ts";
@@ -57,6 +58,7 @@ export const ROWS: readonly Row[] = [
   clockJumps,
   fullDisk,
   fullRedis,
+  outOfMemory,
   crashLoop,
   poisonRequest,
   stoppedAgent,
